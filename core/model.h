@@ -1,0 +1,109 @@
+// The target-model engine as the rest of specdec sees it.
+//   Engine engine({.threads = 2});
+//   auto model = load_model("models/demo-moe", engine);
+//   auto state = model->new_state(512);
+//   Output out = model->forward({{TokenId{5}, TokenId{9}}, {-1, 0}}, *state, {});   // a chain of two rows
+//   state->commit(std::array{0, 1});
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/state.h"
+#include "core/tensor.h"
+#include "core/types.h"
+
+namespace specdec {
+
+class Engine;
+
+// Rows of one pass. A row's parent is an earlier row of this batch or a row that is still pending from a forward since
+// the last commit (pending rows are numbered from 0 in the order of appending); -1 = the last committed position.
+struct Batch {
+  std::vector<TokenId> tokens;
+  std::vector<int> parents;
+};
+
+// What the caller wants to see besides doing the pass.
+struct Taps {
+  std::vector<int> layers;  // hidden states wanted: output of layer i; -1 = after the final norm
+  bool logits = true;       // false while prefilling: the head is not read
+};
+
+// Routed expert `expert` of layer `layer` was applied to row `row` of the batch.
+struct RouterUse {
+  int row, layer, expert;
+};
+using RouterTrace = std::span<const RouterUse>;
+
+// Views of buffers that State owns, valid until the next forward on the same State.
+struct Output {
+  MatView logits{nullptr, 0, 0};  // (rows, vocab), or (rows, head_tokens) of an MTP head
+  std::vector<MatView> hidden;    // one (rows, hidden) per tapped layer, in the order asked for
+  RouterTrace routed;             // by row, then layer, then ascending expert
+};
+
+// Bytes of weights as stored in the checkpoint; what a pass reads is
+// fixed + rows * embedding_row + sum over layers of expert[layer] * (distinct experts of that layer).
+struct WeightBytes {
+  std::int64_t fixed = 0;            // read by every pass whatever its width: attention, dense, shared, router, norms, head
+  std::int64_t head = 0;             // the part of `fixed` that is the output head
+  std::int64_t embedding_row = 0;    // one row of the input embedding
+  std::vector<std::int64_t> expert;  // one routed expert of each layer; 0 for a dense layer
+  std::int64_t total = 0;            // all weights of the model, without MTP layers
+};
+
+// What everybody may want to know of a model. 0 experts = dense.
+struct ModelInfo {
+  std::string architecture;  // its kind's name, e.g. "glm4_moe"
+  std::string path;          // the directory it was loaded from
+  std::string hash;          // of config.json and of the tensor headers, 16 hex digits: which checkpoint this was
+  int vocab = 0;             // rows of the output head
+  int hidden = 0;
+  int layers = 0;
+  int context = 0;  // max_position_embeddings
+  int experts = 0, experts_per_token = 0, shared_experts = 0;
+  int mtp_layers = 0;
+  std::optional<TokenId> bos;
+  std::vector<TokenId> eos;  // of config.json and generation_config.json
+};
+
+// A multi-token-prediction layer stored with the model (DeepSeek-V3, arXiv 2412.19437, section 2.2). Const, like Model.
+class MtpHead {
+ public:
+  virtual ~MtpHead() = default;
+  virtual std::unique_ptr<State> new_state(int capacity) const = 0;
+
+  // Row i consumes batch.tokens[i] (the token after the one that made the hidden state) and hidden.row(i) (the target's
+  // state after its final norm, or the state carried from the step before), and predicts the token after.
+  // Output::hidden[0] is the state to carry (after shared_head.norm); logits are (rows, head_tokens().size()).
+  virtual Output forward(const Batch& batch, const MatView& hidden, State& state) const = 0;
+
+  // The target token of each logit column, ascending; empty = the whole vocabulary.
+  virtual std::span<const TokenId> head_tokens() const = 0;
+  virtual const WeightBytes& bytes() const = 0;
+};
+
+// const: everything that changes is in State. Thread-compatible; one Engine runs one forward at a time.
+class Model {
+ public:
+  virtual ~Model() = default;
+  virtual const ModelInfo& info() const = 0;
+  virtual const WeightBytes& bytes() const = 0;
+  virtual std::unique_ptr<State> new_state(int capacity) const = 0;
+
+  // Appends the rows of `batch` to `state`. Row i is bit for bit what a pass of that row alone would give.
+  virtual Output forward(const Batch& batch, State& state, const Taps& taps) const = 0;
+
+  virtual const MtpHead* mtp() const { return nullptr; }
+};
+
+// Loads a checkpoint directory: config.json and safetensors. Throws Error with what is wrong and where.
+std::unique_ptr<Model> load_model(const std::filesystem::path& directory, Engine& engine);
+
+}  // namespace specdec
