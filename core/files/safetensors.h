@@ -13,9 +13,9 @@
 #include <string_view>
 #include <vector>
 
-namespace specdec {
+#include "core/dtype.h"
 
-enum class DType { f64, f32, f16, bf16, f8_e4m3, f8_e5m2, f8_e8m0, i64, i32, i16, i8, u64, u32, u16, u8, boolean };
+namespace specdec {
 
 std::string_view name_of(DType dtype);  // as the format spells it: "BF16"
 std::size_t bytes_of(DType dtype);      // of one element

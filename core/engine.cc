@@ -1,0 +1,54 @@
+#include "core/engine.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "core/error.h"
+#include "core/kernels/kernels.h"
+#include "core/pool.h"
+
+namespace specdec {
+namespace {
+
+const Kernels& find_level(const std::string& name) {
+  const auto levels = kernel_levels();
+  if (name == "auto") return *levels.front();
+  for (const Kernels* level : levels) {
+    if (level->name == name) return *level;
+  }
+  throw Error("this machine has no instruction-set level '{}'; it has: auto, {}", name, fmt::join(cpu_levels(), ", "));
+}
+
+int count_threads(int asked) {
+  constexpr int kMost = 1024;
+  if (asked < 0 || asked > kMost) throw Error("{} threads: expected 1 to {}, or 0 for one per core", asked, kMost);
+  return asked != 0 ? asked : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+bool quantises(const std::string& compute) {
+  if (compute != "f32" && compute != "default") {
+    throw Error("no way to compute is called '{}'; there are: default, f32", compute);
+  }
+  return compute == "default";
+}
+
+}  // namespace
+
+Engine::Engine(const EngineOptions& options)
+    : options_(options),
+      kernels_(find_level(options.cpu)),
+      quantises_activations_(quantises(options.compute)),
+      pool_(std::make_unique<Pool>(count_threads(options.threads))) {}
+
+Engine::~Engine() = default;
+
+int Engine::threads() const { return pool_->threads(); }
+std::string_view Engine::cpu_level() const { return kernels_.name; }
+
+std::vector<std::string_view> cpu_levels() {
+  std::vector<std::string_view> names;
+  for (const Kernels* level : kernel_levels()) names.emplace_back(level->name);
+  return names;
+}
+
+}  // namespace specdec

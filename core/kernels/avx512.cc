@@ -1,0 +1,154 @@
+// x86-64 with AVX-512 F, BW, VL, DQ and VNNI (Ice Lake, Zen 4 and later).
+#include "core/kernels/kernels.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+namespace specdec {
+namespace {
+
+#include "core/kernels/portable.inl"
+
+float dot_row(const float* w, const float* x, std::int64_t n) {
+  __m512 sums[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
+  std::int64_t k = 0;
+  for (; k + 64 <= n; k += 64) {
+    for (int j = 0; j < 4; ++j) {
+      sums[j] = _mm512_fmadd_ps(_mm512_loadu_ps(w + k + 16 * j), _mm512_loadu_ps(x + k + 16 * j), sums[j]);
+    }
+  }
+  for (; k < n; k += 16) {
+    const auto mask = static_cast<__mmask16>(n - k >= 16 ? 0xffff : (1 << (n - k)) - 1);
+    sums[0] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, w + k), _mm512_maskz_loadu_ps(mask, x + k), sums[0]);
+  }
+  return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3])));
+}
+
+void dot(const float* w, std::int64_t n, const float* x, std::int64_t x_stride, const int* rows, std::int64_t count,
+         float* y, std::int64_t y_stride) {
+  for (std::int64_t i = 0; i < count; ++i) y[i * y_stride] = dot_row(w, x + row_of(rows, i) * x_stride, n);
+}
+
+__mmask16 first_of_16(std::int64_t count) { return static_cast<__mmask16>(count >= 16 ? 0xffff : (1 << count) - 1); }
+
+// Sixteen parameters from `first` on; those past `count` are zero.
+__m512 parameters(const void* values, DType dtype, std::int64_t first, std::int64_t count) {
+  const __mmask16 mask = first_of_16(count - first);
+  if (dtype == DType::f32) return _mm512_maskz_loadu_ps(mask, static_cast<const float*>(values) + first);
+  const __m256i halves = _mm256_maskz_loadu_epi16(mask, static_cast<const std::uint16_t*>(values) + first);
+  if (dtype == DType::f16) return _mm512_cvtph_ps(halves);
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+
+int log2_of(std::int64_t group) { return __builtin_ctzll(static_cast<unsigned long long>(group)); }
+
+__m512i lane_numbers() { return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
+
+__m512i load_codes(const std::uint8_t* codes, std::int64_t bytes) {
+  if (bytes >= 64) return _mm512_loadu_si512(codes);
+  return _mm512_maskz_loadu_epi8((1ULL << bytes) - 1, codes);
+}
+
+struct Nibbles {
+  static constexpr std::int64_t kSpan = 128;  // weights in one vector
+  __m512i low, high;
+  Nibbles(const AffineRow& w, std::int64_t k) {
+    const __m512i bytes = load_codes(w.codes + k / 2, (w.in - k) / 2);
+    low = _mm512_and_si512(bytes, _mm512_set1_epi8(15));
+    high = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), _mm512_set1_epi8(15));
+  }
+  __m512i products(const Q8Rows& x, std::int64_t at) const {
+    const __m512i even = _mm512_dpbusd_epi32(_mm512_setzero_si512(), low, _mm512_loadu_si512(x.split + at));
+    return _mm512_dpbusd_epi32(even, high, _mm512_loadu_si512(x.split + at + 64));
+  }
+};
+
+struct Bytes {
+  static constexpr std::int64_t kSpan = 64;
+  __m512i codes;
+  Bytes(const AffineRow& w, std::int64_t k) : codes(load_codes(w.codes + k, w.in - k)) {}
+  __m512i products(const Q8Rows& x, std::int64_t at) const {
+    return _mm512_dpbusd_epi32(_mm512_setzero_si512(), codes, _mm512_loadu_si512(x.q + at));
+  }
+};
+
+// kRows rows at once: each vector of codes is decoded once and multiplied with all of them. A lane holds the sum over
+// kSpan / 16 neighbouring weights, which share one group.
+template <typename Codes, int kRows>
+void dot_affine_rows(const AffineRow& w, const Q8Rows& x, const int* rows, std::int64_t row, float* y,
+                     std::int64_t y_stride) {
+  const std::int64_t groups = w.in / w.group;
+  const std::int64_t x_groups = x.stride / kQ8Group;
+  const __m128i shift = _mm_cvtsi32_si128(log2_of(w.group));
+  const __m512i lane_offsets = _mm512_mullo_epi32(lane_numbers(), _mm512_set1_epi32(Codes::kSpan / 16));
+  const __m512i x_lanes = _mm512_srli_epi32(lane_offsets, 5);  // log2 of kQ8Group
+  std::int64_t at[kRows];
+  __m512 totals[kRows];
+  for (int r = 0; r < kRows; ++r) {
+    at[r] = row_of(rows, row + r);
+    totals[r] = _mm512_setzero_ps();
+  }
+  for (std::int64_t first = 0; first < groups; first += 16) {
+    const __m512 scales = parameters(w.scale, w.scale_dtype, first, groups);
+    const std::int64_t begin = first * w.group;
+    const std::int64_t end = begin + 16 * w.group < w.in ? begin + 16 * w.group : w.in;
+    for (std::int64_t k = begin; k < end; k += Codes::kSpan) {
+      const Codes codes(w, k);
+      const __m512i lanes = _mm512_add_epi32(lane_offsets, _mm512_set1_epi32(static_cast<int>(k - begin)));
+      const __m512 w_scale = _mm512_permutexvar_ps(_mm512_srl_epi32(lanes, shift), scales);
+      for (int r = 0; r < kRows; ++r) {
+        const __m128 four = _mm_loadu_ps(x.scale + at[r] * x_groups + k / kQ8Group);
+        const __m512 x_scale = _mm512_permutexvar_ps(x_lanes, _mm512_castps128_ps512(four));
+        const __m512 sums = _mm512_cvtepi32_ps(codes.products(x, at[r] * x.stride + k));
+        totals[r] = _mm512_fmadd_ps(sums, _mm512_mul_ps(w_scale, x_scale), totals[r]);
+      }
+    }
+  }
+  const std::int64_t ratio = w.group / kQ8Group;
+  const __m512i bias_lanes = _mm512_srl_epi32(lane_numbers(), _mm_cvtsi32_si128(log2_of(ratio)));
+  for (std::int64_t g = 0; g < x_groups; g += 16) {
+    const __m512 biases = _mm512_permutexvar_ps(bias_lanes, parameters(w.bias, w.scale_dtype, g / ratio, groups));
+    const __mmask16 mask = first_of_16(w.in / kQ8Group - g);
+    for (int r = 0; r < kRows; ++r) {
+      totals[r] = _mm512_fmadd_ps(biases, _mm512_maskz_loadu_ps(mask, x.sum + at[r] * x_groups + g), totals[r]);
+    }
+  }
+  for (int r = 0; r < kRows; ++r) y[(row + r) * y_stride] = _mm512_reduce_add_ps(totals[r]);
+}
+
+template <typename Codes>
+void dot_affine(const AffineRow& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
+                std::int64_t y_stride) {
+  std::int64_t row = 0;
+  for (; row + 4 <= count; row += 4) dot_affine_rows<Codes, 4>(w, x, rows, row, y, y_stride);
+  switch (count - row) {
+    case 3:
+      return dot_affine_rows<Codes, 3>(w, x, rows, row, y, y_stride);
+    case 2:
+      return dot_affine_rows<Codes, 2>(w, x, rows, row, y, y_stride);
+    case 1:
+      return dot_affine_rows<Codes, 1>(w, x, rows, row, y, y_stride);
+  }
+}
+
+void weighted_sum(const float* p, const float* v, std::int64_t v_stride, const int* rows, std::int64_t count,
+                  std::int64_t n, float* out) {
+  for (std::int64_t k = 0; k < n; k += 16) {
+    const __mmask16 mask = first_of_16(n - k);
+    __m512 sum = _mm512_maskz_loadu_ps(mask, out + k);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const float* row = v + row_of(rows, i) * v_stride + k;
+      sum = _mm512_fmadd_ps(_mm512_set1_ps(p[i]), _mm512_maskz_loadu_ps(mask, row), sum);
+    }
+    _mm512_mask_storeu_ps(out + k, mask, sum);
+  }
+}
+
+}  // namespace
+
+extern const Kernels kAvx512Kernels{
+    "avx512", dot,     dot_affine<Bytes>, dot_affine<Nibbles>, weighted_sum, quantise,
+    rms_norm, softmax, silu_times,        widen_bf16,          widen_f16};
+
+}  // namespace specdec
+#endif

@@ -1,0 +1,139 @@
+// Loops that the compiler vectorises well, compiled once per level. Reductions run in 16 lanes that are added up in one
+// fixed order.
+// NOLINTBEGIN: included inside an anonymous namespace of each level's file.
+
+constexpr int kLanes = 16;
+
+inline float sum_of_lanes(const float* lanes) {
+  float sums[kLanes];
+  for (int i = 0; i < kLanes; ++i) sums[i] = lanes[i];
+  for (int half = kLanes / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) sums[i] += sums[i + half];
+  }
+  return sums[0];
+}
+
+inline std::int64_t row_of(const int* rows, std::int64_t i) { return rows != nullptr ? rows[i] : i; }
+
+inline float as_float(std::uint32_t bits) { return __builtin_bit_cast(float, bits); }
+inline std::uint32_t as_bits(float value) { return __builtin_bit_cast(std::uint32_t, value); }
+
+inline float bf16_value(std::uint16_t x) { return as_float(static_cast<std::uint32_t>(x) << 16); }
+
+inline float f16_value(std::uint16_t x) {
+  const std::uint32_t sign = (x & 0x8000u) << 16;
+  const std::uint32_t magnitude = x & 0x7fffu;
+  const std::uint32_t finite = as_bits(as_float(magnitude << 13) * 0x1p112f);
+  const std::uint32_t special = 0x7f800000u | (magnitude << 13);
+  return as_float(sign | (magnitude >= 0x7c00u ? special : finite));
+}
+
+// Cephes expf: range reduction by ln 2 in two parts, a polynomial of degree 6, error below 2 ulp.
+inline float exp_of(float x) {
+  x = x > 88.0f ? 88.0f : x;
+  x = x < -87.0f ? -87.0f : x;
+  constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer kept in the low bits
+  const float shifted = x * 1.44269504088896341f + kRound;
+  const float n = shifted - kRound;
+  const float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  return p * as_float((as_bits(shifted) + 127u) << 23);
+}
+
+inline void quantise(const float* x, std::int64_t n, std::int8_t* q, std::int8_t* split, float* scale, float* sum) {
+  const std::int64_t padded = (n + kQ8Block - 1) / kQ8Block * kQ8Block;
+  for (std::int64_t g = 0; g < padded / kQ8Group; ++g) {
+    std::int8_t* group = q + g * kQ8Group;
+    if (g * kQ8Group >= n) {
+      for (int i = 0; i < kQ8Group; ++i) group[i] = 0;
+      scale[g] = sum[g] = 0;
+      continue;
+    }
+    const float* in = x + g * kQ8Group;
+    const int length = static_cast<int>(n - g * kQ8Group < kQ8Group ? n - g * kQ8Group : kQ8Group);
+    // As integers, infinity is above every finite magnitude and NaN above infinity: neither is lost.
+    std::uint32_t largest = 0;
+    for (int i = 0; i < length; ++i) {
+      const std::uint32_t magnitude = as_bits(in[i]) & 0x7fffffffu;
+      largest = magnitude > largest ? magnitude : largest;
+    }
+    const float step = as_float(largest) / 127.0f;
+    const float inverse = step > 0 && step < 1e38f ? 1.0f / step : 0.0f;
+    constexpr float kRound = 12582912.0f;
+    std::int32_t total = 0;
+    for (int i = 0; i < length; ++i) {
+      const std::int32_t code = static_cast<std::int32_t>(as_bits(in[i] * inverse + kRound) & 0x7fffffu) - 0x400000;
+      group[i] = static_cast<std::int8_t>(code);
+      total += code;
+    }
+    for (int i = length; i < kQ8Group; ++i) group[i] = 0;
+    scale[g] = step;
+    sum[g] = step * static_cast<float>(total);
+  }
+  for (std::int64_t block = 0; block < padded; block += kQ8Block) {
+    for (int i = 0; i < kQ8Block / 2; ++i) {
+      split[block + i] = q[block + 2 * i];
+      split[block + kQ8Block / 2 + i] = q[block + 2 * i + 1];
+    }
+  }
+}
+
+inline float rms_norm(const float* x, const float* w, std::int64_t n, float eps, float* out) {
+  float lanes[kLanes] = {};
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int lane = 0; lane < kLanes; ++lane) lanes[lane] += x[i + lane] * x[i + lane];
+  }
+  for (int lane = 0; i < n; ++i, ++lane) lanes[lane] += x[i] * x[i];
+  const float mean = sum_of_lanes(lanes) / static_cast<float>(n);
+  const float factor = 1.0f / __builtin_sqrtf(mean + eps);
+  for (i = 0; i < n; ++i) out[i] = x[i] * factor * w[i];
+  return mean;
+}
+
+inline void softmax(float* x, std::int64_t n) {
+  float lanes[kLanes];
+  for (float& lane : lanes) lane = x[0];
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int lane = 0; lane < kLanes; ++lane) lanes[lane] = x[i + lane] > lanes[lane] ? x[i + lane] : lanes[lane];
+  }
+  float top = lanes[0];
+  for (const float lane : lanes) top = lane > top ? lane : top;
+  for (; i < n; ++i) top = x[i] > top ? x[i] : top;
+  for (i = 0; i < n; ++i) x[i] = exp_of(x[i] - top);
+  for (float& lane : lanes) lane = 0;
+  i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int lane = 0; lane < kLanes; ++lane) lanes[lane] += x[i + lane];
+  }
+  for (int lane = 0; i < n; ++i, ++lane) lanes[lane] += x[i];
+  const float inverse = 1.0f / sum_of_lanes(lanes);
+  for (i = 0; i < n; ++i) x[i] *= inverse;
+}
+
+inline void silu_times(const float* gate, const float* up, std::int64_t n, float* out) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = gate[i] / (1.0f + exp_of(-gate[i])) * up[i];
+}
+
+inline void widen_bf16(const std::uint16_t* x, std::int64_t n, float* out) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = bf16_value(x[i]);
+}
+
+inline void widen_f16(const std::uint16_t* x, std::int64_t n, float* out) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = f16_value(x[i]);
+}
+
+inline float affine_parameter(const void* values, DType dtype, std::int64_t i) {
+  if (dtype == DType::f32) return static_cast<const float*>(values)[i];
+  const std::uint16_t bits = static_cast<const std::uint16_t*>(values)[i];
+  return dtype == DType::bf16 ? bf16_value(bits) : f16_value(bits);
+}
+
+// NOLINTEND

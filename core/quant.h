@@ -1,0 +1,66 @@
+// Weight formats. One format is one file, core/quant/<name>.cc.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/kernels/kernels.h"
+
+namespace specdec {
+
+class WeightFile;
+struct QuantFormat;
+
+// A linear map y = x Wᵀ as the checkpoint stores it: `out` rows of `in` weights. A view: the WeightFile owns the bytes.
+struct Weight {
+  const QuantFormat* format = nullptr;
+  std::string path;
+  std::int64_t out = 0, in = 0;
+  const std::byte* data = nullptr;  // (out, row_bytes)
+  std::int64_t row_bytes = 0;
+  const std::byte* scales = nullptr;  // (out, scale_row_bytes), where the format has them
+  const std::byte* biases = nullptr;  // like scales
+  std::int64_t scale_row_bytes = 0;
+  DType scale_dtype = DType::bf16;
+  int bits = 0;
+  int group = 0;
+
+  std::int64_t bytes() const {
+    return out * (row_bytes + scale_row_bytes * ((scales != nullptr) + (biases != nullptr)));
+  }
+  Weight rows(std::int64_t first, std::int64_t count) const;  // the rows [first, first + count)
+};
+
+// Rows of activations, as float32 and, if the engine quantises, as int8 too.
+struct Activations {
+  const float* x = nullptr;  // (rows, stride)
+  std::int64_t stride = 0;
+  std::optional<Q8Rows> q8;
+};
+
+struct QuantFormat {
+  std::string_view name, summary;
+  // The map stored under `path` with this (..., out, in) shape, leading dimensions folded into out; nothing if `path` is
+  // not stored in this format. Throws Error if it is, but its tensors do not fit together.
+  std::optional<Weight> (*open)(WeightFile& file, const std::string& path, std::span<const std::int64_t> shape);
+  // One row as float32.
+  void (*unpack)(const Weight& weight, std::int64_t row, float* out, const Kernels& kernels);
+  // y[i * y_stride + o - first] = x_i . W_o for o in [first, last) and the selected rows of x.
+  void (*multiply)(const Weight& weight, std::int64_t first, std::int64_t last, const Activations& x, const int* rows,
+                   std::int64_t count, float* y, std::int64_t y_stride, const Kernels& kernels);
+};
+
+std::span<const QuantFormat> quant_formats();
+
+// What the formats without scales share: `path`.weight, or `path` itself as fused experts are named, of one dtype.
+std::optional<Weight> open_plain(WeightFile& file, const std::string& path, std::span<const std::int64_t> shape,
+                                 DType dtype);
+
+// For formats without integer codes, and for float32 activations: unpacks a row, then multiplies it with every row of x.
+void multiply_unpacked(const Weight& weight, std::int64_t first, std::int64_t last, const Activations& x,
+                       const int* rows, std::int64_t count, float* y, std::int64_t y_stride, const Kernels& kernels);
+
+}  // namespace specdec

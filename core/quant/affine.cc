@@ -1,0 +1,118 @@
+// MLX affine quantisation: w = scale * code + bias, codes of 2 to 8 bits, groups of 32, 64 or 128 along the input.
+// https://ml-explore.github.io/mlx (mlx.core.quantize). A row is one little-endian bit stream in uint32 words, so a code
+// of 3, 5 or 6 bits may straddle two words. Bits and group follow from the shapes: config.json is not asked.
+#include "core/error.h"
+#include "core/weights.h"
+
+namespace specdec {
+namespace {
+
+std::optional<Weight> open(WeightFile& file, const std::string& path, std::span<const std::int64_t> shape) {
+  if (!file.has(path + ".scales") || !file.has(path + ".biases") || !file.has(path + ".weight")) return std::nullopt;
+  const StoredTensor& codes = *file.find(path + ".weight");
+  const StoredTensor& scales = *file.find(path + ".scales");
+  const StoredTensor& biases = *file.find(path + ".biases");
+  const auto fail = [&](const std::string& what) {
+    return Error("{}: '{}' is not MLX affine as config.json means it ([{}]): {}", file.directory().string(), path,
+                 fmt::join(shape, ", "), what);
+  };
+  if (codes.dtype != DType::u32) throw fail(fmt::format("codes are {}, expected U32", name_of(codes.dtype)));
+  if (scales.dtype != DType::f32 && scales.dtype != DType::f16 && scales.dtype != DType::bf16) {
+    throw fail(fmt::format("scales are {}, expected F32, F16 or BF16", name_of(scales.dtype)));
+  }
+  if (biases.dtype != scales.dtype || biases.shape != scales.shape) throw fail("biases and scales differ in dtype or shape");
+  const auto leading_equal = [&](const StoredTensor& tensor) {
+    return tensor.shape.size() == shape.size() && tensor.shape.back() > 0 &&
+           std::equal(shape.begin(), shape.end() - 1, tensor.shape.begin());
+  };
+  if (!leading_equal(codes) || !leading_equal(scales)) {
+    throw fail(fmt::format("codes are [{}], scales [{}]", fmt::join(codes.shape, ", "), fmt::join(scales.shape, ", ")));
+  }
+  Weight weight;
+  weight.in = shape.back();
+  weight.out = scales.elements() / scales.shape.back();
+  weight.bits = static_cast<int>(codes.shape.back() * 32 / weight.in);
+  weight.group = static_cast<int>(weight.in / scales.shape.back());
+  if (weight.bits < 2 || weight.bits > 8 || weight.bits == 7 || codes.shape.back() * 32 != weight.in * weight.bits) {
+    throw fail(fmt::format("{} words for {} inputs is no 2, 3, 4, 5, 6 or 8 bits", codes.shape.back(), weight.in));
+  }
+  if ((weight.group != 32 && weight.group != 64 && weight.group != 128) ||
+      weight.group * scales.shape.back() != weight.in) {
+    throw fail(fmt::format("{} scales for {} inputs is no group of 32, 64 or 128", scales.shape.back(), weight.in));
+  }
+  weight.data = codes.data;
+  weight.row_bytes = codes.shape.back() * 4;
+  weight.scales = scales.data;
+  weight.biases = biases.data;
+  weight.scale_dtype = scales.dtype;
+  weight.scale_row_bytes = scales.shape.back() * static_cast<std::int64_t>(bytes_of(scales.dtype));
+  return weight;
+}
+
+// The codes of one row, a byte each.
+void unpack_codes(const Weight& weight, std::int64_t row, std::uint8_t* out) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(weight.data + row * weight.row_bytes);
+  const auto mask = static_cast<std::uint32_t>((1 << weight.bits) - 1);
+  // 32 codes fill `bits` words exactly, so no window reads past the row.
+  for (std::int64_t k = 0; k < weight.in; ++k) {
+    const std::int64_t bit = k * weight.bits;
+    std::uint32_t window = bytes[bit / 8];
+    if (bit % 8 + weight.bits > 8) window |= static_cast<std::uint32_t>(bytes[bit / 8 + 1]) << 8;
+    out[k] = static_cast<std::uint8_t>((window >> (bit % 8)) & mask);
+  }
+}
+
+std::vector<std::uint8_t>& code_buffer(std::int64_t size) {
+  thread_local std::vector<std::uint8_t> codes;
+  if (static_cast<std::int64_t>(codes.size()) < size) codes.resize(static_cast<std::size_t>(size));
+  return codes;
+}
+
+void unpack(const Weight& weight, std::int64_t row, float* out, const Kernels& kernels) {
+  std::vector<std::uint8_t>& codes = code_buffer(weight.in);
+  unpack_codes(weight, row, codes.data());
+  const auto parameter = [&](const std::byte* values, std::int64_t group) {
+    const std::byte* at = values + row * weight.scale_row_bytes + group * static_cast<std::int64_t>(bytes_of(weight.scale_dtype));
+    float value;
+    if (weight.scale_dtype == DType::f32) {
+      value = *reinterpret_cast<const float*>(at);
+    } else {
+      const auto widen = weight.scale_dtype == DType::bf16 ? kernels.widen_bf16 : kernels.widen_f16;
+      widen(reinterpret_cast<const std::uint16_t*>(at), 1, &value);
+    }
+    return value;
+  };
+  for (std::int64_t group = 0; group < weight.in / weight.group; ++group) {
+    const float scale = parameter(weight.scales, group);
+    const float bias = parameter(weight.biases, group);
+    for (std::int64_t k = group * weight.group; k < (group + 1) * weight.group; ++k) {
+      out[k] = scale * static_cast<float>(codes[static_cast<std::size_t>(k)]) + bias;
+    }
+  }
+}
+
+void multiply(const Weight& weight, std::int64_t first, std::int64_t last, const Activations& x, const int* rows,
+              std::int64_t count, float* y, std::int64_t y_stride, const Kernels& kernels) {
+  if (!x.q8) return multiply_unpacked(weight, first, last, x, rows, count, y, y_stride, kernels);
+  const auto dot = weight.bits == 4 ? kernels.dot_affine4 : kernels.dot_affine8;
+  for (std::int64_t o = first; o < last; ++o) {
+    AffineRow row{.codes = reinterpret_cast<const std::uint8_t*>(weight.data + o * weight.row_bytes),
+                  .scale = weight.scales + o * weight.scale_row_bytes,
+                  .bias = weight.biases + o * weight.scale_row_bytes,
+                  .scale_dtype = weight.scale_dtype,
+                  .in = weight.in,
+                  .group = weight.group};
+    if (weight.bits != 4 && weight.bits != 8) {
+      std::vector<std::uint8_t>& codes = code_buffer(weight.in);
+      unpack_codes(weight, o, codes.data());
+      row.codes = codes.data();
+    }
+    dot(row, *x.q8, rows, count, y + (o - first), y_stride);
+  }
+}
+
+}  // namespace
+
+QuantFormat quant_affine() { return {"affine", "MLX affine, 2 to 8 bits, groups of 32, 64 or 128", open, unpack, multiply}; }
+
+}  // namespace specdec

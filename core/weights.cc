@@ -1,0 +1,152 @@
+#include "core/weights.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "core/error.h"
+
+namespace specdec {
+namespace {
+
+std::string shape_text(std::span<const std::int64_t> shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+
+bool is_float(DType dtype) { return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16; }
+
+// FNV-1a, 64 bits.
+class Hash {
+ public:
+  void add(std::string_view bytes) {
+    for (const char byte : bytes) value_ = (value_ ^ static_cast<unsigned char>(byte)) * 0x100000001b3ULL;
+  }
+  std::string text() const { return fmt::format("{:016x}", value_); }
+
+ private:
+  std::uint64_t value_ = 0xcbf29ce484222325ULL;
+};
+
+void copy_as_float(const StoredTensor& tensor, float* out) {
+  const Kernels& kernels = *kernel_levels().back();
+  const auto* halves = reinterpret_cast<const std::uint16_t*>(tensor.data);
+  if (tensor.dtype == DType::f32) {
+    std::memcpy(out, tensor.data, tensor.bytes);
+  } else if (tensor.dtype == DType::f16) {
+    kernels.widen_f16(halves, tensor.elements(), out);
+  } else {
+    kernels.widen_bf16(halves, tensor.elements(), out);
+  }
+}
+
+}  // namespace
+
+WeightFile::WeightFile(const std::filesystem::path& directory)
+    : directory_(directory), files_(open_safetensors(directory)) {
+  for (const auto& file : files_) {
+    for (const auto& [name, tensor] : file->tensors()) {
+      if (!tensors_.emplace(name, &tensor).second) {
+        throw Error("{}: tensor '{}' is also in another shard; each tensor may be stored once", file->path().string(), name);
+      }
+    }
+  }
+}
+
+const StoredTensor& WeightFile::get(const std::string& name, std::span<const std::int64_t> shape) {
+  const StoredTensor* tensor = find(name);
+  if (tensor == nullptr) {
+    throw Error("{}: tensor '{}' is missing (expected shape {})", directory_.string(), name, shape_text(shape));
+  }
+  if (!std::equal(shape.begin(), shape.end(), tensor->shape.begin(), tensor->shape.end())) {
+    throw Error("{}: tensor '{}' has shape {}, but config.json means {}", directory_.string(), name,
+                shape_text(tensor->shape), shape_text(shape));
+  }
+  return *tensor;
+}
+
+const StoredTensor* WeightFile::find(const std::string& name) {
+  const auto found = tensors_.find(name);
+  if (found == tensors_.end()) return nullptr;
+  used_.insert(name);
+  return found->second;
+}
+
+bool WeightFile::has_prefix(const std::string& prefix) const {
+  const auto next = tensors_.lower_bound(prefix);
+  return next != tensors_.end() && next->first.starts_with(prefix);
+}
+
+Weight WeightFile::linear(const std::string& path, std::initializer_list<std::int64_t> shape) {
+  const std::span<const std::int64_t> expected(shape.begin(), shape.size());
+  for (const QuantFormat& format : quant_formats()) {
+    if (std::optional<Weight> weight = format.open(*this, path, expected)) {
+      weight->path = path;
+      weight->format = &format;
+      return *weight;
+    }
+  }
+  if (const StoredTensor* tensor = find(path + ".weight")) {
+    std::vector<std::string_view> names;
+    for (const QuantFormat& format : quant_formats()) names.push_back(format.name);
+    throw Error("{}: '{}.weight' is stored as {} in a format that this version cannot read; it reads {}",
+                directory_.string(), path, name_of(tensor->dtype), fmt::join(names, ", "));
+  }
+  throw Error("{}: tensor '{}.weight' is missing (expected shape {})", directory_.string(), path, shape_text(expected));
+}
+
+std::vector<float> WeightFile::vector(const std::string& name, std::int64_t size) {
+  const StoredTensor& tensor = get(name, std::array{size});
+  if (!is_float(tensor.dtype)) {
+    throw Error("{}: tensor '{}' is stored as {}; expected F32, F16 or BF16", directory_.string(), name,
+                name_of(tensor.dtype));
+  }
+  std::vector<float> values(static_cast<std::size_t>(size));
+  copy_as_float(tensor, values.data());
+  if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) {
+    throw Error("{}: tensor '{}' holds NaN or infinite values; the file is damaged: download or convert it again",
+                directory_.string(), name);
+  }
+  return values;
+}
+
+std::vector<float> WeightFile::optional_vector(const std::string& name, std::int64_t size) {
+  return has(name) ? vector(name, size) : std::vector<float>{};
+}
+
+void WeightFile::expect_all_used(std::span<const std::string> ignored) const {
+  for (const auto& [name, tensor] : tensors_) {
+    const auto occurs = [&](const std::string& part) { return name.find(part) != std::string::npos; };
+    if (used_.contains(name) || std::any_of(ignored.begin(), ignored.end(), occurs)) continue;
+    throw Error("{}: tensor '{}' {} is not used by this architecture; the checkpoint holds something that specdec would ignore",
+                directory_.string(), name, shape_text(tensor->shape));
+  }
+}
+
+std::string WeightFile::hash() const {
+  Hash hash;
+  std::ostringstream config;
+  config << std::ifstream(directory_ / "config.json", std::ios::binary).rdbuf();
+  hash.add(config.str());
+  for (const auto& file : files_) {
+    hash.add(file->header());
+    for (const auto& [name, tensor] : file->tensors()) {
+      const std::string_view bytes(reinterpret_cast<const char*>(tensor.data), tensor.bytes);
+      constexpr std::size_t kSample = 256;
+      hash.add(bytes.substr(0, kSample));
+      hash.add(bytes.substr(bytes.size() / 2, kSample));
+    }
+  }
+  return hash.text();
+}
+
+std::string WeightFile::find_not_finite() const {
+  for (const auto& [name, tensor] : tensors_) {
+    if (!is_float(tensor->dtype)) continue;
+    std::vector<float> values(static_cast<std::size_t>(tensor->elements()));
+    copy_as_float(*tensor, values.data());
+    if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) return name;
+  }
+  return {};
+}
+
+}  // namespace specdec

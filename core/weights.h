@@ -1,0 +1,55 @@
+// The tensors of one checkpoint, asked for by name and expected shape: loading is checking. Memory-mapped.
+//   WeightFile file(directory);
+//   Weight q = file.linear("model.layers.0.self_attn.q_proj", {heads * head_dim, hidden});
+//   file.expect_all_used({"rotary_emb.inv_freq"});
+#pragma once
+
+#include <filesystem>
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/files/safetensors.h"
+#include "core/quant.h"
+
+namespace specdec {
+
+class WeightFile {
+ public:
+  explicit WeightFile(const std::filesystem::path& directory);
+
+  const std::filesystem::path& directory() const { return directory_; }
+
+  // A tensor that must be there, or may be; either way it counts as used.
+  const StoredTensor& get(const std::string& name, std::span<const std::int64_t> shape);
+  const StoredTensor* find(const std::string& name);
+  bool has(const std::string& name) const { return tensors_.contains(name); }
+  bool has_prefix(const std::string& prefix) const;
+
+  // `path`.weight in whatever format it is stored; format decided by the names and dtypes that are there.
+  Weight linear(const std::string& path, std::initializer_list<std::int64_t> shape);
+  // A float32 copy of a small tensor (norms, biases) stored as f32, f16 or bf16.
+  std::vector<float> vector(const std::string& name, std::int64_t size);
+  std::vector<float> optional_vector(const std::string& name, std::int64_t size);  // empty if absent
+
+  // Throws Error naming a tensor that nobody asked for, unless its name contains one of `ignored`.
+  void expect_all_used(std::span<const std::string> ignored) const;
+
+  // Of config.json, the tensor headers and a sample of the data: 16 hex digits that tell checkpoints apart.
+  std::string hash() const;
+
+  // The name of a floating-point tensor that holds a NaN or an infinity; empty if there is none. Reads everything.
+  std::string find_not_finite() const;
+
+ private:
+  std::filesystem::path directory_;
+  std::vector<std::unique_ptr<SafetensorsFile>> files_;
+  std::map<std::string, const StoredTensor*, std::less<>> tensors_;
+  std::set<std::string, std::less<>> used_;
+};
+
+}  // namespace specdec
