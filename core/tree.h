@@ -1,0 +1,52 @@
+// What is guessed, and what became of it. A chain is a tree of width one; plain decoding is the anchor alone.
+//   DraftTree tree(anchor, position);
+//   const int first = tree.add(0, TokenId{7}, q);
+//   tree.add(first, TokenId{9}, q_after_7);
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "core/distribution.h"
+#include "core/types.h"
+
+namespace specdec {
+
+// q: the law that the token was drawn from, given its rejected elder siblings; none = it was certain. Forgetting q
+// costs acceptance, never correctness; a wrong q is a bug. Whether a node is added must not depend on its own draw.
+struct Node {
+  TokenId token;
+  int parent;  // an earlier node; -1 for the anchor
+  std::optional<Distribution> q;
+  double confidence = 1;  // the drafter's own probability of the token after its parent: for shape and policies only
+  int depth = 0;          // of the anchor 0
+};
+
+// Node 0 is the anchor: the last final token, not yet seen by the target. Siblings are judged in the order of adding.
+class DraftTree {
+ public:
+  DraftTree(TokenId anchor, int position);  // position: of the anchor in the text, from 0
+
+  int add(int parent, TokenId token, std::optional<Distribution> q = {}, double confidence = 1);  // its number
+
+  const Node& operator[](int node) const { return nodes_[static_cast<std::size_t>(node)]; }
+  int size() const { return static_cast<int>(nodes_.size()); }
+  int guesses() const { return size() - 1; }
+  int depth() const { return depth_; }  // of the longest guess
+  int position(int node) const { return position_ + (*this)[node].depth; }
+  bool has_children(int node) const;
+
+ private:
+  std::vector<Node> nodes_;
+  int position_;
+  int depth_ = 0;
+};
+
+// path: the anchor and the accepted nodes below it, each the parent of the next; then one more token.
+struct Verdict {
+  std::vector<int> path;
+  TokenId next;
+  int accepted() const { return static_cast<int>(path.size()) - 1; }
+};
+
+}  // namespace specdec

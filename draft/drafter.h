@@ -1,0 +1,88 @@
+// Who guesses what the target will say. A kind is a file draft/kinds/<name>.cc; its name is its name on the command
+// line.
+//   DrafterSpec spec = parse_drafter_spec("small:models/demo-draft,k=4");
+//   const Budget budget = take_budget(spec, {});
+//   auto drafter = make_drafter(spec, {.target = *target, .draft = draft_model, .sampler = sampler, .capacity = 512});
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/distribution.h"
+#include "core/model.h"
+#include "core/rng.h"
+#include "core/tree.h"
+#include "draft/policy.h"
+
+namespace specdec {
+
+// What the target said for certain: tokens that follow all those told before, and the hidden states asked for.
+struct Final {
+  std::span<const TokenId> tokens;
+  std::span<const int> rows;        // token i is row rows[i] of each of `hidden`
+  std::span<const MatView> hidden;  // one per tapped layer of needs(), valid during observe()
+};
+
+// Work of a drafter so far. Bytes are weights of its own passes, each expert once per pass.
+struct DraftCost {
+  std::int64_t passes = 0;
+  std::int64_t rows = 0;
+  std::int64_t bytes = 0;
+};
+
+// One per generation: it sees every final token once, in order, and owns its own memory. The anchor of a tree is the
+// first token of the next observe().
+class Drafter {
+ public:
+  virtual ~Drafter() = default;
+  virtual Taps needs() const { return {}; }  // what it must see of the target
+  virtual void observe(const Final& seen) = 0;
+
+  // Adds guesses below the anchor, within the budget. The draw of a guess depends on `rng`, its position in the text
+  // and its rank there, never on how far others are drafted.
+  virtual void propose(DraftTree& tree, const Budget& budget, const Rng& rng) = 0;
+
+  virtual DraftCost cost() const { return {}; }
+  virtual std::int64_t step_bytes() const { return 0; }  // weights that one pass of one row reads
+};
+
+// What a drafter may see. Everything outlives the drafter.
+struct DrafterContext {
+  const Model& target;
+  std::shared_ptr<const Model> draft;             // a kind with needs_model: the checkpoint of DrafterSpec::path
+  std::vector<std::optional<TokenId>> to_target;  // the target's token of each draft id; empty = the same ids
+  Sampler sampler;                                // the target's; a drafter draws with it unless an option says else
+  int capacity = 0;                               // positions, as in the target's State
+  std::string path;                               // as given, for kinds that load something of their own
+  Engine* engine = nullptr;                       // for those
+  std::map<std::string, std::string> options;     // key=value of the kind, without those of the budget
+};
+
+struct DrafterKind {
+  std::string_view name, summary;
+  bool needs_model;  // DrafterContext::draft must be there
+  std::unique_ptr<Drafter> (*make)(const DrafterContext&);
+};
+std::span<const DrafterKind> drafter_kinds();
+const DrafterKind& find_drafter_kind(std::string_view name);  // throws UsageError that lists the names
+
+// KIND[:PATH][,key=value…]
+struct DrafterSpec {
+  std::string kind, path;
+  std::map<std::string, std::string> options;
+};
+DrafterSpec parse_drafter_spec(std::string_view text);
+
+// Takes k (depth), width and rows out of the options: how much is drafted is not the drafter's choice.
+Budget take_budget(DrafterSpec& spec, const Budget& otherwise);
+
+std::unique_ptr<Drafter> make_drafter(const DrafterSpec& spec, DrafterContext context);
+
+}  // namespace specdec

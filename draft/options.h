@@ -1,0 +1,30 @@
+// key=value options of a kind: every value is checked, and a key that nobody asked for is an error that lists the rest.
+//   Options options(spec.options, "drafter small");
+//   temperature = options.number("temperature", 1.0, 0.0, 100.0);
+//   options.refuse_unknown();
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace specdec {
+
+class Options {
+ public:
+  Options(std::map<std::string, std::string> values, std::string owner);
+
+  int integer(const std::string& key, int otherwise, int least, int most);
+  double number(const std::string& key, double otherwise, double least, double most);
+  void refuse_unknown() const;
+
+  const std::map<std::string, std::string>& unread() const { return values_; }
+
+ private:
+  std::map<std::string, std::string> values_;  // not asked for yet
+  std::string owner_;
+  std::vector<std::string> known_;
+};
+
+}  // namespace specdec

@@ -1,0 +1,25 @@
+// Which guesses stay, and the token after them. A rule is a file verify/rules/<name>.cc.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "core/distribution.h"
+#include "core/rng.h"
+#include "core/tree.h"
+
+namespace specdec {
+
+// p[node]: the target's law of the token after `node`. The random numbers are never those of the drafter: exactness
+// depends on it. The draw of a token depends on `rng`, its position in the text and its rank among siblings.
+using Judge = Verdict (*)(const DraftTree& tree, std::span<const Distribution> p, const Rng& rng);
+
+struct Rule {
+  std::string_view name, summary;
+  bool lossless;  // the law of the text is the target's, whatever the guesses
+  Judge judge;
+};
+std::span<const Rule> rules();
+const Rule& find_rule(std::string_view name);  // throws UsageError that lists the names
+
+}  // namespace specdec

@@ -1,0 +1,87 @@
+// The life of one text: guess, look, judge, keep, tell. Read Session::step first.
+//   Session session(*target, *drafter, find_rule("sampled"), sampler, {.budget = {.depth = 3}}, Rng(seed));
+//   session.prefill(prompt);
+//   while (!session.done()) records.push_back(session.step());
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/distribution.h"
+#include "core/model.h"
+#include "core/rng.h"
+#include "draft/drafter.h"
+#include "verify/rule.h"
+
+namespace specdec {
+
+struct SessionOptions {
+  Budget budget;
+  int max_tokens = 128;      // generated at most
+  std::vector<TokenId> eos;  // each ends the text and is its last token; empty = none does
+  int capacity = 0;          // positions of the State; 0 = the model's context
+  int prefill_step = 256;    // rows of one prefill pass at most
+};
+
+// RouterUse as a record keeps it.
+struct RoutedExpert {
+  std::uint16_t row, layer, expert;
+};
+
+// Facts of one step, from which all figures are counted.
+struct StepRecord {
+  int position = 0;              // of the anchor in the text
+  int rows = 1;                  // of the target's pass: the anchor and the guesses
+  int depth = 0;                 // of the longest guess
+  std::vector<int> path;         // rows that stayed, the anchor first
+  bool rejected = false;         // guesses followed the last accepted token, and none of them was taken
+  std::vector<TokenId> emitted;  // the accepted guesses and one more token
+  std::vector<RoutedExpert> routed;
+  DraftCost draft;  // of this step
+  double guess_s = 0, look_s = 0, judge_s = 0, keep_s = 0, tell_s = 0;
+
+  int drafted() const { return rows - 1; }
+  int accepted() const { return static_cast<int>(path.size()) - 1; }
+  double step_s() const { return guess_s + look_s + judge_s + keep_s + tell_s; }
+};
+
+enum class Ending { none, eos, max_tokens, context };
+
+class Session {
+ public:
+  // Everything given by reference outlives the session.
+  Session(const Model& target, Drafter& drafter, const Rule& rule, const Sampler& sampler,
+          const SessionOptions& options, const Rng& rng);
+
+  // Once, before the first step. The last token of the prompt becomes the first anchor.
+  void prefill(std::span<const TokenId> prompt);
+  StepRecord step();
+
+  Ending ending() const { return ending_; }
+  bool done() const { return ending_ != Ending::none; }
+  std::span<const TokenId> text() const { return text_; }  // the prompt and what was generated
+  std::span<const TokenId> generated() const { return text().subspan(prompt_length_); }
+  const State& state() const { return *state_; }
+  double prefill_s() const { return prefill_s_; }
+
+ private:
+  Budget budget_left() const;
+  void finish(StepRecord& record, const Verdict& verdict);
+
+  const Model& target_;
+  Drafter& drafter_;
+  const Rule& rule_;
+  Sampler sampler_;
+  SessionOptions options_;
+  Rng rng_;
+  Taps taps_;
+  std::unique_ptr<State> state_;
+  std::vector<TokenId> text_;
+  std::size_t prompt_length_ = 0;
+  Ending ending_ = Ending::none;
+  double prefill_s_ = 0;
+};
+
+}  // namespace specdec

@@ -1,0 +1,76 @@
+// Figures of a run, counted from its step records: acceptance, experts, bytes, times. Pure functions.
+//   const Tally plain = tally_of(plain_records, model->info(), model->bytes());
+//   const Tally tally = tally_of(records, model->info(), model->bytes());
+//   const Comparison pays = compare(tally, plain);
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/model.h"
+#include "verify/session.h"
+
+namespace specdec {
+
+// Guesses at one distance from the anchor, counted only when all before them were accepted.
+struct PositionTally {
+  std::int64_t tested = 0;
+  std::int64_t accepted = 0;
+  double rate() const { return tested == 0 ? 0 : static_cast<double>(accepted) / static_cast<double>(tested); }
+};
+
+// Routed experts of one layer, means per pass.
+struct LayerTally {
+  int layer = 0;
+  double woken = 0;          // distinct experts over all rows
+  double uniform = 0;        // E (1 - (1 - k/E)^rows): independent, uniform routing
+  double accepted = 0;       // distinct experts over the rows that stayed
+  double rejected_only = 0;  // woken by rejected rows alone
+};
+
+// Bytes of weights read, totals of the run.
+struct BytesTally {
+  std::int64_t draft = 0;     // the drafter's own passes
+  std::int64_t accepted = 0;  // what passes of the rows that stayed would have read
+  std::int64_t rejected = 0;  // the rest of the target's passes
+  std::int64_t total() const { return draft + accepted + rejected; }
+};
+
+struct TimesTally {
+  double guess_s = 0, look_s = 0, judge_s = 0, keep_s = 0, tell_s = 0;
+  double total_s() const { return guess_s + look_s + judge_s + keep_s + tell_s; }
+};
+
+struct Tally {
+  std::int64_t steps = 0, tokens = 0, rows = 0, drafted = 0, accepted = 0, rejections = 0, draft_passes = 0;
+  double tokens_per_pass = 0;            // accepted guesses and the one more token
+  double alpha = 0;                      // sum a / (sum a + rejections): maximum likelihood under right censoring
+  std::vector<PositionTally> positions;  // [0]: the first guess after the anchor
+  double repeated_ngrams = 0;            // share of the generated 4-grams that occurred before in the generated text
+  std::vector<LayerTally> layers;        // those with routed experts
+  BytesTally bytes;
+  double plain_bytes = 0;  // per token: what decoding the same text one row at a time reads
+  TimesTally times;
+
+  double bytes_per_token() const {
+    return tokens == 0 ? 0 : static_cast<double>(bytes.total()) / static_cast<double>(tokens);
+  }
+  double seconds_per_token() const { return tokens == 0 ? 0 : times.total_s() / static_cast<double>(tokens); }
+};
+
+Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, const WeightBytes& weights);
+
+// Tokens per pass that chains of `depth` guesses give when each is accepted with chance alpha (Leviathan et al. 2023).
+double expected_tokens_per_pass(double alpha, int depth);
+
+// A step pays when it emits more tokens than it costs in plain passes.
+struct Comparison {
+  double break_even_bytes = 0;    // tokens per pass at which the bytes read are those of plain decoding
+  double break_even_seconds = 0;  // the same for measured time; 0 when plain was not measured
+  double byte_ratio = 0;          // plain bytes per token / speculative bytes per token: above 1 fewer are read
+  double speed_up = 0;            // plain seconds per token / speculative seconds per token: above 1 is faster
+};
+Comparison compare(const Tally& speculative, const Tally& plain);
+
+}  // namespace specdec
