@@ -1,6 +1,6 @@
 // safetensors checkpoints, memory-mapped: one file, or the shards of model.safetensors.index.json.
-// The file is never trusted: header size, JSON, dtypes, shapes, offsets, overlaps and lengths are checked while opening.
-// https://github.com/huggingface/safetensors (format), symlinks are followed.
+// The file is never trusted: header size, JSON, dtypes, shapes, offsets, overlaps and lengths are checked while
+// opening. https://github.com/huggingface/safetensors (format), symlinks are followed.
 #pragma once
 
 #include <cstddef>
@@ -14,13 +14,14 @@
 #include <vector>
 
 #include "core/dtype.h"
+#include "core/files/mapped_file.h"
 
 namespace specdec {
 
 std::string_view name_of(DType dtype);  // as the format spells it: "BF16"
 std::size_t bytes_of(DType dtype);      // of one element
 
-// A tensor as stored. data is valid as long as the SafetensorsFile that maps it.
+// A tensor as stored. data is valid as long as the SafetensorsFile that maps it, and may be unaligned.
 struct StoredTensor {
   std::string name;
   DType dtype = DType::f32;
@@ -30,34 +31,32 @@ struct StoredTensor {
   std::int64_t elements() const;
 };
 
+using StoredTensors = std::map<std::string, StoredTensor, std::less<>>;
+
 // One mapped file.
 class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::filesystem::path& path);
-  ~SafetensorsFile();
-  SafetensorsFile(const SafetensorsFile&) = delete;
-  SafetensorsFile& operator=(const SafetensorsFile&) = delete;
 
-  const std::filesystem::path& path() const { return path_; }
-  std::string_view header() const { return header_; }  // the JSON text
-  const std::map<std::string, StoredTensor, std::less<>>& tensors() const { return tensors_; }
+  const std::filesystem::path& path() const { return file_.path(); }
+  std::string_view header() const;  // the JSON text
+  const StoredTensors& tensors() const { return tensors_; }
 
  private:
-  std::filesystem::path path_;
-  std::span<const std::byte> mapping_;
-  std::string_view header_;
-  std::map<std::string, StoredTensor, std::less<>> tensors_;
+  MappedFile file_;
+  StoredTensors tensors_;
 };
 
 // The checks of SafetensorsFile on bytes in memory; `origin` names them in errors. What the fuzzer calls.
-std::map<std::string, StoredTensor, std::less<>> parse_safetensors(std::span<const std::byte> bytes,
-                                                                   std::string_view origin);
+StoredTensors parse_safetensors(std::span<const std::byte> bytes, std::string_view origin);
 
-// All shards of a checkpoint directory. Throws Error when the directory holds no safetensors, a shard of the index is missing,
-// or a tensor of the index is not where it says.
+// All shards of a checkpoint directory, no tensor name twice: those of model.safetensors.index.json if there is one,
+// else model.safetensors, else the only *.safetensors. Throws Error when there is none, a shard of the index is
+// missing, or a tensor of the index is not where it says.
 std::vector<std::unique_ptr<SafetensorsFile>> open_safetensors(const std::filesystem::path& directory);
 
-// Writes one file with the given tensors (data copied from StoredTensor::data). Throws Error if it cannot.
+// Writes one file with the given tensors (data copied from StoredTensor::data), largest element type first, so that all
+// data is aligned. Throws Error if it cannot; a half-written file is never left behind.
 void write_safetensors(const std::filesystem::path& path, std::span<const StoredTensor> tensors);
 
 }  // namespace specdec

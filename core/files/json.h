@@ -1,0 +1,18 @@
+// Reading JSON that nobody vouches for. Only .cc files include this.
+//   nlohmann::json index = parse_json(MappedFile(path).text(), path.string());
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace specdec {
+
+// Throws Error, one line that starts with `origin`, if the text is not one JSON value, a key stands twice in an object
+// or the nesting is deeper than 64.
+nlohmann::json parse_json(std::string_view text, std::string_view origin);
+
+// The name in double quotes, escaped so that it stays on one line, and cut if it is long: for error messages.
+std::string escaped(std::string_view name);
+
+}  // namespace specdec

@@ -1,0 +1,45 @@
+#include "core/files/mapped_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "core/error.h"
+
+namespace specdec {
+namespace {
+
+// Closes on every way out of the constructor; the mapping outlives the descriptor.
+struct Descriptor {
+  int fd;
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+}  // namespace
+
+MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
+  // O_NONBLOCK: opening a pipe must not wait for its writer before we can say that it is not a file.
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.fd < 0) throw Error("{}: cannot open: {}", path.string(), std::strerror(errno));
+  struct stat status {};
+  if (::fstat(file.fd, &status) != 0) throw Error("{}: cannot read its size: {}", path.string(), std::strerror(errno));
+  if (S_ISDIR(status.st_mode)) throw Error("{}: is a directory, expected a file", path.string());
+  if (!S_ISREG(status.st_mode)) throw Error("{}: is not a regular file", path.string());
+  if (status.st_size == 0) return;  // mmap refuses length 0
+  const auto size = static_cast<std::size_t>(status.st_size);
+  void* mapping = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd, 0);
+  if (mapping == MAP_FAILED) throw Error("{}: cannot map {} bytes: {}", path.string(), size, std::strerror(errno));
+  bytes_ = {static_cast<const std::byte*>(mapping), size};
+}
+
+MappedFile::~MappedFile() {
+  if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+}  // namespace specdec

@@ -1,0 +1,58 @@
+#include "core/files/output_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "core/error.h"
+
+namespace specdec {
+
+namespace fs = std::filesystem;
+
+OutputFile::OutputFile(const fs::path& path) {
+  if (path.empty()) throw Error("cannot write: the name of the file is empty");
+  std::error_code unknown;
+  path_ = fs::weakly_canonical(path, unknown);
+  if (unknown) path_ = path;
+  const fs::file_status status = fs::status(path_, unknown);
+  if (fs::is_directory(status)) throw Error("{}: cannot write: it is a directory", path.string());
+  if (!fs::exists(status) || fs::is_regular_file(status))
+    temporary_ = fmt::format("{}.partial-{}", path_.string(), ::getpid());
+  // A file without write permission would still be replaced by the move.
+  if (fs::is_regular_file(status) && ::access(path_.c_str(), W_OK) != 0)
+    throw Error("{}: cannot write: {}", path.string(), std::strerror(errno));
+  const fs::path& place = temporary_.empty() ? path_ : temporary_;
+  fd_ = ::open(place.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd_ < 0) throw Error("{}: cannot write: {}", path.string(), std::strerror(errno));
+}
+
+OutputFile::~OutputFile() {
+  if (fd_ < 0) return;
+  ::close(fd_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void OutputFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw Error("{}: cannot write: {}", path_.string(), std::strerror(errno));
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+}
+
+void OutputFile::close() {
+  SPECDEC_ASSERT(fd_ >= 0);
+  // Moved while still open, so that the destructor cleans up after a failure.
+  if (!temporary_.empty() && ::rename(temporary_.c_str(), path_.c_str()) != 0)
+    throw Error("{}: cannot move {} there: {}", path_.string(), temporary_.string(), std::strerror(errno));
+  temporary_.clear();
+  const int result = ::close(fd_);
+  fd_ = -1;
+  if (result != 0) throw Error("{}: cannot write: {}", path_.string(), std::strerror(errno));
+}
+
+}  // namespace specdec

@@ -1,0 +1,33 @@
+// A file that appears whole or not at all: written beside its place under a temporary name, and moved by close().
+//   OutputFile out(path);
+//   out.write(text);
+//   out.close();
+// What exists and is no regular file (a pipe, /dev/stdout) is written directly.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string_view>
+
+namespace specdec {
+
+// Every function throws Error if it cannot do its work; without close() nothing is left behind.
+class OutputFile {
+ public:
+  explicit OutputFile(const std::filesystem::path& path);
+  ~OutputFile();
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+  void close();
+
+ private:
+  std::filesystem::path path_;       // with symlinks resolved
+  std::filesystem::path temporary_;  // empty: written directly
+  int fd_ = -1;
+};
+
+}  // namespace specdec

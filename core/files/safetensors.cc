@@ -1,0 +1,300 @@
+#include "core/files/safetensors.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "core/error.h"
+#include "core/files/json.h"
+#include "core/files/output_file.h"
+
+namespace specdec {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+struct DTypeFacts {
+  DType dtype;
+  std::string_view name;
+  std::size_t bytes;
+};
+constexpr std::array kDTypes{
+    DTypeFacts{DType::f64, "F64", 8},         DTypeFacts{DType::f32, "F32", 4},
+    DTypeFacts{DType::f16, "F16", 2},         DTypeFacts{DType::bf16, "BF16", 2},
+    DTypeFacts{DType::f8_e4m3, "F8_E4M3", 1}, DTypeFacts{DType::f8_e5m2, "F8_E5M2", 1},
+    DTypeFacts{DType::f8_e8m0, "F8_E8M0", 1}, DTypeFacts{DType::i64, "I64", 8},
+    DTypeFacts{DType::i32, "I32", 4},         DTypeFacts{DType::i16, "I16", 2},
+    DTypeFacts{DType::i8, "I8", 1},           DTypeFacts{DType::u64, "U64", 8},
+    DTypeFacts{DType::u32, "U32", 4},         DTypeFacts{DType::u16, "U16", 2},
+    DTypeFacts{DType::u8, "U8", 1},           DTypeFacts{DType::boolean, "BOOL", 1},
+};
+
+const DTypeFacts& facts_of(DType dtype) {
+  const auto found = std::ranges::find(kDTypes, dtype, &DTypeFacts::dtype);
+  SPECDEC_ASSERT(found != kDTypes.end());
+  return *found;
+}
+
+constexpr std::size_t kLengthBytes = 8;
+constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the original library
+constexpr std::string_view kMetadata = "__metadata__";
+
+std::uint64_t header_length(std::span<const std::byte> bytes) {
+  std::uint64_t length = 0;
+  for (std::size_t i = 0; i < kLengthBytes; ++i) length |= std::to_integer<std::uint64_t>(bytes[i]) << (8 * i);
+  return length;
+}
+
+std::string_view header_text(std::span<const std::byte> bytes, std::string_view origin) {
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (text.starts_with("version https://git-lfs"))
+    throw Error("{}: is a git-lfs pointer, not the checkpoint itself; fetch it with `git lfs pull`", origin);
+  if (bytes.size() < kLengthBytes)
+    throw Error("{}: {} bytes are too few for a safetensors file, which starts with an 8-byte header length", origin,
+                bytes.size());
+  const std::uint64_t length = header_length(bytes);
+  if (length > kMaxHeaderBytes)
+    throw Error("{}: header length {} is over the format's limit of {}: not a safetensors file, or damaged", origin,
+                length, kMaxHeaderBytes);
+  if (length > bytes.size() - kLengthBytes)
+    throw Error("{}: header length {}, but only {} bytes follow it: the file is cut off", origin, length,
+                bytes.size() - kLengthBytes);
+  const std::string_view header = text.substr(kLengthBytes, length);
+  if (!header.starts_with('{')) throw Error("{}: the header does not start with '{{': not a safetensors file", origin);
+  return header;
+}
+
+const json& field(const json& entry, const char* key, std::string_view where) {
+  const auto found = entry.find(key);
+  if (found == entry.end()) throw Error("{}: has no {}", where, key);
+  return *found;
+}
+
+std::uint64_t natural(const json& value, std::string_view what, std::string_view where) {
+  if (!value.is_number_unsigned() && !(value.is_number_integer() && value.get<std::int64_t>() >= 0))
+    throw Error("{}: {} holds {}, expected an integer of 0 or more", where, what,
+                value.is_number() ? value.dump() : value.type_name());
+  return value.get<std::uint64_t>();
+}
+
+DType dtype_of(const json& value, std::string_view where) {
+  if (!value.is_string()) throw Error("{}: dtype is of JSON type {}, expected a string", where, value.type_name());
+  const std::string& name = value.get_ref<const std::string&>();
+  const auto found = std::ranges::find(kDTypes, name, &DTypeFacts::name);
+  if (found == kDTypes.end()) {
+    std::vector<std::string_view> known;
+    for (const DTypeFacts& facts : kDTypes) known.push_back(facts.name);
+    throw Error("{}: unknown dtype {}; known are {}", where, escaped(name), fmt::join(known, ", "));
+  }
+  return found->dtype;
+}
+
+std::vector<std::int64_t> shape_of(const json& value, std::string_view where) {
+  if (!value.is_array()) throw Error("{}: shape is of JSON type {}, expected an array", where, value.type_name());
+  std::vector<std::int64_t> shape;
+  for (const json& dimension : value) {
+    const std::uint64_t count = natural(dimension, "shape", where);
+    if (count > INT64_MAX) throw Error("{}: shape holds {}, more than fits 63 bits", where, count);
+    shape.push_back(static_cast<std::int64_t>(count));
+  }
+  return shape;
+}
+
+std::size_t bytes_needed(const std::vector<std::int64_t>& shape, DType dtype, std::string_view where) {
+  std::int64_t bytes = static_cast<std::int64_t>(bytes_of(dtype));
+  for (const std::int64_t count : shape)
+    if (__builtin_mul_overflow(bytes, count, &bytes))
+      throw Error("{}: shape {} of {} has more bytes than fit 63 bits", where, shape, name_of(dtype));
+  return static_cast<std::size_t>(bytes);
+}
+
+StoredTensor tensor_of(const std::string& name, const json& entry, std::span<const std::byte> data,
+                       std::string_view origin) {
+  const std::string where = fmt::format("{}: tensor {}", origin, escaped(name));
+  if (!entry.is_object()) throw Error("{}: is of JSON type {}, expected an object", where, entry.type_name());
+  StoredTensor tensor{.name = name,
+                      .dtype = dtype_of(field(entry, "dtype", where), where),
+                      .shape = shape_of(field(entry, "shape", where), where)};
+  tensor.bytes = bytes_needed(tensor.shape, tensor.dtype, where);
+
+  const json& offsets = field(entry, "data_offsets", where);
+  if (!offsets.is_array() || offsets.size() != 2)
+    throw Error("{}: data_offsets is not an array of two numbers, begin and end", where);
+  const std::uint64_t begin = natural(offsets[0], "data_offsets", where);
+  const std::uint64_t end = natural(offsets[1], "data_offsets", where);
+  if (begin > end) throw Error("{}: data_offsets [{}, {}] end before they begin", where, begin, end);
+  if (end > data.size())
+    throw Error("{}: data_offsets [{}, {}] reach past the {} bytes of data: the file is cut off or damaged", where,
+                begin, end, data.size());
+  if (end - begin != tensor.bytes)
+    throw Error("{}: data_offsets [{}, {}] hold {} bytes, but shape {} of {} has {}", where, begin, end, end - begin,
+                tensor.shape, name_of(tensor.dtype), tensor.bytes);
+  tensor.data = data.data() + begin;
+  return tensor;
+}
+
+// The format wants the data covered exactly once: no overlap, no hole, nothing after the last tensor.
+void check_cover(const StoredTensors& tensors, std::span<const std::byte> data, std::string_view origin) {
+  std::vector<const StoredTensor*> ordered;
+  for (const auto& [name, tensor] : tensors) ordered.push_back(&tensor);
+  std::ranges::sort(ordered, {}, [](const StoredTensor* tensor) { return std::pair(tensor->data, tensor->bytes); });
+  std::size_t covered = 0;
+  std::string last = "the header";
+  for (const StoredTensor* tensor : ordered) {
+    const auto begin = static_cast<std::size_t>(tensor->data - data.data());
+    if (begin < covered)
+      throw Error("{}: tensor {} begins at byte {} of the data, but {} ends at {}: they overlap", origin,
+                  escaped(tensor->name), begin, last, covered);
+    if (begin > covered)
+      throw Error("{}: no tensor holds bytes {} to {} of the data, before {}: the format allows no holes", origin,
+                  covered, begin, escaped(tensor->name));
+    covered += tensor->bytes;
+    last = escaped(tensor->name);
+  }
+  if (covered != data.size())
+    throw Error("{}: {} bytes of data, but the tensors end at {}: the file is damaged", origin, data.size(), covered);
+}
+
+void check_metadata(const json& metadata, std::string_view origin) {
+  if (!metadata.is_object())
+    throw Error("{}: {} is of JSON type {}, expected an object", origin, kMetadata, metadata.type_name());
+  for (const auto& [key, value] : metadata.items())
+    if (!value.is_string())
+      throw Error("{}: {} entry {} is of JSON type {}, expected a string", origin, kMetadata, escaped(key),
+                  value.type_name());
+}
+
+fs::path shard_path(const fs::path& directory, const std::string& name, std::string_view index) {
+  const fs::path shard = fs::path(name).lexically_normal();
+  if (name.empty() || name.find('\0') != std::string::npos || shard.is_absolute() || *shard.begin() == "..")
+    throw Error("{}: weight_map names the shard {}, expected a file inside the checkpoint", index, escaped(name));
+  return directory / shard;
+}
+
+std::vector<std::unique_ptr<SafetensorsFile>> open_shards(const fs::path& directory, const fs::path& index_path) {
+  const std::string origin = index_path.string();
+  const json index = parse_json(MappedFile(index_path).text(), origin);
+  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
+    throw Error("{}: has no object weight_map", origin);
+  if (index["weight_map"].empty()) throw Error("{}: weight_map names no tensor", origin);
+
+  std::map<fs::path, std::vector<std::string>> expected;  // the tensors of each shard
+  for (const auto& [tensor, shard] : index["weight_map"].items()) {
+    if (!shard.is_string())
+      throw Error("{}: weight_map entry {} is of JSON type {}, expected a file name", origin, escaped(tensor),
+                  shard.type_name());
+    expected[shard_path(directory, shard.get_ref<const std::string&>(), origin)].push_back(tensor);
+  }
+
+  std::vector<std::unique_ptr<SafetensorsFile>> files;
+  for (const auto& [path, tensors] : expected) {
+    if (!fs::exists(path))
+      throw Error("{}: missing, but {} puts {} tensors into it, {} first; fetch the checkpoint again", path.string(),
+                  index_path.filename().string(), tensors.size(), escaped(tensors.front()));
+    files.push_back(std::make_unique<SafetensorsFile>(path));
+    for (const std::string& tensor : tensors)
+      if (!files.back()->tensors().contains(tensor))
+        throw Error("{}: weight_map puts tensor {} into {}, which does not hold it", origin, escaped(tensor),
+                    path.filename().string());
+  }
+
+  std::map<std::string_view, const SafetensorsFile*> owners;
+  for (const auto& file : files)
+    for (const auto& [name, tensor] : file->tensors()) {
+      const auto [owner, first] = owners.emplace(name, file.get());
+      if (!first)
+        throw Error("{}: tensor {} is also in {}; a name may stand in one shard only", file->path().string(),
+                    escaped(name), owner->second->path().filename().string());
+    }
+  return files;
+}
+
+}  // namespace
+
+std::string_view name_of(DType dtype) { return facts_of(dtype).name; }
+std::size_t bytes_of(DType dtype) { return facts_of(dtype).bytes; }
+
+std::int64_t StoredTensor::elements() const { return static_cast<std::int64_t>(bytes / bytes_of(dtype)); }
+
+StoredTensors parse_safetensors(std::span<const std::byte> bytes, std::string_view origin) {
+  const std::string_view text = header_text(bytes, origin);
+  const json header = parse_json(text, origin);
+  const std::span<const std::byte> data = bytes.subspan(kLengthBytes + text.size());
+  StoredTensors tensors;
+  for (const auto& [name, entry] : header.items()) {
+    if (name == kMetadata)
+      check_metadata(entry, origin);
+    else
+      tensors.emplace(name, tensor_of(name, entry, data, origin));
+  }
+  check_cover(tensors, data, origin);
+  return tensors;
+}
+
+SafetensorsFile::SafetensorsFile(const fs::path& path)
+    : file_(path), tensors_(parse_safetensors(file_.bytes(), path.string())) {}
+
+std::string_view SafetensorsFile::header() const {
+  return file_.text().substr(kLengthBytes, header_length(file_.bytes()));
+}
+
+std::vector<std::unique_ptr<SafetensorsFile>> open_safetensors(const fs::path& directory) {
+  if (!fs::is_directory(directory)) throw Error("{}: not a directory, expected a checkpoint", directory.string());
+  const fs::path index = directory / "model.safetensors.index.json";
+  if (fs::exists(index)) return open_shards(directory, index);
+
+  std::vector<fs::path> weights;
+  std::vector<std::string> others;  // weights in formats that this reader is not for
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
+    const std::string extension = entry.path().extension().string();
+    if (extension == ".safetensors") weights.push_back(entry.path());
+    if (std::set<std::string>{".bin", ".pt", ".pth", ".gguf"}.contains(extension))
+      others.push_back(entry.path().filename().string());
+  }
+  const auto whole = std::ranges::find(weights, directory / "model.safetensors");
+  if (whole != weights.end()) weights = {*whole};
+  std::ranges::sort(others);
+  if (weights.empty() && !others.empty())
+    throw Error("{}: holds no safetensors, only {}; convert the checkpoint to safetensors", directory.string(),
+                fmt::join(others, ", "));
+  if (weights.empty())
+    throw Error("{}: holds no model.safetensors and no {}", directory.string(), index.filename().string());
+  if (weights.size() > 1)
+    throw Error("{}: holds {} safetensors files but no {} that says what belongs together", directory.string(),
+                weights.size(), index.filename().string());
+  std::vector<std::unique_ptr<SafetensorsFile>> files;
+  files.push_back(std::make_unique<SafetensorsFile>(weights.front()));
+  return files;
+}
+
+void write_safetensors(const fs::path& path, std::span<const StoredTensor> tensors) {
+  std::vector<const StoredTensor*> ordered;
+  for (const StoredTensor& tensor : tensors) ordered.push_back(&tensor);
+  std::ranges::stable_sort(ordered, std::greater{}, [](const StoredTensor* tensor) { return bytes_of(tensor->dtype); });
+
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  std::size_t end = 0;
+  for (const StoredTensor* tensor : ordered) {
+    SPECDEC_ASSERT(!header.contains(tensor->name) && tensor->name != kMetadata);
+    SPECDEC_ASSERT(tensor->bytes == bytes_needed(tensor->shape, tensor->dtype, path.string()));
+    header[tensor->name] = {
+        {"dtype", name_of(tensor->dtype)}, {"shape", tensor->shape}, {"data_offsets", {end, end + tensor->bytes}}};
+    end += tensor->bytes;
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  std::array<std::byte, kLengthBytes> length{};
+  for (std::size_t i = 0; i < kLengthBytes; ++i) length[i] = static_cast<std::byte>(text.size() >> (8 * i));
+
+  OutputFile out(path);
+  out.write(length);
+  out.write(text);
+  for (const StoredTensor* tensor : ordered) out.write({tensor->data, tensor->bytes});
+  out.close();
+}
+
+}  // namespace specdec
