@@ -8,6 +8,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "core/weights.h"
 #include "tests/error_line.h"
 #include "tests/temporary_directory.h"
 
@@ -293,7 +294,7 @@ TEST(Checkpoint, RejectsATensorThatStandsInTwoShards) {
                                                 "b":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
                                             2));
   directory.write(kIndex, index_of(R"("a":"s1.safetensors","b":"s2.safetensors")"));
-  expect_error([&] { open_safetensors(directory.path()); }, {"s2.safetensors", "\"a\"", "also in s1.safetensors"});
+  expect_error([&] { WeightFile weights(directory.path()); }, {"s2.safetensors", "'a'", "also in another shard"});
 }
 
 StoredTensor tensor_of(std::string name, DType dtype, std::vector<std::int64_t> shape,

@@ -54,15 +54,15 @@ bool holds_models(const fs::path& directory) {
 }
 
 std::optional<fs::path> snapshot_of(const fs::path& repository) {
+  const std::vector<fs::path> snapshots = subdirectories(repository / "snapshots");
+  if (snapshots.empty()) return std::nullopt;
   const fs::path reference = repository / "refs" / "main";
   if (fs::is_regular_file(reference)) {
     const MappedFile file(reference);
     const std::string_view revision = file.text().substr(0, file.text().find_last_not_of(" \r\n") + 1);
-    const fs::path snapshot = repository / "snapshots" / revision;
-    if (fs::path(revision).filename() == revision && revision != ".." && fs::is_directory(snapshot)) return snapshot;
+    for (const fs::path& snapshot : snapshots)
+      if (snapshot.filename() == revision) return snapshot;
   }
-  const std::vector<fs::path> snapshots = subdirectories(repository / "snapshots");
-  if (snapshots.empty()) return std::nullopt;
   return *std::ranges::max_element(snapshots, {},
                                    [](const fs::path& snapshot) { return fs::last_write_time(snapshot); });
 }
@@ -96,8 +96,8 @@ fs::path hf_cache_directory() {
   return cache / "huggingface" / "hub";
 }
 
-fs::path shipped_models_directory() {
-  fs::path directory = fs::read_symlink("/proc/self/exe").parent_path();
+fs::path shipped_models_directory(const fs::path& program) {
+  fs::path directory = fs::canonical(program).parent_path();
   for (int level = 0; level <= kLevelsAboveProgram; ++level, directory = directory.parent_path()) {
     if (holds_models(directory / "models")) return directory / "models";
     if (holds_models(directory / "share/specdec/models")) return directory / "share/specdec/models";

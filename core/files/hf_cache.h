@@ -10,9 +10,9 @@ namespace specdec {
 // $HF_HUB_CACHE, $HF_HOME/hub, $XDG_CACHE_HOME/huggingface/hub or ~/.cache/huggingface/hub: the first that is set.
 std::filesystem::path hf_cache_directory();
 
-// The models/ folder that belongs to this program: beside the executable or above it (build/release -> models), or
+// The models/ folder that belongs to a program: beside the executable or above it (build/release -> models), or
 // share/specdec/models of its prefix. Empty when there is none.
-std::filesystem::path shipped_models_directory();
+std::filesystem::path shipped_models_directory(const std::filesystem::path& program = "/proc/self/exe");
 
 struct LocalModel {
   std::string id;  // "demo-moe" or "org/name"

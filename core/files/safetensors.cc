@@ -201,15 +201,6 @@ std::vector<std::unique_ptr<SafetensorsFile>> open_shards(const fs::path& direct
         throw Error("{}: weight_map puts tensor {} into {}, which does not hold it", origin, escaped(tensor),
                     path.filename().string());
   }
-
-  std::map<std::string_view, const SafetensorsFile*> owners;
-  for (const auto& file : files)
-    for (const auto& [name, tensor] : file->tensors()) {
-      const auto [owner, first] = owners.emplace(name, file.get());
-      if (!first)
-        throw Error("{}: tensor {} is also in {}; a name may stand in one shard only", file->path().string(),
-                    escaped(name), owner->second->path().filename().string());
-    }
   return files;
 }
 

@@ -50,7 +50,7 @@ class SafetensorsFile {
 // The checks of SafetensorsFile on bytes in memory; `origin` names them in errors. What the fuzzer calls.
 StoredTensors parse_safetensors(std::span<const std::byte> bytes, std::string_view origin);
 
-// All shards of a checkpoint directory, no tensor name twice: those of model.safetensors.index.json if there is one,
+// All shards of a checkpoint directory: those of model.safetensors.index.json if there is one,
 // else model.safetensors, else the only *.safetensors. Throws Error when there is none, a shard of the index is
 // missing, or a tensor of the index is not where it says.
 std::vector<std::unique_ptr<SafetensorsFile>> open_safetensors(const std::filesystem::path& directory);
