@@ -1,5 +1,5 @@
-// Error: the user or the world is wrong. One line: what, where, found, expected, what to do. Caught once, in cli/main.cc.
-// SPECDEC_ASSERT: we are wrong. On in every build; SPECDEC_DASSERT only in debug builds, for inner loops.
+// Error: the user or the world is wrong. One line: what, where, found, expected, what to do. Caught once, in
+// cli/main.cc. SPECDEC_ASSERT: we are wrong. On in every build; SPECDEC_DASSERT only in debug builds, for inner loops.
 #pragma once
 
 #include <fmt/format.h>

@@ -43,16 +43,16 @@ using RouterTrace = std::span<const RouterUse>;
 
 // Views of buffers that State owns, valid until the next forward on the same State.
 struct Output {
-  MatView logits{nullptr, 0, 0};  // (rows, vocab), or (rows, head_tokens) of an MTP head
-  std::vector<MatView> hidden;    // one (rows, hidden) per tapped layer, in the order asked for
-  RouterTrace routed;             // by row, then layer, then ascending expert
+  MatView logits{nullptr, 0, 0};    // (rows, vocab), or (rows, head_tokens) of an MTP head
+  std::span<const MatView> hidden;  // one (rows, hidden) per tapped layer, in the order asked for
+  RouterTrace routed;               // by layer, then row, then ascending expert
 };
 
 // Bytes of weights as stored in the checkpoint; what a pass reads is
 // fixed + rows * embedding_row + sum over layers of expert[layer] * (distinct experts of that layer).
 struct WeightBytes {
-  std::int64_t fixed = 0;            // read by every pass whatever its width: attention, dense, shared, router, norms, head
-  std::int64_t head = 0;             // the part of `fixed` that is the output head
+  std::int64_t fixed = 0;  // read by every pass whatever its width: attention, dense, shared, router, norms, head
+  std::int64_t head = 0;   // the part of `fixed` that is the output head
   std::int64_t embedding_row = 0;    // one row of the input embedding
   std::vector<std::int64_t> expert;  // one routed expert of each layer; 0 for a dense layer
   std::int64_t total = 0;            // all weights of the model, without MTP layers

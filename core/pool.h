@@ -25,7 +25,8 @@ class Pool {
       for (std::int64_t i = 0; i < count; ++i) work(i);
       return;
     }
-    run(count, [](const void* context, std::int64_t i) { (*static_cast<const Work*>(context))(i); }, &work);
+    run(
+        count, [](const void* context, std::int64_t i) { (*static_cast<const Work*>(context))(i); }, &work);
   }
 
  private:

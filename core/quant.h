@@ -43,8 +43,8 @@ struct Activations {
 
 struct QuantFormat {
   std::string_view name, summary;
-  // The map stored under `path` with this (..., out, in) shape, leading dimensions folded into out; nothing if `path` is
-  // not stored in this format. Throws Error if it is, but its tensors do not fit together.
+  // The map stored under `path` with this (..., out, in) shape, leading dimensions folded into out; nothing if `path`
+  // is not stored in this format. Throws Error if it is, but its tensors do not fit together.
   std::optional<Weight> (*open)(WeightFile& file, const std::string& path, std::span<const std::int64_t> shape);
   // One row as float32.
   void (*unpack)(const Weight& weight, std::int64_t row, float* out, const Kernels& kernels);
@@ -59,7 +59,8 @@ std::span<const QuantFormat> quant_formats();
 std::optional<Weight> open_plain(WeightFile& file, const std::string& path, std::span<const std::int64_t> shape,
                                  DType dtype);
 
-// For formats without integer codes, and for float32 activations: unpacks a row, then multiplies it with every row of x.
+// For formats without integer codes, and for float32 activations: unpacks a row, then multiplies it with every row of
+// x.
 void multiply_unpacked(const Weight& weight, std::int64_t first, std::int64_t last, const Activations& x,
                        const int* rows, std::int64_t count, float* y, std::int64_t y_stride, const Kernels& kernels);
 

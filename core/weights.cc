@@ -45,11 +45,21 @@ WeightFile::WeightFile(const std::filesystem::path& directory)
     : directory_(directory), files_(open_safetensors(directory)) {
   for (const auto& file : files_) {
     for (const auto& [name, tensor] : file->tensors()) {
-      if (!tensors_.emplace(name, &tensor).second) {
-        throw Error("{}: tensor '{}' is also in another shard; each tensor may be stored once", file->path().string(), name);
+      if (!tensors_.emplace(name, aligned(tensor)).second) {
+        throw Error("{}: tensor '{}' is also in another shard; each tensor may be stored once", file->path().string(),
+                    name);
       }
     }
   }
+}
+
+const StoredTensor* WeightFile::aligned(const StoredTensor& tensor) {
+  if (reinterpret_cast<std::uintptr_t>(tensor.data) % bytes_of(tensor.dtype) == 0) return &tensor;
+  auto& bytes = realigned_bytes_.emplace_back(std::make_unique_for_overwrite<std::byte[]>(tensor.bytes));
+  std::memcpy(bytes.get(), tensor.data, tensor.bytes);
+  auto& copy = realigned_.emplace_back(std::make_unique<StoredTensor>(tensor));
+  copy->data = bytes.get();
+  return copy.get();
 }
 
 const StoredTensor& WeightFile::get(const std::string& name, std::span<const std::int64_t> shape) {
@@ -113,12 +123,21 @@ std::vector<float> WeightFile::optional_vector(const std::string& name, std::int
   return has(name) ? vector(name, size) : std::vector<float>{};
 }
 
+std::int64_t WeightFile::bytes_of_prefix(const std::string& prefix) const {
+  std::int64_t bytes = 0;
+  for (auto next = tensors_.lower_bound(prefix); next != tensors_.end() && next->first.starts_with(prefix); ++next) {
+    bytes += static_cast<std::int64_t>(next->second->bytes);
+  }
+  return bytes;
+}
+
 void WeightFile::expect_all_used(std::span<const std::string> ignored) const {
   for (const auto& [name, tensor] : tensors_) {
     const auto occurs = [&](const std::string& part) { return name.find(part) != std::string::npos; };
     if (used_.contains(name) || std::any_of(ignored.begin(), ignored.end(), occurs)) continue;
-    throw Error("{}: tensor '{}' {} is not used by this architecture; the checkpoint holds something that specdec would ignore",
-                directory_.string(), name, shape_text(tensor->shape));
+    throw Error(
+        "{}: tensor '{}' {} is not used by this architecture; the checkpoint holds something that specdec would ignore",
+        directory_.string(), name, shape_text(tensor->shape));
   }
 }
 

@@ -36,6 +36,8 @@ class WeightFile {
   std::vector<float> vector(const std::string& name, std::int64_t size);
   std::vector<float> optional_vector(const std::string& name, std::int64_t size);  // empty if absent
 
+  std::int64_t bytes_of_prefix(const std::string& prefix) const;  // as stored
+
   // Throws Error naming a tensor that nobody asked for, unless its name contains one of `ignored`.
   void expect_all_used(std::span<const std::string> ignored) const;
 
@@ -46,8 +48,12 @@ class WeightFile {
   std::string find_not_finite() const;
 
  private:
+  const StoredTensor* aligned(const StoredTensor& tensor);
+
   std::filesystem::path directory_;
   std::vector<std::unique_ptr<SafetensorsFile>> files_;
+  std::vector<std::unique_ptr<StoredTensor>> realigned_;  // tensors that a file stores at an odd address, copied
+  std::vector<std::unique_ptr<std::byte[]>> realigned_bytes_;
   std::map<std::string, const StoredTensor*, std::less<>> tensors_;
   std::set<std::string, std::less<>> used_;
 };

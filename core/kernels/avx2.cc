@@ -63,13 +63,15 @@ __m256i dot_bytes(__m256i codes, const std::int8_t* q) {
   return _mm256_permute4x64_epi64(_mm256_hadd_epi32(low, high), 0xd8);
 }
 
-// codes(k): a vector type's worth of weights from k on; products(codes, row, k): eight int32 lanes of kSpan / 8 weights.
+// codes(k): a vector type's worth of weights from k on; products(codes, row, k): eight int32 lanes of kSpan / 8
+// weights.
 template <std::int64_t kSpan, typename Codes, typename Products>
 void dot_affine(const AffineRow& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
                 std::int64_t y_stride, const Codes& codes, const Products& products) {
   const std::int64_t groups = w.in / w.group;
   const int shift = log2_of(w.group);
-  const __m256i lane_offsets = _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(kSpan / 8));
+  const __m256i lane_offsets =
+      _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(kSpan / 8));
   constexpr std::int64_t kScales = kSpan / kQ8Group;  // activation scales of one span: 2 or 1
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t row = row_of(rows, i);

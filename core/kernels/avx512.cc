@@ -146,9 +146,8 @@ void weighted_sum(const float* p, const float* v, std::int64_t v_stride, const i
 
 }  // namespace
 
-extern const Kernels kAvx512Kernels{
-    "avx512", dot,     dot_affine<Bytes>, dot_affine<Nibbles>, weighted_sum, quantise,
-    rms_norm, softmax, silu_times,        widen_bf16,          widen_f16};
+extern const Kernels kAvx512Kernels{"avx512", dot,     dot_affine<Bytes>, dot_affine<Nibbles>, weighted_sum, quantise,
+                                    rms_norm, softmax, silu_times,        widen_bf16,          widen_f16};
 
 }  // namespace specdec
 #endif

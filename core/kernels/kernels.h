@@ -1,7 +1,8 @@
 // The inner loops, one table of functions per instruction-set level. Every function computes each output element in an
 // order that depends on nothing but its own inputs: that is what makes rows invariant.
 //
-// "rows" arguments select rows of a row-major matrix: row i is base + rows[i] * stride, or base + i * stride if rows is null.
+// "rows" arguments select rows of a row-major matrix: row i is base + rows[i] * stride, or base + i * stride if rows is
+// null.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +38,8 @@ struct Kernels {
   const char* name;
 
   // y[i * y_stride] = w . x_i for the selected rows of x, n elements each.
-  void (*dot)(const float* w, std::int64_t n, const float* x, std::int64_t x_stride, const int* rows, std::int64_t count,
-              float* y, std::int64_t y_stride);
+  void (*dot)(const float* w, std::int64_t n, const float* x, std::int64_t x_stride, const int* rows,
+              std::int64_t count, float* y, std::int64_t y_stride);
   // The same for an affine row against int8 activations: 8-bit codes, and 4-bit codes, two a byte, low nibble first.
   void (*dot_affine8)(const AffineRow& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
                       std::int64_t y_stride);

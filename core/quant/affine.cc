@@ -1,6 +1,6 @@
 // MLX affine quantisation: w = scale * code + bias, codes of 2 to 8 bits, groups of 32, 64 or 128 along the input.
-// https://ml-explore.github.io/mlx (mlx.core.quantize). A row is one little-endian bit stream in uint32 words, so a code
-// of 3, 5 or 6 bits may straddle two words. Bits and group follow from the shapes: config.json is not asked.
+// https://ml-explore.github.io/mlx (mlx.core.quantize). A row is one little-endian bit stream in uint32 words, so a
+// code of 3, 5 or 6 bits may straddle two words. Bits and group follow from the shapes: config.json is not asked.
 #include "core/error.h"
 #include "core/weights.h"
 
@@ -20,7 +20,8 @@ std::optional<Weight> open(WeightFile& file, const std::string& path, std::span<
   if (scales.dtype != DType::f32 && scales.dtype != DType::f16 && scales.dtype != DType::bf16) {
     throw fail(fmt::format("scales are {}, expected F32, F16 or BF16", name_of(scales.dtype)));
   }
-  if (biases.dtype != scales.dtype || biases.shape != scales.shape) throw fail("biases and scales differ in dtype or shape");
+  if (biases.dtype != scales.dtype || biases.shape != scales.shape)
+    throw fail("biases and scales differ in dtype or shape");
   const auto leading_equal = [&](const StoredTensor& tensor) {
     return tensor.shape.size() == shape.size() && tensor.shape.back() > 0 &&
            std::equal(shape.begin(), shape.end() - 1, tensor.shape.begin());
@@ -72,7 +73,8 @@ void unpack(const Weight& weight, std::int64_t row, float* out, const Kernels& k
   std::vector<std::uint8_t>& codes = code_buffer(weight.in);
   unpack_codes(weight, row, codes.data());
   const auto parameter = [&](const std::byte* values, std::int64_t group) {
-    const std::byte* at = values + row * weight.scale_row_bytes + group * static_cast<std::int64_t>(bytes_of(weight.scale_dtype));
+    const std::byte* at =
+        values + row * weight.scale_row_bytes + group * static_cast<std::int64_t>(bytes_of(weight.scale_dtype));
     float value;
     if (weight.scale_dtype == DType::f32) {
       value = *reinterpret_cast<const float*>(at);
@@ -113,6 +115,8 @@ void multiply(const Weight& weight, std::int64_t first, std::int64_t last, const
 
 }  // namespace
 
-QuantFormat quant_affine() { return {"affine", "MLX affine, 2 to 8 bits, groups of 32, 64 or 128", open, unpack, multiply}; }
+QuantFormat quant_affine() {
+  return {"affine", "MLX affine, 2 to 8 bits, groups of 32, 64 or 128", open, unpack, multiply};
+}
 
 }  // namespace specdec

@@ -1,0 +1,54 @@
+#include "core/arch.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace specdec {
+namespace {
+
+void add_tokens(std::vector<TokenId>& tokens, const std::vector<int>& more) {
+  for (const int id : more) {
+    if (std::find(tokens.begin(), tokens.end(), TokenId{id}) == tokens.end()) tokens.push_back(TokenId{id});
+  }
+}
+
+ModelInfo describe(const std::filesystem::path& directory, const ConfigReader& config) {
+  ModelInfo info = find_architecture(config).describe(config);
+  info.architecture = find_architecture(config).name;
+  info.path = directory.string();
+  add_tokens(info.eos, config.integers("eos_token_id"));
+  const std::vector<int> bos = config.integers("bos_token_id");
+  if (!bos.empty()) info.bos = TokenId{bos.front()};
+  const std::filesystem::path generation = directory / "generation_config.json";
+  if (std::filesystem::exists(generation)) {
+    add_tokens(info.eos, ConfigReader::of_file(generation).integers("eos_token_id"));
+  }
+  return info;
+}
+
+}  // namespace
+
+const Architecture& find_architecture(const ConfigReader& config) {
+  const std::string type = config.text("model_type", "");
+  std::vector<std::string_view> names;
+  for (const Architecture& architecture : architectures()) {
+    if (architecture.name == type) return architecture;
+    names.push_back(architecture.name);
+  }
+  throw Error("{}: model_type is '{}'; this version runs: {}", config.origin(), type, fmt::join(names, ", "));
+}
+
+ModelInfo describe_model(const std::filesystem::path& directory) {
+  return describe(directory, ConfigReader::of_file(directory / "config.json"));
+}
+
+std::unique_ptr<Model> load_model(const std::filesystem::path& directory, Engine& engine) {
+  const ConfigReader config = ConfigReader::of_file(directory / "config.json");
+  ModelInfo info = describe(directory, config);
+  WeightFile file(directory);
+  info.hash = file.hash();
+  return find_architecture(config).load(config, std::move(file), std::move(info), engine);
+}
+
+}  // namespace specdec

@@ -1,0 +1,28 @@
+// Architectures. One architecture is one file, core/arch/<name>.cc: config keys, tensors with shapes, forward.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "core/config.h"
+#include "core/model.h"
+#include "core/weights.h"
+
+namespace specdec {
+
+struct Architecture {
+  std::string_view name, summary;  // name is config.json's model_type
+  ModelInfo (*describe)(const ConfigReader& config);
+  std::unique_ptr<Model> (*load)(const ConfigReader& config, WeightFile file, ModelInfo info, Engine& engine);
+};
+
+std::span<const Architecture> architectures();
+
+// The architecture that config.json asks for. Throws Error naming the known ones.
+const Architecture& find_architecture(const ConfigReader& config);
+
+// What a checkpoint directory is, without its weights: config.json and, if there, generation_config.json.
+ModelInfo describe_model(const std::filesystem::path& directory);
+
+}  // namespace specdec

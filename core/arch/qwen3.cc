@@ -1,0 +1,18 @@
+// Qwen3, dense: a norm over each head of q and k. transformers: models/qwen3.
+#include "core/blocks/decoder.h"
+
+namespace specdec {
+namespace {
+
+DecoderSpec read(const ConfigReader& config) {
+  DecoderSpec spec = read_decoder(config);
+  spec.attention.qkv_bias = spec.attention.output_bias = config.boolean("attention_bias", false);
+  spec.attention.qk_norm = true;
+  return spec;
+}
+
+}  // namespace
+
+Architecture arch_qwen3() { return decoder_architecture<read>("qwen3", "Qwen3, dense"); }
+
+}  // namespace specdec

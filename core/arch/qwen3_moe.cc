@@ -1,0 +1,28 @@
+// Qwen3 mixture of experts: softmax router, no shared expert. transformers: models/qwen3_moe.
+#include <algorithm>
+
+#include "core/blocks/decoder.h"
+
+namespace specdec {
+namespace {
+
+DecoderSpec read(const ConfigReader& config) {
+  DecoderSpec spec = read_decoder(config);
+  spec.attention.qkv_bias = spec.attention.output_bias = config.boolean("attention_bias", false);
+  spec.attention.qk_norm = true;
+  spec.moe.normalise = config.boolean("norm_topk_prob", false);
+  read_experts(config, config.first_of({"num_experts", "num_local_experts"}), spec);
+  const int every = config.count("decoder_sparse_step", 1);
+  const std::vector<int> dense = config.integers("mlp_only_layers");
+  read_routed_layers(config, spec, [&](int layer) {
+    const bool listed = std::find(dense.begin(), dense.end(), layer) != dense.end();
+    return !listed && every > 0 && (layer + 1) % every == 0;
+  });
+  return spec;
+}
+
+}  // namespace
+
+Architecture arch_qwen3_moe() { return decoder_architecture<read>("qwen3_moe", "Qwen3, mixture of experts"); }
+
+}  // namespace specdec

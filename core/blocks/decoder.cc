@@ -1,0 +1,177 @@
+#include "core/blocks/decoder.h"
+
+#include <algorithm>
+
+#include "core/blocks/decoder_layer.h"
+#include "core/blocks/mtp_decoder.h"
+#include "core/error.h"
+
+namespace specdec {
+namespace {
+
+class Decoder : public Model {
+ public:
+  Decoder(DecoderSpec spec, WeightFile weights, Engine& engine)
+      : file_(std::make_shared<WeightFile>(std::move(weights))), spec_(std::move(spec)), engine_(engine) {
+    WeightFile& file = *file_;
+    embedding_ = file.linear("model.embed_tokens", {spec_.info.vocab, spec_.hidden});
+    for (int layer = 0; layer < spec_.info.layers; ++layer) {
+      layers_.push_back(load_decoder_layer(file, spec_, layer, spec_.routed[static_cast<std::size_t>(layer)]));
+    }
+    norm_ = file.vector("model.norm.weight", spec_.hidden);
+    head_ = spec_.tied ? embedding_ : file.linear("lm_head", {spec_.info.vocab, spec_.hidden});
+    if (spec_.info.mtp_layers > 0) mtp_ = load_mtp(file_, spec_, embedding_, head_, engine);
+    if (mtp_ == nullptr) spec_.info.mtp_layers = 0;
+
+    std::vector<std::string> ignored{"rotary_emb.inv_freq"};
+    if (spec_.tied) ignored.emplace_back("lm_head.");
+    for (int more = 1; more < spec_.info.mtp_layers; ++more) {  // one layer is chained, however many are stored
+      ignored.push_back(fmt::format("model.layers.{}.", spec_.info.layers + more));
+    }
+    file.expect_all_used(ignored);
+    count_bytes();
+  }
+
+  const ModelInfo& info() const override { return spec_.info; }
+  const WeightBytes& bytes() const override { return bytes_; }
+  const MtpHead* mtp() const override { return mtp_.get(); }
+
+  std::unique_ptr<State> new_state(int capacity) const override {
+    return std::make_unique<KvState>(spec_.info.layers, spec_.attention.kv_size(), capacity);
+  }
+
+  Output forward(const Batch& batch, State& state, const Taps& taps) const override {
+    auto& kv_state = static_cast<KvState&>(state);
+    Pass pass = begin_pass(engine_, spec_, batch, kv_state);
+    PassBuffers& buffers = kv_state.buffers();
+    const std::int64_t size = pass.count() * spec_.hidden;
+    if (buffers.taps.size() < taps.layers.size() + 1) buffers.taps.resize(taps.layers.size() + 1);
+    const auto keep = [&](int layer, const float* x) {
+      for (std::size_t i = 0; i < taps.layers.size(); ++i) {
+        if (taps.layers[i] == layer) std::copy_n(x, size, buffers.taps[i].get(size));
+      }
+    };
+    embed(engine_, embedding_, batch.tokens, pass.x);
+    for (int layer = 0; layer < spec_.info.layers; ++layer) {
+      run_layer(pass, layers_[static_cast<std::size_t>(layer)], layer);
+      keep(layer, pass.x);
+    }
+    float* normed = buffers.taps.back().get(size);
+    final_norm(pass, norm_, *file_, normed);
+    keep(-1, normed);
+    buffers.tapped.clear();
+    for (std::size_t i = 0; i < taps.layers.size(); ++i) {
+      SPECDEC_ASSERT(taps.layers[i] >= -1 && taps.layers[i] < spec_.info.layers);
+      buffers.tapped.emplace_back(buffers.taps[i].get(size), pass.count(), spec_.hidden);
+    }
+    return {taps.logits ? head_logits(pass, head_, normed) : MatView(nullptr, 0, 0), buffers.tapped, buffers.routed};
+  }
+
+ private:
+  void count_bytes() {
+    const std::int64_t embedding = file_->bytes_of_prefix("model.embed_tokens.");
+    std::int64_t routed = 0;
+    for (const DecoderLayer& layer : layers_) {
+      bytes_.expert.push_back(expert_bytes(layer));
+      routed += bytes_.expert.back() * spec_.moe.experts;
+    }
+    bytes_.total =
+        embedding + file_->bytes_of_prefix("model.norm.") + (spec_.tied ? 0 : file_->bytes_of_prefix("lm_head."));
+    for (int layer = 0; layer < spec_.info.layers; ++layer) {
+      bytes_.total += file_->bytes_of_prefix(fmt::format("model.layers.{}.", layer));
+    }
+    bytes_.head = head_.bytes();
+    bytes_.embedding_row = embedding / embedding_.out;
+    bytes_.fixed = bytes_.total - routed - (spec_.tied ? 0 : embedding);
+  }
+
+  std::shared_ptr<WeightFile> file_;
+  DecoderSpec spec_;
+  const Engine& engine_;
+  Weight embedding_, head_;
+  std::vector<DecoderLayer> layers_;
+  std::vector<float> norm_;
+  std::unique_ptr<MtpHead> mtp_;
+  WeightBytes bytes_;
+};
+
+void require(bool holds, const ConfigReader& config, const std::string& what) {
+  if (!holds) throw Error("{}: {}", config.origin(), what);
+}
+
+}  // namespace
+
+DecoderSpec read_decoder(const ConfigReader& config, double partial_rotary_fallback) {
+  DecoderSpec spec;
+  spec.info.vocab = config.count("vocab_size");
+  spec.info.hidden = spec.hidden = config.count("hidden_size");
+  spec.info.layers = config.count("num_hidden_layers");
+  spec.info.context = config.count("max_position_embeddings", 2048);
+  spec.intermediate = config.count("intermediate_size", 0);
+  spec.eps = static_cast<float>(config.number("rms_norm_eps", 1e-6));
+  spec.tied = config.boolean("tie_word_embeddings", false);
+  constexpr int kMostLayers = 10000;  // a config that says more is damaged: do not try to allocate for it
+  require(spec.info.layers <= kMostLayers, config,
+          fmt::format("'num_hidden_layers' is {}; expected at most {}", spec.info.layers, kMostLayers));
+  spec.routed.assign(static_cast<std::size_t>(spec.info.layers), false);
+
+  AttentionSpec& attention = spec.attention;
+  attention.heads = config.count("num_attention_heads");
+  attention.kv_heads = config.has("num_key_value_heads") ? config.count("num_key_value_heads") : attention.heads;
+  attention.head_dim = config.has("head_dim") ? config.count("head_dim") : spec.hidden / attention.heads;
+  attention.eps = spec.eps;
+  require(attention.heads % attention.kv_heads == 0, config,
+          fmt::format("{} attention heads do not divide over {} key-value heads", attention.heads, attention.kv_heads));
+  constexpr int kMostDim = 1 << 16;
+  require(attention.head_dim >= 1 && attention.head_dim <= kMostDim, config,
+          fmt::format("'head_dim' is {}; expected 1 to {}", attention.head_dim, kMostDim));
+  attention.rope = read_rope(config, attention.head_dim, partial_rotary_fallback);
+
+  const std::string activation = config.text("hidden_act", "silu");
+  require(activation == "silu", config,
+          fmt::format("'hidden_act' is '{}'; this architecture runs with silu", activation));
+  for (const std::string& type : config.texts("layer_types")) {
+    require(type == "full_attention", config,
+            fmt::format("layer type '{}' is not supported yet; full_attention is", type));
+  }
+  require(!config.boolean("use_sliding_window", false), config, "sliding-window attention is not supported yet");
+  return spec;
+}
+
+void read_experts(const ConfigReader& config, std::string_view experts_key, DecoderSpec& spec) {
+  MoeSpec& moe = spec.moe;
+  moe.experts = config.count(experts_key);
+  moe.experts_per_token = config.count("num_experts_per_tok");
+  moe.width = config.count("moe_intermediate_size");
+  constexpr int kMostExperts = 1 << 16;
+  constexpr int kMostShared = 64;
+  constexpr int kMostWidth = 1 << 24;
+  require(moe.experts <= kMostExperts && spec.info.shared_experts <= kMostShared && moe.width <= kMostWidth, config,
+          fmt::format("{} experts of width {} and {} shared are more than the {}, {} and {} that specdec expects",
+                      moe.experts, moe.width, spec.info.shared_experts, kMostExperts, kMostWidth, kMostShared));
+  moe.shared_width = moe.width * spec.info.shared_experts;
+  require(moe.experts_per_token <= moe.experts, config,
+          fmt::format("{} experts per token of {} experts", moe.experts_per_token, moe.experts));
+  require(moe.groups >= 1 && moe.groups <= kMostGroups && moe.experts % moe.groups == 0 && moe.groups_kept >= 1 &&
+              moe.groups_kept <= moe.groups && moe.experts / moe.groups * moe.groups_kept >= moe.experts_per_token,
+          config,
+          fmt::format("{} of {} groups kept do not fit {} of {} experts per token", moe.groups_kept, moe.groups,
+                      moe.experts_per_token, moe.experts));
+  spec.info.experts = moe.experts;
+  spec.info.experts_per_token = moe.experts_per_token;
+}
+
+void read_routed_layers(const ConfigReader& config, DecoderSpec& spec, const std::function<bool(int layer)>& routed) {
+  const std::vector<std::string> types = config.texts("mlp_layer_types");
+  require(types.empty() || types.size() == spec.routed.size(), config,
+          fmt::format("'mlp_layer_types' lists {} layers of {}", types.size(), spec.routed.size()));
+  for (std::size_t layer = 0; layer < spec.routed.size(); ++layer) {
+    spec.routed[layer] = types.empty() ? routed(static_cast<int>(layer)) : types[layer] == "sparse";
+  }
+}
+
+std::unique_ptr<Model> make_decoder(DecoderSpec spec, WeightFile file, Engine& engine) {
+  return std::make_unique<Decoder>(std::move(spec), std::move(file), engine);
+}
+
+}  // namespace specdec

@@ -1,0 +1,45 @@
+// The decoder that llama, qwen and glm share: pre-norm layers of attention and feed-forward, a final norm and a head.
+#pragma once
+
+#include <functional>
+
+#include "core/arch.h"
+#include "core/blocks/attention.h"
+#include "core/blocks/ffn.h"
+
+namespace specdec {
+
+struct DecoderSpec {
+  ModelInfo info;
+  AttentionSpec attention;
+  int hidden = 0;
+  int intermediate = 0;  // width of a dense layer
+  bool mlp_bias = false;
+  float eps = 1e-6f;
+  bool tied = false;         // the head is the embedding
+  std::vector<bool> routed;  // per layer: mixture of experts instead of dense
+  MoeSpec moe;
+};
+
+// The keys that all of these architectures spell alike. The caller adds what is its own.
+DecoderSpec read_decoder(const ConfigReader& config, double partial_rotary_fallback = 1);
+
+// experts_key, num_experts_per_tok, moe_intermediate_size; the shared expert's width from info.shared_experts.
+void read_experts(const ConfigReader& config, std::string_view experts_key, DecoderSpec& spec);
+// Which layers are routed: mlp_layer_types ("sparse" or "dense") if given, else by the architecture's own keys.
+void read_routed_layers(const ConfigReader& config, DecoderSpec& spec, const std::function<bool(int layer)>& routed);
+
+std::unique_ptr<Model> make_decoder(DecoderSpec spec, WeightFile file, Engine& engine);
+
+// The table entry of an architecture that is nothing but a way to read a DecoderSpec.
+template <DecoderSpec (*read)(const ConfigReader&)>
+Architecture decoder_architecture(std::string_view name, std::string_view summary) {
+  return {name, summary, [](const ConfigReader& config) { return read(config).info; },
+          [](const ConfigReader& config, WeightFile file, ModelInfo info, Engine& engine) {
+            DecoderSpec spec = read(config);
+            spec.info = std::move(info);
+            return make_decoder(std::move(spec), std::move(file), engine);
+          }};
+}
+
+}  // namespace specdec

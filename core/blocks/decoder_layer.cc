@@ -1,0 +1,114 @@
+#include "core/blocks/decoder_layer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "core/kernels/kernels.h"
+
+namespace specdec {
+namespace {
+
+void norm_rows(const Pass& pass, const float* x, const std::vector<float>& w, float* out) {
+  for (std::int64_t i = 0; i < pass.count(); ++i) {
+    const std::int64_t at = i * pass.spec.hidden;
+    pass.engine.kernels().rms_norm(x + at, w.data(), pass.spec.hidden, pass.spec.eps, out + at);
+  }
+}
+
+void add_rows(const Pass& pass, const float* more, float* x) {
+  for (std::int64_t i = 0; i < pass.count() * pass.spec.hidden; ++i) x[i] += more[i];
+}
+
+}  // namespace
+
+DecoderLayer load_decoder_layer(WeightFile& file, const DecoderSpec& spec, int layer, bool routed) {
+  const std::string path = fmt::format("model.layers.{}", layer);
+  DecoderLayer weights;
+  weights.attention_norm = file.vector(path + ".input_layernorm.weight", spec.hidden);
+  weights.ffn_norm = file.vector(path + ".post_attention_layernorm.weight", spec.hidden);
+  weights.attention = load_attention(file, path + ".self_attn", spec.attention, spec.hidden);
+  if (routed) {
+    weights.moe = load_moe(file, path + ".mlp", spec.moe, spec.hidden);
+  } else {
+    weights.dense = load_swiglu(file, path + ".mlp", spec.hidden, spec.intermediate, spec.mlp_bias);
+  }
+  return weights;
+}
+
+std::int64_t expert_bytes(const DecoderLayer& layer) {
+  if (!layer.moe) return 0;
+  const Swiglu& expert = layer.moe->experts.front();
+  return expert.gate.bytes() + expert.up.bytes() + expert.down.bytes();
+}
+
+Pass begin_pass(const Engine& engine, const DecoderSpec& spec, const Batch& batch, KvState& state) {
+  const std::span<const RowView> rows = state.append(batch);
+  const auto count = static_cast<std::int64_t>(rows.size());
+  PassBuffers& buffers = state.buffers();
+  const int half = spec.attention.rope.dims / 2;
+  float* cosines = buffers.cosines.get(count * half);
+  float* sines = buffers.sines.get(count * half);
+  for (std::int64_t i = 0; i < count; ++i) {
+    rope_angles(spec.attention.rope, rows[static_cast<std::size_t>(i)].position(), cosines + i * half,
+                sines + i * half);
+  }
+  buffers.routed.clear();
+  return {engine, spec, state, rows, buffers.x.get(count * spec.hidden)};
+}
+
+void run_layer(Pass& pass, const DecoderLayer& weights, int layer) {
+  PassBuffers& buffers = pass.state.buffers();
+  const int hidden = pass.spec.hidden;
+  float* normed = buffers.normed.get(pass.count() * hidden);
+  norm_rows(pass, pass.x, weights.attention_norm, normed);
+  attend(pass.engine, pass.spec.attention, weights.attention, layer, normed, pass.rows, hidden, pass.state);
+  add_rows(pass, buffers.projected.get(0), pass.x);
+  norm_rows(pass, pass.x, weights.ffn_norm, normed);
+  if (weights.moe) {
+    feed_forward(pass.engine, pass.spec.moe, *weights.moe, layer, normed, pass.count(), hidden, buffers);
+  } else {
+    feed_forward(pass.engine, *weights.dense, normed, pass.count(), hidden, buffers);
+  }
+  add_rows(pass, buffers.projected.get(0), pass.x);
+}
+
+void final_norm(const Pass& pass, const std::vector<float>& w, const WeightFile& file, float* out) {
+  const int hidden = pass.spec.hidden;
+  for (std::int64_t i = 0; i < pass.count(); ++i) {
+    const float mean =
+        pass.engine.kernels().rms_norm(pass.x + i * hidden, w.data(), hidden, pass.spec.eps, out + i * hidden);
+    if (std::isfinite(mean)) continue;
+    const std::string damaged = file.find_not_finite();
+    throw Error("{}: the hidden state at position {} is not finite: {}", file.directory().string(),
+                pass.rows[static_cast<std::size_t>(i)].position(),
+                damaged.empty()
+                    ? std::string("the activations overflow float32; is this the right config.json for these weights?")
+                    : fmt::format("tensor '{}' holds NaN or infinite values; the file is damaged", damaged));
+  }
+}
+
+void embed(const Engine& engine, const Weight& embedding, std::span<const TokenId> tokens, float* out) {
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const int id = index(tokens[i]);
+    if (id < 0 || id >= embedding.out) {
+      throw Error(
+          "token id {} is outside the model's vocabulary of {} ids; was the text encoded with another model's "
+          "tokenizer?",
+          id, embedding.out);
+    }
+    embedding.format->unpack(embedding, id, out + static_cast<std::int64_t>(i) * embedding.in, engine.kernels());
+  }
+}
+
+MatView head_logits(const Pass& pass, const Weight& head, const float* normed) {
+  PassBuffers& buffers = pass.state.buffers();
+  float* logits = buffers.logits.get(pass.count() * head.out);
+  Product product{&head,   activate(pass.engine, normed, pass.count(), pass.spec.hidden, buffers.activations),
+                  nullptr, pass.count(),
+                  logits,  head.out};
+  multiply(pass.engine, {&product, 1});
+  return MatView(logits, pass.count(), head.out);
+}
+
+}  // namespace specdec

@@ -1,0 +1,48 @@
+// Feed-forward blocks: SwiGLU (Shazeer, arXiv 2002.05202), alone or as many routed experts of which each row uses a
+// few.
+#pragma once
+
+#include "core/blocks/kv_state.h"
+#include "core/weights.h"
+
+namespace specdec {
+
+struct Swiglu {
+  Weight gate, up, down;
+  std::vector<float> gate_bias, up_bias, down_bias;  // empty if the architecture has none
+};
+
+Swiglu load_swiglu(WeightFile& file, const std::string& path, int hidden, int width, bool biased);
+
+inline constexpr int kMostGroups = 64;
+
+struct MoeSpec {
+  int experts = 0;
+  int experts_per_token = 0;
+  int width = 0;          // of a routed expert
+  int shared_width = 0;   // of the shared expert; 0 = none
+  bool sigmoid = false;   // scores by sigmoid with a correction bias for the choice (DeepSeek-V3), else softmax
+  bool normalise = true;  // the chosen weights are divided by their sum
+  float scaling = 1;      // of the chosen weights
+  int groups = 1, groups_kept = 1;
+};
+
+struct Moe {
+  Weight router;
+  std::vector<float> correction;  // (experts), added to the scores for the choice only
+  std::vector<Swiglu> experts;
+  std::optional<Swiglu> shared;
+};
+
+// Experts one by one (experts.E.gate_proj), stacked by MLX (switch_mlp.gate_proj) or fused (experts.gate_up_proj).
+Moe load_moe(WeightFile& file, const std::string& path, const MoeSpec& spec, int hidden);
+
+// normed (rows, hidden) -> PassBuffers::projected (rows, hidden).
+void feed_forward(const Engine& engine, const Swiglu& weights, const float* normed, std::int64_t rows, int hidden,
+                  PassBuffers& buffers);
+// The same through the experts that the router chooses; an expert that several rows chose is read once. Appends to
+// PassBuffers::routed.
+void feed_forward(const Engine& engine, const MoeSpec& spec, const Moe& weights, int layer, const float* normed,
+                  std::int64_t rows, int hidden, PassBuffers& buffers);
+
+}  // namespace specdec

@@ -1,0 +1,57 @@
+#include "core/blocks/kv_state.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace specdec {
+
+KvState::KvState(int layers, std::int64_t kv_size, int capacity) : capacity_(capacity), kv_size_(kv_size) {
+  SPECDEC_ASSERT(capacity > 0);
+  const auto size = static_cast<std::size_t>(capacity * kv_size);
+  for (int layer = 0; layer < layers; ++layer) {
+    keys_.push_back(std::make_unique_for_overwrite<float[]>(size));
+    values_.push_back(std::make_unique_for_overwrite<float[]>(size));
+  }
+  views_.reserve(static_cast<std::size_t>(capacity));
+}
+
+std::span<const RowView> KvState::append(const Batch& batch) {
+  SPECDEC_ASSERT(batch.tokens.size() == batch.parents.size());
+  const std::size_t first = views_.size();
+  SPECDEC_ASSERT(length_ + static_cast<int>(first + batch.tokens.size()) <= capacity_);
+  for (const int parent : batch.parents) {
+    const int slot = length_ + pending();
+    SPECDEC_ASSERT(parent >= -1 && parent < pending());
+    RowView view = parent < 0 ? RowView{.prefix = length_, .more = {}} : views_[static_cast<std::size_t>(parent)];
+    if (view.more.empty() && view.prefix == slot) {
+      ++view.prefix;  // a chain: the slots are in order
+    } else {
+      auto& own = own_.emplace_back(std::make_unique_for_overwrite<int[]>(view.more.size() + 1));
+      std::copy(view.more.begin(), view.more.end(), own.get());
+      own[view.more.size()] = slot;
+      view.more = {own.get(), view.more.size() + 1};
+    }
+    views_.push_back(view);
+  }
+  return std::span(views_).subspan(first);
+}
+
+void KvState::commit(std::span<const int> path) {
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    const int from = length_ + path[i];
+    const int to = length_ + static_cast<int>(i);
+    SPECDEC_ASSERT(path[i] >= static_cast<int>(i) && path[i] < pending());
+    SPECDEC_ASSERT(views_[static_cast<std::size_t>(path[i])].position() == to);
+    if (from == to) continue;
+    for (std::size_t layer = 0; layer < keys_.size(); ++layer) {
+      std::copy_n(keys_[layer].get() + from * kv_size_, kv_size_, keys_[layer].get() + to * kv_size_);
+      std::copy_n(values_[layer].get() + from * kv_size_, kv_size_, values_[layer].get() + to * kv_size_);
+    }
+  }
+  length_ += static_cast<int>(path.size());
+  views_.clear();
+  own_.clear();
+}
+
+}  // namespace specdec

@@ -1,0 +1,147 @@
+#include "core/blocks/mtp_decoder.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "core/error.h"
+#include "core/kernels/kernels.h"
+
+namespace specdec {
+namespace {
+
+// Selected rows of a head, copied so that they lie together.
+class HeadRows {
+ public:
+  HeadRows(const Weight& head, std::span<const TokenId> tokens) : rows_(head) {
+    rows_.out = static_cast<std::int64_t>(tokens.size());
+    rows_.data = copy(head.data, head.row_bytes, tokens);
+    rows_.scales = copy(head.scales, head.scale_row_bytes, tokens);
+    rows_.biases = copy(head.biases, head.scale_row_bytes, tokens);
+  }
+  const Weight& weight() const { return rows_; }
+
+ private:
+  const std::byte* copy(const std::byte* from, std::int64_t row_bytes, std::span<const TokenId> tokens) {
+    if (from == nullptr) return nullptr;
+    auto& bytes = storage_.emplace_back(static_cast<std::size_t>(row_bytes) * tokens.size());
+    std::byte* to = bytes.data();
+    for (const TokenId token : tokens) {
+      std::memcpy(to, from + index(token) * row_bytes, static_cast<std::size_t>(row_bytes));
+      to += row_bytes;
+    }
+    return bytes.data();
+  }
+  Weight rows_;
+  std::vector<std::vector<std::byte>> storage_;
+};
+
+class MtpDecoder : public MtpHead {
+ public:
+  MtpDecoder(std::shared_ptr<WeightFile> file, const DecoderSpec& spec, const Weight& embedding, const Weight& head,
+             const Engine& engine)
+      : file_(std::move(file)), spec_(spec), engine_(engine), embedding_(embedding), head_(head) {
+    const std::string path = fmt::format("model.layers.{}", spec.info.layers);
+    WeightFile& weights = *file_;
+    embedding_norm_ = weights.vector(path + ".enorm.weight", spec.hidden);
+    hidden_norm_ = weights.vector(path + ".hnorm.weight", spec.hidden);
+    head_norm_ = weights.vector(path + ".shared_head.norm.weight", spec.hidden);
+    join_ = weights.linear(path + ".eh_proj", {spec.hidden, 2L * spec.hidden});
+    const bool routed = weights.has_prefix(path + ".mlp.gate.");
+    layer_ = load_decoder_layer(weights, spec, spec.info.layers, routed);
+    if (weights.has_prefix(path + ".embed_tokens.")) {
+      embedding_ = weights.linear(path + ".embed_tokens", {embedding.out, spec.hidden});
+    }
+    if (weights.has_prefix(path + ".shared_head.head.")) {
+      head_ = weights.linear(path + ".shared_head.head", {head.out, spec.hidden});
+    }
+    const std::int64_t stored = weights.bytes_of_prefix(path + ".");
+    if (const StoredTensor* map = weights.find(path + ".shared_head.d2t")) {
+      read_head_map(*map);
+      head_rows_ = std::make_unique<HeadRows>(head_, head_tokens_);
+      head_ = head_rows_->weight();
+    }
+    const std::int64_t expert = expert_bytes(layer_);
+    bytes_.expert = {expert};
+    bytes_.head = head_.bytes();
+    bytes_.embedding_row = embedding_.bytes() / embedding_.out;
+    bytes_.total = stored;
+    const std::int64_t experts = routed ? expert * spec.moe.experts : 0;
+    bytes_.fixed = stored - experts - weights.bytes_of_prefix(path + ".embed_tokens.") -
+                   weights.bytes_of_prefix(path + ".shared_head.head.") -
+                   weights.bytes_of_prefix(path + ".shared_head.d2t") + bytes_.head;
+  }
+
+  std::unique_ptr<State> new_state(int capacity) const override {
+    return std::make_unique<KvState>(1, spec_.attention.kv_size(), capacity);
+  }
+
+  Output forward(const Batch& batch, const MatView& hidden, State& state) const override {
+    SPECDEC_ASSERT(hidden.rows() == static_cast<Eigen::Index>(batch.tokens.size()) && hidden.cols() == spec_.hidden);
+    auto& kv_state = static_cast<KvState&>(state);
+    Pass pass = begin_pass(engine_, spec_, batch, kv_state);
+    PassBuffers& buffers = kv_state.buffers();
+    const std::int64_t size = spec_.hidden;
+    float* embedded = buffers.normed.get(pass.count() * size);
+    float* joined = buffers.joined.get(pass.count() * 2 * size);
+    embed(engine_, embedding_, batch.tokens, embedded);
+    for (std::int64_t i = 0; i < pass.count(); ++i) {
+      const Kernels& kernels = engine_.kernels();
+      kernels.rms_norm(embedded + i * size, embedding_norm_.data(), size, spec_.eps, joined + 2 * i * size);
+      kernels.rms_norm(hidden.data() + i * size, hidden_norm_.data(), size, spec_.eps, joined + (2 * i + 1) * size);
+    }
+    Product product{&join_,  activate(engine_, joined, pass.count(), 2 * size, buffers.activations),
+                    nullptr, pass.count(),
+                    pass.x,  size};
+    multiply(engine_, {&product, 1});
+    run_layer(pass, layer_, 0);
+    if (buffers.taps.empty()) buffers.taps.resize(1);
+    float* carried = buffers.taps.front().get(pass.count() * size);
+    final_norm(pass, head_norm_, *file_, carried);
+    buffers.tapped.clear();
+    buffers.tapped.emplace_back(carried, pass.count(), size);
+    return {head_logits(pass, head_, carried), buffers.tapped, buffers.routed};
+  }
+
+  std::span<const TokenId> head_tokens() const override { return head_tokens_; }
+  const WeightBytes& bytes() const override { return bytes_; }
+
+ private:
+  void read_head_map(const StoredTensor& map) {
+    const auto fail = [&](const std::string& what) {
+      return Error("{}: tensor '{}' is no map of draft ids to target ids: {}", file_->directory().string(), map.name,
+                   what);
+    };
+    if (map.dtype != DType::i64 || map.shape.size() != 1) throw fail("expected one dimension of I64");
+    for (std::int64_t i = 0; i < map.shape.front(); ++i) {
+      std::int64_t offset;
+      std::memcpy(&offset, map.data + 8 * i, 8);
+      if (offset < -i || offset >= head_.out - i)
+        throw fail(fmt::format("entry {} is {}, outside the vocabulary", i, offset));
+      const TokenId token{static_cast<std::int32_t>(i + offset)};
+      if (!head_tokens_.empty() && token <= head_tokens_.back()) throw fail("target ids are not ascending");
+      head_tokens_.push_back(token);
+    }
+    if (head_tokens_.empty()) throw fail("it is empty");
+  }
+
+  std::shared_ptr<WeightFile> file_;
+  DecoderSpec spec_;
+  const Engine& engine_;
+  Weight embedding_, head_, join_;
+  std::vector<float> embedding_norm_, hidden_norm_, head_norm_;
+  DecoderLayer layer_;
+  std::vector<TokenId> head_tokens_;
+  std::unique_ptr<HeadRows> head_rows_;
+  WeightBytes bytes_;
+};
+
+}  // namespace
+
+std::unique_ptr<MtpHead> load_mtp(std::shared_ptr<WeightFile> file, const DecoderSpec& spec, const Weight& embedding,
+                                  const Weight& head, const Engine& engine) {
+  if (!file->has_prefix(fmt::format("model.layers.{}.", spec.info.layers))) return nullptr;
+  return std::make_unique<MtpDecoder>(std::move(file), spec, embedding, head, engine);
+}
+
+}  // namespace specdec

@@ -1,0 +1,15 @@
+// The multi-token-prediction layer of DeepSeek-V3 (arXiv 2412.19437, section 2.2) as GLM-4.5 stores it: layer
+// num_hidden_layers with enorm, hnorm, eh_proj, a full decoder layer and shared_head.norm.
+#pragma once
+
+#include "core/blocks/decoder_layer.h"
+
+namespace specdec {
+
+// Null if the file does not hold the layer (MLX conversions drop it). embedding and head are the target's; the layer's
+// own copies are used when stored. shared_head.d2t, if stored, restricts the head to the rows i + d2t[i] (EAGLE-3's
+// map).
+std::unique_ptr<MtpHead> load_mtp(std::shared_ptr<WeightFile> file, const DecoderSpec& spec, const Weight& embedding,
+                                  const Weight& head, const Engine& engine);
+
+}  // namespace specdec

@@ -1,0 +1,72 @@
+#include "core/blocks/product.h"
+
+#include <algorithm>
+
+#include "core/pool.h"
+
+namespace specdec {
+namespace {
+
+// A task is worth a thread's trip to the shared counter, and few enough rows of weights stay in the L1 cache.
+constexpr std::int64_t kTaskProducts = 32768;
+constexpr std::int64_t kFewestTaskRows = 16;
+// Below this many multiplications the calling thread is done before the others have woken.
+constexpr std::int64_t kSerialProducts = 32768;
+
+std::int64_t rows_of_task(const Weight& weight) { return std::max(kFewestTaskRows, kTaskProducts / weight.in); }
+
+}  // namespace
+
+Activations activate(const Engine& engine, const float* x, std::int64_t rows, std::int64_t in,
+                     ActivationBuffer& buffer) {
+  Activations activations{.x = x, .stride = in, .q8 = std::nullopt};
+  if (!engine.quantises_activations()) return activations;
+  const std::int64_t stride = (in + kQ8Block - 1) / kQ8Block * kQ8Block;
+  const std::int64_t groups = stride / kQ8Group;
+  constexpr std::int64_t kOverread = 16;  // kernels load whole vectors of scales
+  std::int8_t* q = buffer.q.get(rows * stride);
+  std::int8_t* split = buffer.split.get(rows * stride);
+  float* scale = buffer.scale.get(rows * groups + kOverread);
+  float* sum = buffer.sum.get(rows * groups + kOverread);
+  const auto quantise = [&](std::int64_t row) {
+    engine.kernels().quantise(x + row * in, in, q + row * stride, split + row * stride, scale + row * groups,
+                              sum + row * groups);
+  };
+  constexpr std::int64_t kSerialElements = 8192;
+  if (rows * in < kSerialElements) {
+    for (std::int64_t row = 0; row < rows; ++row) quantise(row);
+  } else {
+    engine.pool().for_each(rows, quantise);
+  }
+  activations.q8 = Q8Rows{.q = q, .split = split, .scale = scale, .sum = sum, .stride = stride};
+  return activations;
+}
+
+void multiply(const Engine& engine, std::span<Product> products) {
+  std::int64_t tasks = 0;
+  std::int64_t work = 0;
+  for (Product& product : products) {
+    product.first_task = tasks;
+    const std::int64_t rows = rows_of_task(*product.weight);
+    tasks += (product.weight->out + rows - 1) / rows;
+    work += product.weight->out * product.weight->in * product.count;
+  }
+  const auto run = [&](std::int64_t task) {
+    const auto after = std::upper_bound(products.begin(), products.end(), task,
+                                        [](std::int64_t t, const Product& product) { return t < product.first_task; });
+    const Product& product = *(after - 1);
+    const Weight& weight = *product.weight;
+    const std::int64_t rows = rows_of_task(weight);
+    const std::int64_t first = (task - product.first_task) * rows;
+    const std::int64_t last = std::min(first + rows, weight.out);
+    weight.format->multiply(weight, first, last, product.x, product.rows, product.count, product.y + first,
+                            product.y_stride, engine.kernels());
+  };
+  if (work < kSerialProducts) {
+    for (std::int64_t task = 0; task < tasks; ++task) run(task);
+  } else {
+    engine.pool().for_each(tasks, run);
+  }
+}
+
+}  // namespace specdec

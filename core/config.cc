@@ -1,0 +1,125 @@
+#include "core/config.h"
+
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "core/error.h"
+#include "core/files/json.h"
+
+namespace specdec {
+
+struct ConfigReader::Json {
+  nlohmann::json value;
+
+  const nlohmann::json* find(std::string_view key) const {
+    const auto found = value.find(key);
+    return found == value.end() || found->is_null() ? nullptr : &*found;
+  }
+};
+
+namespace {
+
+Error wrong(const std::string& origin, std::string_view key, const nlohmann::json& found, std::string_view expected) {
+  return Error("{}: '{}' is {}; expected {}", origin, key,
+               found.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).substr(0, 60), expected);
+}
+
+int to_count(const std::string& origin, std::string_view key, const nlohmann::json& found, int least) {
+  const bool fits = found.is_number_integer() && found.get<std::int64_t>() >= least &&
+                    found.get<std::int64_t>() <= std::numeric_limits<int>::max() &&
+                    !(found.is_number_unsigned() && found.get<std::uint64_t>() > std::numeric_limits<int>::max());
+  if (!fits) throw wrong(origin, key, found, fmt::format("a whole number of at least {}", least));
+  return found.get<int>();
+}
+
+}  // namespace
+
+ConfigReader::ConfigReader(std::shared_ptr<const Json> json, std::string origin)
+    : json_(std::move(json)), origin_(std::move(origin)) {}
+
+ConfigReader::ConfigReader(std::string_view json, std::string origin) : origin_(std::move(origin)) {
+  json_ = std::make_shared<Json>(Json{parse_json(json, origin_)});
+  if (!json_->value.is_object()) throw Error("{}: expected a JSON object", origin_);
+}
+
+ConfigReader ConfigReader::of_file(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw Error("{}: cannot be read; a checkpoint directory holds config.json and safetensors", path.string());
+  std::ostringstream text;
+  text << file.rdbuf();
+  return ConfigReader(text.str(), path.string());
+}
+
+bool ConfigReader::has(std::string_view key) const { return json_->find(key) != nullptr; }
+
+int ConfigReader::count(std::string_view key) const {
+  const nlohmann::json* found = json_->find(key);
+  if (found == nullptr) throw Error("{}: '{}' is missing; expected a whole number", origin_, key);
+  return to_count(origin_, key, *found, 1);
+}
+
+int ConfigReader::count(std::string_view key, int fallback) const {
+  const nlohmann::json* found = json_->find(key);
+  return found == nullptr ? fallback : to_count(origin_, key, *found, 0);
+}
+
+double ConfigReader::number(std::string_view key, double fallback) const {
+  const nlohmann::json* found = json_->find(key);
+  if (found == nullptr) return fallback;
+  if (!found->is_number() || !std::isfinite(found->get<double>())) throw wrong(origin_, key, *found, "a number");
+  return found->get<double>();
+}
+
+bool ConfigReader::boolean(std::string_view key, bool fallback) const {
+  const nlohmann::json* found = json_->find(key);
+  if (found == nullptr) return fallback;
+  if (!found->is_boolean()) throw wrong(origin_, key, *found, "true or false");
+  return found->get<bool>();
+}
+
+std::string ConfigReader::text(std::string_view key, std::string_view fallback) const {
+  const nlohmann::json* found = json_->find(key);
+  if (found == nullptr) return std::string(fallback);
+  if (!found->is_string()) throw wrong(origin_, key, *found, "a string");
+  return found->get<std::string>();
+}
+
+std::vector<std::string> ConfigReader::texts(std::string_view key) const {
+  std::vector<std::string> values;
+  const nlohmann::json* found = json_->find(key);
+  if (found == nullptr) return values;
+  if (!found->is_array()) throw wrong(origin_, key, *found, "a list of strings");
+  for (const nlohmann::json& item : *found) {
+    if (!item.is_string()) throw wrong(origin_, key, item, "a string in the list");
+    values.push_back(item.get<std::string>());
+  }
+  return values;
+}
+
+std::vector<int> ConfigReader::integers(std::string_view key) const {
+  const nlohmann::json* found = json_->find(key);
+  if (found == nullptr) return {};
+  if (!found->is_array()) return {to_count(origin_, key, *found, 0)};
+  std::vector<int> values;
+  for (const nlohmann::json& item : *found) values.push_back(to_count(origin_, key, item, 0));
+  return values;
+}
+
+std::optional<ConfigReader> ConfigReader::object(std::string_view key) const {
+  const nlohmann::json* found = json_->find(key);
+  if (found == nullptr) return std::nullopt;
+  if (!found->is_object()) throw wrong(origin_, key, *found, "an object");
+  return ConfigReader(std::make_shared<Json>(Json{*found}), fmt::format("{}: {}", origin_, key));
+}
+
+std::string_view ConfigReader::first_of(std::initializer_list<std::string_view> keys) const {
+  for (const std::string_view key : keys) {
+    if (has(key)) return key;
+  }
+  return *keys.begin();
+}
+
+}  // namespace specdec

@@ -1,0 +1,42 @@
+// config.json read with care: every value is checked for type and range, and every error names file, key and what was
+// expected. JSON stays inside config.cc.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace specdec {
+
+class ConfigReader {
+ public:
+  ConfigReader(std::string_view json, std::string origin);
+  static ConfigReader of_file(const std::filesystem::path& path);
+
+  const std::string& origin() const { return origin_; }
+  bool has(std::string_view key) const;  // present and not null
+
+  // A whole number of things, at least 1 (with a fallback: at least 0).
+  int count(std::string_view key) const;
+  int count(std::string_view key, int fallback) const;
+  double number(std::string_view key, double fallback) const;
+  bool boolean(std::string_view key, bool fallback) const;
+  std::string text(std::string_view key, std::string_view fallback) const;
+  std::vector<std::string> texts(std::string_view key) const;  // empty if absent
+  std::vector<int> integers(std::string_view key) const;       // a list or a single number; empty if absent
+  std::optional<ConfigReader> object(std::string_view key) const;
+
+  // The first of the keys that is there: published configs spell some keys in several ways.
+  std::string_view first_of(std::initializer_list<std::string_view> keys) const;
+
+ private:
+  struct Json;
+  ConfigReader(std::shared_ptr<const Json> json, std::string origin);
+  std::shared_ptr<const Json> json_;
+  std::string origin_;
+};
+
+}  // namespace specdec
