@@ -71,7 +71,6 @@ struct DrafterKind {
   std::unique_ptr<Drafter> (*make)(const DrafterContext&);
 };
 std::span<const DrafterKind> drafter_kinds();
-const DrafterKind& find_drafter_kind(std::string_view name);  // throws UsageError that lists the names
 
 // KIND[:PATH][,key=value…]
 struct DrafterSpec {

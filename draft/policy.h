@@ -21,6 +21,9 @@ struct Budget {
   int rows = 0;                         // guesses in all; 0 = depth * width
   Policy* policy = nullptr;             // may stop earlier; none = to the limits
   std::function<double(int)> pass_s{};  // what a target pass of so many rows would cost here, if that is known
+
+  int row_limit() const { return rows > 0 ? rows : depth * width; }
+};  // what a target pass of so many rows would cost here, if that is known
 };
 
 class Policy {

@@ -1,4 +1,5 @@
 // Which guesses stay, and the token after them. A rule is a file verify/rules/<name>.cc.
+//   const Rule& rule = find_kind(rules(), "rule", "sampled");
 #pragma once
 
 #include <span>
@@ -20,6 +21,5 @@ struct Rule {
   Judge judge;
 };
 std::span<const Rule> rules();
-const Rule& find_rule(std::string_view name);  // throws UsageError that lists the names
 
 }  // namespace specdec

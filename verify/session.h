@@ -1,5 +1,5 @@
 // The life of one text: guess, look, judge, keep, tell. Read Session::step first.
-//   Session session(*target, *drafter, find_rule("sampled"), sampler, {.budget = {.depth = 3}}, Rng(seed));
+//   Session session(*target, *drafter, rule, sampler, {.budget = {.depth = 3}}, Rng(seed));
 //   session.prefill(prompt);
 //   while (!session.done()) records.push_back(session.step());
 #pragma once
@@ -25,9 +25,10 @@ struct SessionOptions {
   int prefill_step = 256;    // rows of one prefill pass at most
 };
 
-// RouterUse as a record keeps it.
-struct RoutedExpert {
-  std::uint16_t row, layer, expert;
+struct StepTimes {
+  double guess_s = 0, look_s = 0, judge_s = 0, keep_s = 0, tell_s = 0;
+  double total_s() const { return guess_s + look_s + judge_s + keep_s + tell_s; }
+  StepTimes& operator+=(const StepTimes& other);
 };
 
 // Facts of one step, from which all figures are counted.
@@ -38,13 +39,12 @@ struct StepRecord {
   std::vector<int> path;         // rows that stayed, the anchor first
   bool rejected = false;         // guesses followed the last accepted token, and none of them was taken
   std::vector<TokenId> emitted;  // the accepted guesses and one more token
-  std::vector<RoutedExpert> routed;
+  std::vector<RouterUse> routed;
   DraftCost draft;  // of this step
-  double guess_s = 0, look_s = 0, judge_s = 0, keep_s = 0, tell_s = 0;
+  StepTimes times;
 
   int drafted() const { return rows - 1; }
   int accepted() const { return static_cast<int>(path.size()) - 1; }
-  double step_s() const { return guess_s + look_s + judge_s + keep_s + tell_s; }
 };
 
 enum class Ending { none, eos, max_tokens, context };
@@ -68,7 +68,10 @@ class Session {
 
  private:
   Budget budget_left() const;
-  void finish(StepRecord& record, const Verdict& verdict);
+  bool ends(TokenId token) const;
+  Verdict until_end(const DraftTree& tree, Verdict verdict) const;
+  void tell(std::span<const TokenId> tokens, std::span<const int> rows, const Output& out);
+  void append(std::span<const TokenId> emitted);
 
   const Model& target_;
   Drafter& drafter_;

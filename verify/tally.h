@@ -24,7 +24,7 @@ struct PositionTally {
 struct LayerTally {
   int layer = 0;
   double woken = 0;          // distinct experts over all rows
-  double uniform = 0;        // E (1 - (1 - k/E)^rows): independent, uniform routing
+  double uniform = 0;        // uniform_union of the same passes
   double accepted = 0;       // distinct experts over the rows that stayed
   double rejected_only = 0;  // woken by rejected rows alone
 };
@@ -37,11 +37,6 @@ struct BytesTally {
   std::int64_t total() const { return draft + accepted + rejected; }
 };
 
-struct TimesTally {
-  double guess_s = 0, look_s = 0, judge_s = 0, keep_s = 0, tell_s = 0;
-  double total_s() const { return guess_s + look_s + judge_s + keep_s + tell_s; }
-};
-
 struct Tally {
   std::int64_t steps = 0, tokens = 0, rows = 0, drafted = 0, accepted = 0, rejections = 0, draft_passes = 0;
   double tokens_per_pass = 0;            // accepted guesses and the one more token
@@ -51,7 +46,7 @@ struct Tally {
   std::vector<LayerTally> layers;        // those with routed experts
   BytesTally bytes;
   double plain_bytes = 0;  // per token: what decoding the same text one row at a time reads
-  TimesTally times;
+  StepTimes times;
 
   double bytes_per_token() const {
     return tokens == 0 ? 0 : static_cast<double>(bytes.total()) / static_cast<double>(tokens);
@@ -60,6 +55,9 @@ struct Tally {
 };
 
 Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, const WeightBytes& weights);
+
+// E (1 - (1 - k/E)^rows): distinct experts if rows chose theirs independently and evenly.
+double uniform_union(int experts, int experts_per_token, int rows);
 
 // Tokens per pass that chains of `depth` guesses give when each is accepted with chance alpha (Leviathan et al. 2023).
 double expected_tokens_per_pass(double alpha, int depth);

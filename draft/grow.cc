@@ -1,0 +1,111 @@
+#include "draft/grow.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "core/error.h"
+
+namespace specdec {
+namespace {
+
+struct Guess {
+  TokenId token;
+  std::optional<Distribution> q;
+  double confidence;
+};
+
+std::vector<Guess> surest(std::span<const float> logits, int count, const DraftLaw& law) {
+  const auto first = static_cast<std::size_t>(argmax(logits));
+  const Eigen::Map<const Eigen::ArrayXf> values(logits.data(), static_cast<Eigen::Index>(logits.size()));
+  const auto confidence = [&, sum = (values - logits[first]).exp().sum()](std::size_t i) {
+    return static_cast<double>(std::exp(logits[i] - logits[first]) / sum);
+  };
+  if (count == 1) return {{law.token(first), {}, confidence(first)}};
+
+  std::vector<std::size_t> order(logits.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const std::size_t kept = std::min(order.size(), static_cast<std::size_t>(count));
+  std::partial_sort(
+      order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept), order.end(),
+      [&](std::size_t a, std::size_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
+  std::vector<Guess> guesses;
+  for (std::size_t i = 0; i < kept; ++i) guesses.push_back({law.token(order[i]), {}, confidence(order[i])});
+  return guesses;
+}
+
+std::vector<Guess> drawn(std::span<const float> logits, int count, const DraftLaw& law, const Rng& draws) {
+  const Distribution whole = law.of(logits);
+  std::vector<Guess> guesses;
+  std::optional<Distribution> q = whole;
+  for (int rank = 0; rank < count && q; ++rank) {
+    const TokenId token = q->sample(draws.uniform(static_cast<std::uint64_t>(rank)));
+    std::optional<Distribution> rest = residual(*q, Distribution::point(token, q->size()));
+    guesses.push_back({token, std::move(q), whole[token]});
+    q = std::move(rest);
+  }
+  return guesses;
+}
+
+}  // namespace
+
+DraftLaw::DraftLaw(const Sampler& sampler, int vocab, std::span<const std::optional<TokenId>> ids)
+    : sampler_(sampler), vocab_(vocab) {
+  for (std::size_t column = 0; column < ids.size(); ++column) {
+    if (!ids[column]) continue;
+    SPECDEC_ASSERT(ids_.empty() || ids_.back() < *ids[column]);
+    columns_.push_back(column);
+    ids_.push_back(*ids[column]);
+  }
+  SPECDEC_ASSERT(!ids_.empty() && index(ids_.back()) < vocab);
+}
+
+std::span<const float> DraftLaw::known(std::span<const float> logits, std::vector<float>& buffer) const {
+  if (columns_.empty()) return logits.first(std::min(logits.size(), static_cast<std::size_t>(vocab_)));
+  SPECDEC_ASSERT(columns_.back() < logits.size());
+  if (columns_.size() == logits.size()) return logits;
+  buffer.resize(columns_.size());
+  for (std::size_t i = 0; i < columns_.size(); ++i) buffer[i] = logits[columns_[i]];
+  return buffer;
+}
+
+void grow(DraftTree& tree, const Budget& budget, const Rng& rng, const DraftLaw& law, const LookAhead& look) {
+  const auto may_extend = [&](int node) { return !budget.policy || budget.policy->extend(tree, node, budget); };
+  std::vector<int> level{0};
+  std::vector<double> sureness{1};  // of each node: the product of confidences from the anchor
+  std::vector<float> buffer;
+  int rows_left = budget.row_limit();
+
+  for (int depth = 1; depth <= budget.depth && rows_left > 0; ++depth) {
+    int share = std::max(1, rows_left / (budget.depth - depth + 1));
+    std::stable_sort(level.begin(), level.end(), [&](int a, int b) {
+      return sureness[static_cast<std::size_t>(a)] > sureness[static_cast<std::size_t>(b)];
+    });
+    std::vector<int> parents;
+    for (const int node : level) {
+      if (static_cast<int>(parents.size()) * budget.width < share && may_extend(node)) parents.push_back(node);
+    }
+    if (parents.empty()) return;
+
+    const MatView logits = look(parents);
+    level.clear();
+    for (std::size_t i = 0; i < parents.size(); ++i) {
+      const int parent = parents[i];
+      const auto known = law.known(row_span(logits, static_cast<Eigen::Index>(i)), buffer);
+      const int count = std::min(budget.width, share);
+      const Rng draws = rng.fork(static_cast<std::uint64_t>(tree.position(parent)) + 1).fork(i);
+      auto guesses = law.sampler().temperature == 0 ? surest(known, count, law) : drawn(known, count, law, draws);
+      for (std::size_t rank = 0; rank < guesses.size(); ++rank) {
+        Guess& guess = guesses[rank];
+        if (rank > 0 && !may_extend(parent)) break;
+        level.push_back(tree.add(parent, guess.token, std::move(guess.q), guess.confidence));
+        sureness.push_back(sureness[static_cast<std::size_t>(parent)] * guess.confidence);
+        --share;
+        --rows_left;
+      }
+    }
+  }
+}
+
+}  // namespace specdec

@@ -1,0 +1,47 @@
+#include "draft/options.h"
+
+#include <fmt/ranges.h>
+
+#include <charconv>
+#include <cmath>
+#include <utility>
+
+#include "core/error.h"
+
+namespace specdec {
+namespace {
+
+template <typename Number>
+Number parse(const std::string& owner, const std::string& key, const std::string& value, Number least, Number most) {
+  Number number{};
+  const auto [end, failed] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (failed != std::errc{} || end != value.data() + value.size() || !(number >= least && number <= most)) {
+    throw UsageError("{}: {}={}: expected a number from {} to {}", owner, key, value, least, most);
+  }
+  return number;
+}
+
+}  // namespace
+
+Options::Options(std::map<std::string, std::string> values, std::string owner)
+    : values_(std::move(values)), owner_(std::move(owner)) {}
+
+int Options::integer(const std::string& key, int otherwise, int least, int most) {
+  known_.push_back(key);
+  const auto value = values_.extract(key);
+  return value.empty() ? otherwise : parse(owner_, key, value.mapped(), least, most);
+}
+
+double Options::number(const std::string& key, double otherwise, double least, double most) {
+  known_.push_back(key);
+  const auto value = values_.extract(key);
+  return value.empty() ? otherwise : parse(owner_, key, value.mapped(), least, most);
+}
+
+void Options::refuse_unknown() const {
+  if (values_.empty()) return;
+  throw UsageError("{} has no option '{}'; there are: {}", owner_, values_.begin()->first,
+                   known_.empty() ? "none" : fmt::format("{}", fmt::join(known_, ", ")));
+}
+
+}  // namespace specdec

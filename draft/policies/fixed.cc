@@ -1,0 +1,23 @@
+// Always as far as the budget goes.
+#include "draft/options.h"
+#include "draft/policy.h"
+
+namespace specdec {
+namespace {
+
+class Fixed : public Policy {
+ public:
+  bool extend(const DraftTree&, int, const Budget&) override { return true; }
+  void observe(const DraftTree&, const Verdict&) override {}
+};
+
+}  // namespace
+
+PolicyKind policy_fixed() {
+  return {"fixed", "always as far as the budget goes", [](const std::map<std::string, std::string>& options) {
+            Options(options, "policy fixed").refuse_unknown();
+            return std::unique_ptr<Policy>(std::make_unique<Fixed>());
+          }};
+}
+
+}  // namespace specdec

@@ -1,0 +1,177 @@
+#include "verify/session.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "core/batch.h"
+#include "core/error.h"
+
+namespace specdec {
+namespace {
+
+enum Purpose : std::uint64_t { kGuess, kJudge };  // streams that must not meet
+
+class Stopwatch {
+ public:
+  double lap() {
+    const auto now = Clock::now();
+    return std::chrono::duration<double>(now - std::exchange(last_, now)).count();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point last_ = Clock::now();
+};
+
+DraftCost operator-(const DraftCost& a, const DraftCost& b) {
+  return {a.passes - b.passes, a.rows - b.rows, a.bytes - b.bytes};
+}
+
+std::vector<TokenId> tokens_of(const DraftTree& tree, std::span<const int> path) {
+  std::vector<TokenId> tokens;
+  for (const int node : path) tokens.push_back(tree[node].token);
+  return tokens;
+}
+
+}  // namespace
+
+StepTimes& StepTimes::operator+=(const StepTimes& other) {
+  guess_s += other.guess_s;
+  look_s += other.look_s;
+  judge_s += other.judge_s;
+  keep_s += other.keep_s;
+  tell_s += other.tell_s;
+  return *this;
+}
+
+Session::Session(const Model& target, Drafter& drafter, const Rule& rule, const Sampler& sampler,
+                 const SessionOptions& options, const Rng& rng)
+    : target_(target),
+      drafter_(drafter),
+      rule_(rule),
+      sampler_(sampler),
+      options_(options),
+      rng_(rng),
+      taps_(drafter.needs()) {
+  sampler_.check();
+  if (options_.max_tokens < 0) throw UsageError("{} tokens to generate: expected 0 or more", options_.max_tokens);
+  if (options_.prefill_step < 1) throw UsageError("prefill step {}: expected 1 or more", options_.prefill_step);
+  const int context = target.info().context;
+  if (options_.capacity == 0) options_.capacity = context;
+  if (options_.capacity < 1 || options_.capacity > context) {
+    throw UsageError("context of {} tokens: {} has 1 to {}", options_.capacity, target.info().path, context);
+  }
+  state_ = target.new_state(options_.capacity);
+}
+
+void Session::prefill(std::span<const TokenId> prompt) {
+  SPECDEC_ASSERT(text_.empty());
+  if (prompt.empty()) throw UsageError("the prompt is empty: give at least one token, for instance the model's bos");
+  if (prompt.size() > static_cast<std::size_t>(options_.capacity)) {
+    throw UsageError(
+        "the prompt has {} tokens, but the context holds {}: shorten the prompt or ask for a larger context",
+        prompt.size(), options_.capacity);
+  }
+  for (std::size_t i = 0; i < prompt.size(); ++i) {
+    if (index(prompt[i]) < 0 || index(prompt[i]) >= target_.info().vocab) {
+      throw UsageError("token {} at position {} of the prompt: {} has tokens 0 to {}; is this its tokenizer?",
+                       index(prompt[i]), i, target_.info().path, target_.info().vocab - 1);
+    }
+  }
+  text_.assign(prompt.begin(), prompt.end());
+  prompt_length_ = prompt.size();
+  if (options_.max_tokens == 0) ending_ = Ending::max_tokens;
+
+  Stopwatch watch;
+  Taps taps = taps_;
+  taps.logits = false;
+  for (auto rest = prompt.first(prompt.size() - 1); !rest.empty();) {
+    const auto tokens = rest.first(std::min(rest.size(), static_cast<std::size_t>(options_.prefill_step)));
+    const Output out = target_.forward(chain_of(tokens), *state_, taps);
+    const auto path = whole_chain(static_cast<int>(tokens.size()));
+    state_->commit(path);
+    tell(tokens, path, out);
+    rest = rest.subspan(tokens.size());
+  }
+  prefill_s_ = watch.lap();
+}
+
+StepRecord Session::step() {
+  SPECDEC_ASSERT(!text_.empty() && !done());
+  StepRecord record;
+  record.position = static_cast<int>(text_.size()) - 1;
+  const DraftCost before = drafter_.cost();
+  Stopwatch watch;
+
+  DraftTree tree(text_.back(), record.position);
+  drafter_.propose(tree, budget_left(), rng_.fork(kGuess));  // guess
+  record.times.guess_s = watch.lap();
+
+  const Output out = target_.forward(batch_of(tree), *state_, taps_);  // look, once for all guesses
+  record.times.look_s = watch.lap();
+
+  const Verdict judged = rule_.judge(tree, sampler_.distributions(out.logits), rng_.fork(kJudge));  // judge
+  const Verdict verdict = until_end(tree, judged);
+  record.times.judge_s = watch.lap();
+
+  state_->commit(verdict.path);  // keep
+  record.times.keep_s = watch.lap();
+
+  tell(tokens_of(tree, verdict.path), verdict.path, out);  // tell
+  if (options_.budget.policy) options_.budget.policy->observe(tree, verdict);
+  record.times.tell_s = watch.lap();
+
+  record.rows = tree.size();
+  record.depth = tree.depth();
+  record.path = verdict.path;
+  record.rejected = tree.has_children(judged.path.back()) && verdict.path.size() == judged.path.size();
+  record.emitted = tokens_of(tree, std::span(verdict.path).subspan(1));
+  record.emitted.push_back(verdict.next);
+  record.routed.assign(out.routed.begin(), out.routed.end());
+  record.draft = drafter_.cost() - before;
+  append(record.emitted);
+  return record;
+}
+
+// What would be thrown away is not guessed: near the end drafts get shorter.
+Budget Session::budget_left() const {
+  Budget budget = options_.budget;
+  const int tokens_left = options_.max_tokens - static_cast<int>(generated().size());
+  budget.rows = std::min(budget.row_limit(), options_.capacity - state_->length() - 1);
+  budget.depth = budget.rows > 0 ? std::min(budget.depth, tokens_left - 1) : 0;
+  return budget;
+}
+
+bool Session::ends(TokenId token) const {
+  return std::find(options_.eos.begin(), options_.eos.end(), token) != options_.eos.end();
+}
+
+// An accepted end of text is the last token: what follows it is neither kept nor counted.
+Verdict Session::until_end(const DraftTree& tree, Verdict verdict) const {
+  for (std::size_t i = 1; i < verdict.path.size(); ++i) {
+    const TokenId token = tree[verdict.path[i]].token;
+    if (!ends(token)) continue;
+    verdict.path.resize(i);
+    verdict.next = token;
+  }
+  return verdict;
+}
+
+void Session::tell(std::span<const TokenId> tokens, std::span<const int> rows, const Output& out) {
+  drafter_.observe({tokens, rows, out.hidden});
+}
+
+void Session::append(std::span<const TokenId> emitted) {
+  text_.insert(text_.end(), emitted.begin(), emitted.end());
+  SPECDEC_ASSERT(static_cast<int>(generated().size()) <= options_.max_tokens);
+  if (ends(text_.back())) {
+    ending_ = Ending::eos;
+  } else if (static_cast<int>(generated().size()) == options_.max_tokens) {
+    ending_ = Ending::max_tokens;
+  } else if (state_->length() == options_.capacity) {
+    ending_ = Ending::context;
+  }
+}
+
+}  // namespace specdec

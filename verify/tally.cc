@@ -1,0 +1,115 @@
+#include "verify/tally.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <set>
+
+#include "core/error.h"
+#include "core/traffic.h"
+
+namespace specdec {
+namespace {
+
+double ratio(double a, double b) { return b == 0 ? 0 : a / b; }
+
+void count_acceptance(const StepRecord& step, Tally& tally) {
+  const auto accepted = static_cast<std::size_t>(step.accepted());
+  const std::size_t tested = accepted + (step.rejected ? 1 : 0);
+  if (tally.positions.size() < tested) tally.positions.resize(tested);
+  for (std::size_t i = 0; i < tested; ++i) {
+    ++tally.positions[i].tested;
+    if (i < accepted) ++tally.positions[i].accepted;
+  }
+  tally.rejections += step.rejected;
+}
+
+std::vector<WokenExpert> woken_by(std::span<const RouterUse> routed, std::span<const int> rows) {
+  std::vector<RouterUse> kept;
+  std::copy_if(routed.begin(), routed.end(), std::back_inserter(kept),
+               [&](const RouterUse& use) { return std::find(rows.begin(), rows.end(), use.row) != rows.end(); });
+  return woken_experts(kept);
+}
+
+// 4: shorter repeats are common in any text, longer ones say the same later.
+double repeated_ngrams(std::span<const TokenId> text) {
+  constexpr std::size_t kLength = 4;
+  std::set<std::array<TokenId, kLength>> seen;
+  std::size_t repeated = 0;
+  std::size_t all = 0;
+  for (std::size_t end = kLength; end <= text.size(); ++end, ++all) {
+    std::array<TokenId, kLength> ngram;
+    std::copy_n(text.begin() + static_cast<std::ptrdiff_t>(end - kLength), kLength, ngram.begin());
+    if (!seen.insert(ngram).second) ++repeated;
+  }
+  return ratio(static_cast<double>(repeated), static_cast<double>(all));
+}
+
+}  // namespace
+
+Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, const WeightBytes& weights) {
+  Tally tally;
+  std::vector<TokenId> text;
+  std::vector<LayerTally> layers(weights.expert.size());
+  for (const StepRecord& step : records) {
+    ++tally.steps;
+    tally.tokens += static_cast<std::int64_t>(step.emitted.size());
+    tally.rows += step.rows;
+    tally.drafted += step.drafted();
+    tally.accepted += step.accepted();
+    tally.draft_passes += step.draft.passes;
+    count_acceptance(step, tally);
+    text.insert(text.end(), step.emitted.begin(), step.emitted.end());
+
+    const auto woken = woken_experts(step.routed);
+    const auto kept = woken_by(step.routed, step.path);
+    for (const WokenExpert& use : woken) ++layers.at(static_cast<std::size_t>(use.layer)).woken;
+    for (const WokenExpert& use : kept) ++layers.at(static_cast<std::size_t>(use.layer)).accepted;
+    for (LayerTally& layer : layers) layer.uniform += uniform_union(model.experts, model.experts_per_token, step.rows);
+
+    const std::int64_t bytes = bytes_of_pass(weights, step.rows, woken);
+    const std::int64_t needed = bytes_of_pass(weights, static_cast<int>(step.path.size()), kept);
+    tally.bytes.draft += step.draft.bytes;
+    tally.bytes.accepted += needed;
+    tally.bytes.rejected += bytes - needed;
+    tally.times += step.times;
+  }
+  const auto steps = static_cast<double>(tally.steps);
+  tally.tokens_per_pass = ratio(static_cast<double>(tally.tokens), steps);
+  tally.alpha = ratio(static_cast<double>(tally.accepted), static_cast<double>(tally.accepted + tally.rejections));
+  tally.repeated_ngrams = repeated_ngrams(text);
+  tally.plain_bytes = static_cast<double>(bytes_of_plain_pass(weights, model.experts_per_token));
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    if (weights.expert[i] == 0) continue;
+    LayerTally& layer = tally.layers.emplace_back(layers[i]);
+    layer.layer = static_cast<int>(i);
+    layer.woken = ratio(layer.woken, steps);
+    layer.uniform = ratio(layer.uniform, steps);
+    layer.accepted = ratio(layer.accepted, steps);
+    layer.rejected_only = layer.woken - layer.accepted;
+  }
+  return tally;
+}
+
+double uniform_union(int experts, int experts_per_token, int rows) {
+  if (experts == 0) return 0;
+  return experts * (1 - std::pow(1 - static_cast<double>(experts_per_token) / experts, rows));
+}
+
+double expected_tokens_per_pass(double alpha, int depth) {
+  double sum = 0;
+  for (int i = 0; i <= depth; ++i) sum += std::pow(alpha, i);
+  return sum;
+}
+
+Comparison compare(const Tally& speculative, const Tally& plain) {
+  const double bytes_per_step =
+      ratio(static_cast<double>(speculative.bytes.total()), static_cast<double>(speculative.steps));
+  const double seconds_per_step = ratio(speculative.times.total_s(), static_cast<double>(speculative.steps));
+  return {.break_even_bytes = ratio(bytes_per_step, plain.bytes_per_token()),
+          .break_even_seconds = ratio(seconds_per_step, plain.seconds_per_token()),
+          .byte_ratio = ratio(plain.bytes_per_token(), speculative.bytes_per_token()),
+          .speed_up = ratio(plain.seconds_per_token(), speculative.seconds_per_token())};
+}
+
+}  // namespace specdec
