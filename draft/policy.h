@@ -23,7 +23,6 @@ struct Budget {
   std::function<double(int)> pass_s{};  // what a target pass of so many rows would cost here, if that is known
 
   int row_limit() const { return rows > 0 ? rows : depth * width; }
-};  // what a target pass of so many rows would cost here, if that is known
 };
 
 class Policy {
