@@ -1,5 +1,6 @@
 #include "core/config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <limits>
@@ -33,6 +34,15 @@ int to_count(const std::string& origin, std::string_view key, const nlohmann::js
                     !(found.is_number_unsigned() && found.get<std::uint64_t>() > std::numeric_limits<int>::max());
   if (!fits) throw wrong(origin, key, found, fmt::format("a whole number of at least {}", least));
   return found.get<int>();
+}
+
+// Names go into error messages, which are one line.
+std::string to_text(const std::string& origin, std::string_view key, const nlohmann::json& found) {
+  const auto is_control = [](unsigned char byte) { return byte < ' '; };
+  if (!found.is_string() || std::ranges::any_of(found.get_ref<const std::string&>(), is_control)) {
+    throw wrong(origin, key, found, "a string of one line");
+  }
+  return found.get<std::string>();
 }
 
 }  // namespace
@@ -82,9 +92,7 @@ bool ConfigReader::boolean(std::string_view key, bool fallback) const {
 
 std::string ConfigReader::text(std::string_view key, std::string_view fallback) const {
   const nlohmann::json* found = json_->find(key);
-  if (found == nullptr) return std::string(fallback);
-  if (!found->is_string()) throw wrong(origin_, key, *found, "a string");
-  return found->get<std::string>();
+  return found == nullptr ? std::string(fallback) : to_text(origin_, key, *found);
 }
 
 std::vector<std::string> ConfigReader::texts(std::string_view key) const {
@@ -92,10 +100,7 @@ std::vector<std::string> ConfigReader::texts(std::string_view key) const {
   const nlohmann::json* found = json_->find(key);
   if (found == nullptr) return values;
   if (!found->is_array()) throw wrong(origin_, key, *found, "a list of strings");
-  for (const nlohmann::json& item : *found) {
-    if (!item.is_string()) throw wrong(origin_, key, item, "a string in the list");
-    values.push_back(item.get<std::string>());
-  }
+  for (const nlohmann::json& item : *found) values.push_back(to_text(origin_, key, item));
   return values;
 }
 

@@ -1,0 +1,19 @@
+// libFuzzer: any text is either a config.json that some architecture understands or an Error of one line.
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "core/arch.h"
+#include "core/error.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  try {
+    const specdec::ConfigReader config(std::string_view(reinterpret_cast<const char*>(data), size), "fuzz");
+    const specdec::ModelInfo info = specdec::find_architecture(config).describe(config);
+    SPECDEC_ASSERT(info.vocab > 0 && info.hidden > 0 && info.layers > 0);
+    SPECDEC_ASSERT(info.experts_per_token <= info.experts);
+  } catch (const specdec::Error& error) {
+    SPECDEC_ASSERT(std::string_view(error.what()).find('\n') == std::string_view::npos);
+  }
+  return 0;
+}
