@@ -13,13 +13,19 @@ void add_tokens(std::vector<TokenId>& tokens, const std::vector<int>& more) {
   }
 }
 
-ModelInfo describe(const std::filesystem::path& directory, const ConfigReader& config) {
-  ModelInfo info = find_architecture(config).describe(config);
-  info.architecture = find_architecture(config).name;
-  info.path = directory.string();
+ModelInfo describe(const ConfigReader& config) {
+  const Architecture& architecture = find_architecture(config);
+  ModelInfo info = architecture.describe(config);
+  info.architecture = architecture.name;
   add_tokens(info.eos, config.integers("eos_token_id"));
   const std::vector<int> bos = config.integers("bos_token_id");
   if (!bos.empty()) info.bos = TokenId{bos.front()};
+  return info;
+}
+
+ModelInfo describe(const std::filesystem::path& directory, const ConfigReader& config) {
+  ModelInfo info = describe(config);
+  info.path = directory.string();
   const std::filesystem::path generation = directory / "generation_config.json";
   if (std::filesystem::exists(generation)) {
     add_tokens(info.eos, ConfigReader::of_file(generation).integers("eos_token_id"));
@@ -37,6 +43,10 @@ const Architecture& find_architecture(const ConfigReader& config) {
     names.push_back(architecture.name);
   }
   throw Error("{}: model_type is '{}'; this version runs: {}", config.origin(), type, fmt::join(names, ", "));
+}
+
+ModelInfo parse_config(std::string_view json, const std::string& origin) {
+  return describe(ConfigReader(json, origin));
 }
 
 ModelInfo describe_model(const std::filesystem::path& directory) {

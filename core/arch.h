@@ -22,6 +22,9 @@ std::span<const Architecture> architectures();
 // The architecture that config.json asks for. Throws Error naming the known ones.
 const Architecture& find_architecture(const ConfigReader& config);
 
+// What the text of a config.json means. `origin` names it in errors.
+ModelInfo parse_config(std::string_view json, const std::string& origin);
+
 // What a checkpoint directory is, without its weights: config.json and, if there, generation_config.json.
 ModelInfo describe_model(const std::filesystem::path& directory);
 

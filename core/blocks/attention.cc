@@ -89,20 +89,16 @@ void attend(const Engine& engine, const AttentionSpec& spec, const Attention& we
 
   float* attended = buffers.attended.get(count * q_size);
   const int queries_per_key = spec.heads / spec.kv_heads;
-  std::int64_t longest = 0;
   std::int64_t work = 0;
-  for (const RowView& view : rows) {
-    longest = std::max<std::int64_t>(longest, view.length());
-    work += static_cast<std::int64_t>(view.length()) * q_size * 2;
-  }
-  float* scores = buffers.scores.get(count * spec.heads * longest);
+  for (const RowView& view : rows) work += static_cast<std::int64_t>(view.length()) * q_size * 2;
   const auto run = [&](std::int64_t task) {
     const std::int64_t row = task / spec.heads;
     const std::int64_t head = task % spec.heads;
     const std::int64_t kv_offset = head / queries_per_key * spec.head_dim;
     const std::int64_t q_offset = row * q_size + head * spec.head_dim;
+    thread_local Buffer<float> scores;
     attend_head(kernels, query + q_offset, keys + kv_offset, values + kv_offset, kv_size,
-                rows[static_cast<std::size_t>(row)], spec.head_dim, scores + task * longest, attended + q_offset);
+                rows[static_cast<std::size_t>(row)], spec.head_dim, scores.get(state.capacity()), attended + q_offset);
   };
   constexpr std::int64_t kSerialProducts = 16384;
   if (work < kSerialProducts) {

@@ -20,6 +20,7 @@ std::span<const RowView> KvState::append(const Batch& batch) {
   SPECDEC_ASSERT(batch.tokens.size() == batch.parents.size());
   const std::size_t first = views_.size();
   SPECDEC_ASSERT(length_ + static_cast<int>(first + batch.tokens.size()) <= capacity_);
+  int* branch = nullptr;
   for (const int parent : batch.parents) {
     const int slot = length_ + pending();
     SPECDEC_ASSERT(parent >= -1 && parent < pending());
@@ -27,14 +28,20 @@ std::span<const RowView> KvState::append(const Batch& batch) {
     if (view.more.empty() && view.prefix == slot) {
       ++view.prefix;  // a chain: the slots are in order
     } else {
-      auto& own = own_.emplace_back(std::make_unique_for_overwrite<int[]>(view.more.size() + 1));
-      std::copy(view.more.begin(), view.more.end(), own.get());
-      own[view.more.size()] = slot;
-      view.more = {own.get(), view.more.size() + 1};
+      if (branch == nullptr) branch = new_branches(static_cast<std::int64_t>(batch.parents.size()));
+      std::copy(view.more.begin(), view.more.end(), branch);
+      branch[view.more.size()] = slot;
+      view.more = {branch, view.more.size() + 1};
+      branch += view.more.size();
     }
     views_.push_back(view);
   }
   return std::span(views_).subspan(first);
+}
+
+int* KvState::new_branches(std::int64_t rows) {
+  if (appends_ == branches_.size()) branches_.emplace_back();
+  return branches_[appends_++].get(rows * (pending() + rows));  // a row's branch is at most all rows before it
 }
 
 void KvState::commit(std::span<const int> path) {
@@ -51,7 +58,7 @@ void KvState::commit(std::span<const int> path) {
   }
   length_ += static_cast<int>(path.size());
   views_.clear();
-  own_.clear();
+  appends_ = 0;
 }
 
 }  // namespace specdec

@@ -21,7 +21,7 @@ struct RowView {
 
 // Buffers that a pass fills and its Output points into.
 struct PassBuffers {
-  Buffer<float> x, normed, query, attended, projected, scores, cosines, sines;
+  Buffer<float> x, normed, query, attended, projected, cosines, sines;
   Buffer<float> router, gate, up, activated, down, shared_gate, shared_up, shared_activated, shared_down;
   Buffer<float> logits, joined;
   std::vector<Buffer<float>> taps;
@@ -52,12 +52,15 @@ class KvState : public State {
   PassBuffers& buffers() { return buffers_; }
 
  private:
+  int* new_branches(std::int64_t rows);
+
   int length_ = 0;
   int capacity_;
   std::int64_t kv_size_;
   std::vector<std::unique_ptr<float[]>> keys_, values_;
-  std::vector<RowView> views_;               // of the pending rows
-  std::vector<std::unique_ptr<int[]>> own_;  // slots behind RowView::more, a tree's rows only
+  std::vector<RowView> views_;         // of the pending rows
+  std::vector<Buffer<int>> branches_;  // slots behind RowView::more, one buffer for every append of a tree
+  std::size_t appends_ = 0;            // since the last commit, those that used a buffer
   PassBuffers buffers_;
 };
 

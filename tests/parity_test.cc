@@ -1,0 +1,109 @@
+// Logits equal to Hugging Face transformers' in float32, on the random checkpoints of tests/data/models. The script
+// that made them is tests/data/make_model_goldens.py.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+
+#include "core/engine.h"
+#include "core/error.h"
+#include "core/model.h"
+#include "core/weights.h"
+
+namespace specdec {
+namespace {
+
+const std::filesystem::path kData = std::filesystem::path(SPECDEC_SOURCE_DIR) / "tests/data/models";
+constexpr double kTolerance = 1e-4;      // relative, in the 2-norm: order of summation
+constexpr double kInt8Tolerance = 0.03;  // with int8 activations
+
+struct Golden {
+  std::vector<std::vector<TokenId>> lists;
+  std::map<std::string, std::vector<float>> values;
+};
+
+Golden read_golden(const std::filesystem::path& directory) {
+  const SafetensorsFile file(directory / "golden.safetensors");
+  Golden golden;
+  for (const auto& [name, tensor] : file.tensors()) {
+    if (name == "tokens") {
+      const std::int64_t length = tensor.shape.at(1);
+      for (std::int64_t i = 0; i < tensor.elements(); ++i) {
+        std::int64_t id;
+        std::memcpy(&id, tensor.data + 8 * i, 8);
+        if (i % length == 0) golden.lists.emplace_back();
+        golden.lists.back().push_back(TokenId{static_cast<std::int32_t>(id)});
+      }
+    } else if (tensor.dtype == DType::f32) {
+      auto& values = golden.values[name];
+      values.resize(static_cast<std::size_t>(tensor.elements()));
+      std::memcpy(values.data(), tensor.data, tensor.bytes);
+    }
+  }
+  return golden;
+}
+
+Batch chain(std::span<const TokenId> tokens) {
+  Batch batch{{tokens.begin(), tokens.end()}, {}};
+  for (int i = 0; i < static_cast<int>(tokens.size()); ++i) batch.parents.push_back(i - 1);
+  return batch;
+}
+
+void append(const MatView& logits, std::vector<float>& values) {
+  values.insert(values.end(), logits.data(), logits.data() + logits.size());
+}
+
+double relative_error(const std::vector<float>& ours, const std::vector<float>& theirs) {
+  double difference = 0;
+  double size = 0;
+  for (std::size_t i = 0; i < theirs.size(); ++i) {
+    difference += (static_cast<double>(ours[i]) - theirs[i]) * (static_cast<double>(ours[i]) - theirs[i]);
+    size += static_cast<double>(theirs[i]) * theirs[i];
+  }
+  return std::sqrt(difference / size);
+}
+
+class Parity : public testing::TestWithParam<std::string> {};
+
+TEST_P(Parity, LogitsEqualTransformers) {
+  const Golden golden = read_golden(kData / GetParam());
+  for (const std::string_view cpu : cpu_levels()) {
+    for (const char* compute : {"f32", "default"}) {
+      Engine engine({.threads = 2, .compute = compute, .cpu = std::string(cpu)});
+      const auto model = load_model(kData / GetParam(), engine);
+      std::vector<float> logits;
+      for (const auto& list : golden.lists) {
+        const auto state = model->new_state(64);
+        append(model->forward(chain(list), *state, {}).logits, logits);
+      }
+      const auto& expected = golden.values.at("logits");
+      ASSERT_EQ(logits.size(), expected.size());
+      EXPECT_LT(relative_error(logits, expected), std::string_view(compute) == "f32" ? kTolerance : kInt8Tolerance)
+          << cpu << " " << compute;
+    }
+  }
+}
+
+std::vector<std::string> names() {
+  std::vector<std::string> found;
+  if (!std::filesystem::exists(kData)) return found;
+  for (const auto& entry : std::filesystem::directory_iterator(kData)) {
+    if (std::filesystem::exists(entry.path() / "golden.safetensors")) found.push_back(entry.path().filename());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+INSTANTIATE_TEST_SUITE_P(Goldens, Parity, testing::ValuesIn(names()),
+                         [](const auto& instance) { return instance.param; });
+
+TEST(ParityData, CoversEveryArchitecture) {
+  const auto found = names();
+  for (const char* architecture : {"llama", "qwen2", "qwen3", "qwen3_moe", "glm4_moe"}) {
+    EXPECT_NE(std::find(found.begin(), found.end(), architecture), found.end()) << architecture;
+  }
+}
+
+}  // namespace
+}  // namespace specdec
