@@ -6,14 +6,14 @@
 #include <string_view>
 
 #include "core/distribution.h"
-#include "core/rng.h"
 #include "core/tree.h"
+#include "verify/dice.h"
 
 namespace specdec {
 
-// p[node]: the target's law of the token after `node`. The random numbers are never those of the drafter: exactness
-// depends on it. The draw of a token depends on `rng`, its position in the text and its rank among siblings.
-using Judge = Verdict (*)(const DraftTree& tree, std::span<const Distribution> p, const Rng& rng);
+// p[node]: the target's law of the token after `node`. The dice never share numbers with the drafter: exactness depends
+// on it.
+using Judge = Verdict (*)(const DraftTree& tree, std::span<const Distribution> p, Dice& dice);
 
 struct Rule {
   std::string_view name, summary;

@@ -111,7 +111,8 @@ StepRecord Session::step() {
   const Output out = target_.forward(batch_of(tree), *state_, taps_);  // look, once for all guesses
   record.times.look_s = watch.lap();
 
-  const Verdict judged = rule_.judge(tree, sampler_.distributions(out.logits), rng_.fork(kJudge));  // judge
+  RngDice dice(rng_.fork(kJudge));
+  const Verdict judged = rule_.judge(tree, sampler_.distributions(out.logits), dice);  // judge
   const Verdict verdict = until_end(tree, judged);
   record.times.judge_s = watch.lap();
 

@@ -10,15 +10,15 @@
 namespace specdec {
 namespace {
 
-Verdict judge(const DraftTree& tree, std::span<const Distribution> p, const Rng& rng) {
+Verdict judge(const DraftTree& tree, std::span<const Distribution> p, Dice& dice) {
   SPECDEC_ASSERT(static_cast<int>(p.size()) == tree.size());
   Verdict verdict{{0}, tree[0].token};
   for (;;) {
     const int at = verdict.path.back();
-    const Rng draws = rng.fork(static_cast<std::uint64_t>(tree.position(at)) + 1);
+    const int position = tree.position(at) + 1;  // of the token that is decided
     const Distribution* law = &p[static_cast<std::size_t>(at)];
     std::optional<Distribution> left;  // after rejections
-    std::uint64_t tried = 0;
+    int tried = 0;
     int taken = -1;
     for (int node = at + 1; node < tree.size() && taken < 0; ++node) {
       const Node& guess = tree[node];
@@ -26,7 +26,7 @@ Verdict judge(const DraftTree& tree, std::span<const Distribution> p, const Rng&
       const Distribution certain = Distribution::point(guess.token, law->size());
       const Distribution& q = guess.q ? *guess.q : certain;
       SPECDEC_ASSERT(q[guess.token] > 0);
-      if (draws.uniform(++tried) * q[guess.token] < (*law)[guess.token]) {
+      if (dice.accept((*law)[guess.token] / q[guess.token], position, tried++)) {
         taken = node;
       } else if (auto rest = residual(*law, q)) {  // empty only by rounding: the law stays as it is
         left = std::move(rest);
@@ -34,7 +34,7 @@ Verdict judge(const DraftTree& tree, std::span<const Distribution> p, const Rng&
       }
     }
     if (taken < 0) {
-      verdict.next = law->sample(draws.uniform(0));
+      verdict.next = dice.draw(*law, position);
       return verdict;
     }
     verdict.path.push_back(taken);
