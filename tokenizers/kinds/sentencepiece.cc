@@ -1,0 +1,226 @@
+// tokenizer.model of SentencePiece, BPE and Unigram, by its own library: Llama 2, Mistral 7B, Gemma. Added tokens of
+// tokenizer_config.json are cut out of the text first; the rest between them is not given another leading space.
+
+#include <sentencepiece_processor.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "tokenizers/added_tokens.h"
+#include "tokenizers/protobuf.h"
+#include "tokenizers/tokenizer.h"
+#include "tokenizers/tokenizer_config.h"
+#include "tokenizers/utf8.h"
+
+namespace specdec {
+namespace {
+
+constexpr std::string_view kSpaceMark = "\u2581";  // stands for a space inside pieces
+
+// sentencepiece_model.proto: what the library does not tell of a model.
+struct ModelSpec {
+  std::uint64_t type = 1;  // 1 Unigram, 2 BPE
+  bool space_at_end = false;
+  std::string unknown_surface = " \u2047 ";
+  std::string_view normalization;  // precompiled_charsmap
+  bool adds_leading_space = true;
+  bool joins_spaces = true;  // remove_extra_whitespaces
+  bool marks_spaces = true;  // escape_whitespaces
+};
+
+ModelSpec read_spec(std::string_view model, const std::string& name) {
+  ModelSpec spec;
+  ProtobufReader reader(model, name);
+  while (const auto part = reader.next()) {
+    if (part->number != 2 && part->number != 3) continue;
+    ProtobufReader fields(part->bytes, name);
+    while (const auto field = fields.next()) {
+      if (part->number == 2) {  // trainer_spec
+        if (field->number == 3) spec.type = field->value;
+        if (field->number == 24) spec.space_at_end = field->value != 0;
+        if (field->number == 44) spec.unknown_surface = field->bytes;
+      } else {  // normalizer_spec
+        if (field->number == 2) spec.normalization = field->bytes;
+        if (field->number == 3) spec.adds_leading_space = field->value != 0;
+        if (field->number == 4) spec.joins_spaces = field->value != 0;
+        if (field->number == 5) spec.marks_spaces = field->value != 0;
+      }
+    }
+  }
+  return spec;
+}
+
+// The library follows the offsets of this table unchecked: 4 bytes with the size of a double-array trie (darts-clone),
+// the trie, then the replacement texts, each ended by a zero.
+void check_normalization(std::string_view table, const std::string& name) {
+  if (table.empty()) return;
+  const auto damaged = [&](std::string_view what) { return Error("{}: the normalization table {}", name, what); };
+  std::uint32_t trie_bytes = 0;
+  if (table.size() < sizeof trie_bytes) throw damaged("is cut");
+  std::memcpy(&trie_bytes, table.data(), sizeof trie_bytes);
+  if (trie_bytes > table.size() - sizeof trie_bytes || trie_bytes < 1024 || trie_bytes % 1024 != 0)
+    throw damaged("has a trie of an impossible size");
+  const std::string_view texts = table.substr(sizeof trie_bytes + trie_bytes);
+  if (texts.empty() || texts.back() != '\0') throw damaged("does not end its last text");
+  std::vector<std::uint32_t> units(trie_bytes / sizeof(std::uint32_t));
+  std::memcpy(units.data(), table.data() + sizeof trie_bytes, trie_bytes);
+  const auto value_fits = [&](std::uint32_t unit) { return (unit & 0x7FFFFFFFu) < texts.size(); };
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    if (units[i] >> 31 != 0) continue;  // a value, checked where a unit points to it
+    const std::size_t offset = static_cast<std::size_t>(units[i] >> 10) << ((units[i] & (1u << 9)) >> 6);
+    const bool has_value = (units[i] & (1u << 8)) != 0;
+    if (((i ^ offset) | 0xFF) >= units.size() || (has_value && !value_fits(units[i ^ offset])))
+      throw damaged("points outside itself");
+  }
+}
+
+std::unique_ptr<sentencepiece::SentencePieceProcessor> load_processor(const std::string& model,
+                                                                      const std::string& name) {
+  auto processor = std::make_unique<sentencepiece::SentencePieceProcessor>();
+  const auto status = processor->LoadFromSerializedProto(model);
+  if (!status.ok()) throw Error("{}: not a SentencePiece model: {}", name, status.ToString());
+  return processor;
+}
+
+std::string spaces_for_marks(std::string_view piece) {
+  std::string text;
+  for (std::size_t at = 0; at < piece.size();) {
+    const std::size_t mark = std::min(piece.find(kSpaceMark, at), piece.size());
+    text += piece.substr(at, mark - at);
+    if (mark == piece.size()) break;
+    text += ' ';
+    at = mark + kSpaceMark.size();
+  }
+  return text;
+}
+
+class SentencePiece : public Tokenizer {
+ public:
+  explicit SentencePiece(const TokenizerFile& file) {
+    const ModelSpec spec = read_spec(file.content, file.name);
+    if (spec.type != 1 && spec.type != 2)
+      throw Error("{}: model_type is {}; sentencepiece supports 1 (Unigram) and 2 (BPE)", file.name, spec.type);
+    if (spec.space_at_end || !spec.marks_spaces)
+      throw Error("{}: {} is not supported", file.name,
+                  spec.space_at_end ? "treat_whitespace_as_suffix" : "escape_whitespaces = false");
+    check_normalization(spec.normalization, file.name);
+    whole_ = load_processor(file.content, file.name);
+    set_pieces(spec, file.name);
+    keeps_ = keeps_ && spec.normalization.empty() && !spec.joins_spaces;
+    leading_space_ = spec.joins_spaces         ? LeadingSpace::all_dropped
+                     : spec.adds_leading_space ? LeadingSpace::one_dropped
+                                               : LeadingSpace::kept;
+
+    const TokenizerConfig config = read_tokenizer_config(file);
+    for (const AddedToken& added : config.added) add(added, file.name);
+    if (!added_.empty() && spec.adds_leading_space) {
+      // Fields of a later normalizer_spec (3) replace those of the first: add_dummy_prefix (3) = false.
+      constexpr std::string_view kNoLeadingSpace("\x1A\x02\x18\x00", 4);
+      rest_ = load_processor(file.content + std::string(kNoLeadingSpace), file.name);
+    }
+    set_roles(config);
+  }
+
+  std::vector<TokenId> encode(std::string_view text) const override {
+    std::vector<TokenId> tokens;
+    for (const auto& [span, token] : added_.split(text)) {
+      if (token)
+        tokens.push_back(*token);
+      else
+        append(span.begin == 0 || !rest_ ? *whole_ : *rest_, text.substr(span.begin, span.end - span.begin), tokens);
+    }
+    return tokens;
+  }
+
+  // The library makes U+FFFD of bytes that are not UTF-8, and a space of U+2581.
+  bool keeps(std::string_view text) const override {
+    return keeps_ && utf8_valid_prefix(text) == text.size() && text.find(kSpaceMark) == text.npos;
+  }
+
+ private:
+  static void append(const sentencepiece::SentencePieceProcessor& processor, std::string_view text,
+                     std::vector<TokenId>& tokens) {
+    std::vector<int> ids;
+    const auto status = processor.Encode(text, &ids);
+    if (!status.ok()) throw Error("SentencePiece cannot encode a text of {} bytes: {}", text.size(), status.ToString());
+    for (const int id : ids) tokens.push_back(TokenId{id});
+  }
+
+  void set_pieces(const ModelSpec& spec, const std::string& name) {
+    const int size = whole_->GetPieceSize();
+    if (size > Vocabulary::kMaxSize)
+      throw Error("{}: {} pieces; at most {} are supported", name, size, Vocabulary::kMaxSize);
+    int bytes = 0;
+    for (int id = 0; id < size; ++id) {
+      const std::string& piece = whole_->IdToPiece(id);
+      if (whole_->IsByte(id)) {
+        ++bytes;
+        vocabulary_.set(TokenId{id}, {std::string(1, byte_of(piece, name)), PieceKind::byte, false});
+      } else if (whole_->IsControl(id)) {
+        vocabulary_.set(TokenId{id}, {piece, PieceKind::special, false});
+      } else if (whole_->IsUnknown(id)) {
+        vocabulary_.set(TokenId{id}, {spec.unknown_surface, PieceKind::unknown, false});
+      } else {
+        vocabulary_.set(TokenId{id}, {spaces_for_marks(piece), PieceKind::text, false});
+      }
+    }
+    keeps_ = bytes == 256;
+  }
+
+  static char byte_of(std::string_view piece, const std::string& name) {
+    unsigned byte = 0;
+    const bool spelled = piece.size() == 6 && piece.starts_with("<0x") && piece.ends_with(">") &&
+                         std::from_chars(piece.data() + 3, piece.data() + 5, byte, 16).ptr == piece.data() + 5;
+    if (!spelled) throw Error("{}: the byte piece '{}' is not spelled <0x00> to <0xFF>", name, piece);
+    return static_cast<char>(byte);
+  }
+
+  void add(const AddedToken& added, const std::string& name) {
+    const int id = index(added.token);
+    if (id < whole_->GetPieceSize() && whole_->IdToPiece(id) != added.content)
+      throw Error("tokenizer_config.json beside {}: the added token '{}' has id {}, which is '{}' in the model", name,
+                  added.content, id, whole_->IdToPiece(id));
+    const bool unknown = vocabulary_.holds(added.token) && vocabulary_[added.token].kind == PieceKind::unknown;
+    const PieceKind kind = unknown ? PieceKind::unknown : added.special ? PieceKind::special : PieceKind::text;
+    vocabulary_.set(added.token, {added.content, kind, true});
+    keeps_ = keeps_ && !added.lstrip && !added.rstrip;
+    added_.add(added);
+  }
+
+  void set_roles(const TokenizerConfig& config) {
+    roles_ = roles_of(config, vocabulary_);
+    const std::array<std::pair<const char*, int>, 4> own{
+        {{"bos", whole_->bos_id()}, {"eos", whole_->eos_id()}, {"pad", whole_->pad_id()}, {"unk", whole_->unk_id()}}};
+    for (const auto& [name, id] : own)
+      if (id >= 0 && !role(name)) roles_.push_back({name, TokenId{id}});
+    if (config.adds_bos && role("bos")) frame_.before.push_back(*role("bos"));
+    if (config.adds_eos && role("eos")) frame_.after.push_back(*role("eos"));
+  }
+
+  std::unique_ptr<sentencepiece::SentencePieceProcessor> whole_;  // for the beginning of a text
+  std::unique_ptr<sentencepiece::SentencePieceProcessor> rest_;   // after an added token: without the leading space
+  AddedTokenFinder added_;
+  bool keeps_ = false;
+};
+
+LoadedTokenizer load(const TokenizerFile& file) {
+  // The first field of the message is a piece: 0x0A. JSON and tiktoken files begin with a printable character.
+  if (file.content.empty() || file.content[0] != '\x0A') return {nullptr, "it does not begin with a piece"};
+  return {std::make_unique<SentencePiece>(file), ""};
+}
+
+}  // namespace
+
+TokenizerKind tokenizer_sentencepiece() {
+  return {"sentencepiece", "tokenizer.model of SentencePiece, BPE and Unigram: Llama 2, Mistral 7B, Gemma",
+          "tokenizer.model", load};
+}
+
+}  // namespace specdec

@@ -1,0 +1,113 @@
+#include "tokenizers/pattern.h"
+
+#include <oniguruma.h>
+
+#include <memory>
+
+#include "core/error.h"
+#include "tokenizers/utf8.h"
+
+namespace specdec {
+namespace {
+
+constexpr std::size_t kMaxRegexBytes = 64 << 10;
+constexpr unsigned long kRetries = 10'000'000;  // Oniguruma's own default for one match
+
+const OnigUChar* onig(const char* text) { return reinterpret_cast<const OnigUChar*>(text); }
+
+void initialise() {
+  static const int result = [] {
+    OnigEncoding encodings[] = {ONIG_ENCODING_UTF8};
+    return onig_initialize(encodings, 1);
+  }();
+  SPECDEC_ASSERT(result == ONIG_NORMAL);
+}
+
+std::string message_of(int code, const OnigErrorInfo* info) {
+  OnigUChar text[ONIG_MAX_ERROR_MESSAGE_LEN];
+  const int length = info != nullptr ? onig_error_code_to_str(text, code, info) : onig_error_code_to_str(text, code);
+  return std::string(reinterpret_cast<const char*>(text), static_cast<std::size_t>(length));
+}
+
+struct FreeRegion {
+  void operator()(OnigRegion* region) const { onig_region_free(region, 1); }
+};
+struct FreeMatchParam {
+  void operator()(OnigMatchParam* param) const { onig_free_match_param(param); }
+};
+
+}  // namespace
+
+struct Pattern::Compiled {
+  OnigRegex regex = nullptr;
+  Compiled() = default;
+  Compiled(const Compiled&) = delete;
+  Compiled& operator=(const Compiled&) = delete;
+  ~Compiled() { onig_free(regex); }
+};
+
+Pattern::Pattern(std::string_view regex, std::string where) : where_(std::move(where)) {
+  if (regex.size() > kMaxRegexBytes)
+    throw Error("{}: the pattern has {} bytes; at most {} are supported", where_, regex.size(), kMaxRegexBytes);
+  initialise();
+  auto compiled = std::make_shared<Compiled>();
+  OnigErrorInfo info;
+  const int result = onig_new(&compiled->regex, onig(regex.data()), onig(regex.data() + regex.size()), ONIG_OPTION_NONE,
+                              ONIG_ENCODING_UTF8, ONIG_SYNTAX_RUBY, &info);
+  if (result != ONIG_NORMAL)
+    throw Error("{}: not a regular expression: {}: {}", where_, message_of(result, &info), regex.substr(0, 80));
+  compiled_ = std::move(compiled);
+}
+
+std::string Pattern::quoted(std::string_view literal) {
+  std::string regex;
+  for (const char c : literal) {
+    if (static_cast<unsigned char>(c) < 0x80 &&
+        std::string_view("\\.+*?()|[]{}^$#-&~/ \t\n\r\f\v").find(c) != std::string_view::npos)
+      regex += '\\';
+    regex += c;
+  }
+  return regex;
+}
+
+std::vector<Span> Pattern::matches(std::string_view text) const {
+  const std::unique_ptr<OnigRegion, FreeRegion> region(onig_region_new());
+  const std::unique_ptr<OnigMatchParam, FreeMatchParam> param(onig_new_match_param());
+  SPECDEC_ASSERT(region && param);
+  onig_initialize_match_param(param.get());
+  // A long run of spaces is retried once per space; only more than that is out of hand.
+  onig_set_retry_limit_in_match_of_match_param(param.get(), kRetries + 4 * text.size());
+  onig_set_retry_limit_in_search_of_match_param(param.get(), kRetries + 16 * text.size());
+
+  const OnigUChar* begin = onig(text.data());
+  const OnigUChar* end = begin + text.size();
+  std::vector<Span> found;
+  std::size_t from = 0;
+  while (from <= text.size()) {
+    const int at = onig_search_with_param(compiled_->regex, begin, end, begin + from, end, region.get(),
+                                          ONIG_OPTION_NONE, param.get());
+    if (at == ONIG_MISMATCH) break;
+    if (at < 0)
+      throw Error("{}: the pattern fails on a text of {} bytes: {}", where_, text.size(), message_of(at, nullptr));
+    const Span match{static_cast<std::size_t>(region->beg[0]), static_cast<std::size_t>(region->end[0])};
+    if (match.begin == match.end && !found.empty() && found.back().end == match.end) {
+      if (from == text.size()) break;
+      from += utf8_front(text.substr(from)).length;  // an empty match right after a match is none
+      continue;
+    }
+    found.push_back(match);
+    from = match.end;
+  }
+  return found;
+}
+
+bool is_word_character(char32_t code) {
+  return ONIGENC_IS_CODE_CTYPE(ONIG_ENCODING_UTF8, static_cast<OnigCodePoint>(code), ONIGENC_CTYPE_WORD) ||
+         code == U'\u200C' || code == U'\u200D';
+}
+
+bool is_space_character(char32_t code) {
+  return ONIGENC_IS_CODE_CTYPE(ONIG_ENCODING_UTF8, static_cast<OnigCodePoint>(code), ONIGENC_CTYPE_SPACE);
+}
+
+}  // namespace specdec

@@ -1,0 +1,36 @@
+// A regular expression of a tokenizer file: Oniguruma with Ruby syntax, as Hugging Face `tokenizers` runs it.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace specdec {
+
+struct Span {
+  std::size_t begin, end;
+};
+
+class Pattern {
+ public:
+  // `where` names the pattern in errors.
+  Pattern(std::string_view regex, std::string where);
+  static std::string quoted(std::string_view literal);  // the regex that matches it and nothing else
+
+  // All matches that do not overlap, from the left. The text is valid UTF-8. Throws Error when the pattern backtracks
+  // without bound on this text.
+  std::vector<Span> matches(std::string_view text) const;
+
+ private:
+  struct Compiled;
+  std::shared_ptr<const Compiled> compiled_;
+  std::string where_;
+};
+
+// Unicode properties \w and \s of one character.
+bool is_word_character(char32_t code);
+bool is_space_character(char32_t code);
+
+}  // namespace specdec

@@ -1,0 +1,83 @@
+#include "tokenizers/pre_tokenizer.h"
+
+#include <algorithm>
+
+namespace specdec {
+namespace {
+
+struct Part {
+  Span span;
+  bool match;
+};
+
+std::vector<Part> parts_of(const Pattern& pattern, std::string_view text) {
+  std::vector<Part> parts;
+  std::size_t done = 0;
+  for (const Span match : pattern.matches(text)) {
+    if (done != match.begin) parts.push_back({{done, match.begin}, false});
+    parts.push_back({match, true});
+    done = match.end;
+  }
+  if (done != text.size()) parts.push_back({{done, text.size()}, false});
+  return parts;
+}
+
+// Joins a part to the one before where joins(part, previous) says so.
+template <typename Joins>
+std::vector<Span> joined(const std::vector<Part>& parts, const Joins& joins) {
+  std::vector<Span> spans;
+  bool previous_match = false;
+  for (const Part& part : parts) {
+    if (!spans.empty() && joins(part.match, previous_match)) {
+      spans.back() = {std::min(spans.back().begin, part.span.begin), std::max(spans.back().end, part.span.end)};
+    } else {
+      spans.push_back(part.span);
+    }
+    previous_match = part.match;
+  }
+  return spans;
+}
+
+}  // namespace
+
+void PreTokenizer::add_split(Pattern pattern, SplitBehavior behavior, bool invert) {
+  steps_.push_back({std::move(pattern), behavior, invert});
+}
+
+void PreTokenizer::add_space_prefix() { steps_.push_back({std::nullopt, SplitBehavior::isolated, false}); }
+
+bool PreTokenizer::keeps_text() const {
+  return std::all_of(steps_.begin(), steps_.end(),
+                     [](const Step& step) { return step.pattern && step.behavior != SplitBehavior::removed; });
+}
+
+std::vector<Span> PreTokenizer::Step::split(std::string_view text) const {
+  std::vector<Part> parts = parts_of(*pattern, text);
+  for (Part& part : parts) part.match = part.match != invert;
+
+  const auto match_after_text = [](bool match, bool previous) { return match && !previous; };
+  std::vector<Span> spans;
+  switch (behavior) {
+    case SplitBehavior::removed:
+      std::erase_if(parts, [](const Part& part) { return part.match; });
+      [[fallthrough]];
+    case SplitBehavior::isolated:
+      spans = joined(parts, [](bool, bool) { return false; });
+      break;
+    case SplitBehavior::merged_with_previous:
+      spans = joined(parts, match_after_text);
+      break;
+    case SplitBehavior::merged_with_next:
+      std::reverse(parts.begin(), parts.end());
+      spans = joined(parts, match_after_text);
+      std::reverse(spans.begin(), spans.end());
+      break;
+    case SplitBehavior::contiguous:
+      spans = joined(parts, [](bool match, bool previous) { return match == previous; });
+      break;
+  }
+  std::erase_if(spans, [](Span span) { return span.begin == span.end; });
+  return spans;
+}
+
+}  // namespace specdec

@@ -1,0 +1,34 @@
+// Fields of a protobuf message in wire format, for the few that a library does not give away.
+// https://protobuf.dev/programming-guides/encoding
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace specdec {
+
+struct ProtobufField {
+  std::uint64_t number;
+  std::uint64_t value;     // of a varint; 0 for the other types
+  std::string_view bytes;  // of a length-delimited field
+};
+
+class ProtobufReader {
+ public:
+  // `where` names the message in errors.
+  ProtobufReader(std::string_view message, std::string_view where) : rest_(message), where_(where) {}
+  std::optional<ProtobufField> next();  // nothing at the end; throws Error when the message is cut or malformed
+
+ private:
+  std::uint64_t varint();
+  std::string_view take(std::uint64_t bytes);
+  std::string_view rest_;
+  std::string where_;
+};
+
+// The last occurrence of a field, which is the one that counts.
+std::optional<ProtobufField> find_field(std::string_view message, std::uint64_t number, std::string_view where);
+
+}  // namespace specdec

@@ -1,0 +1,120 @@
+#include "tokenizers/tokenizer.h"
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "core/error.h"
+#include "tokenizers/utf8.h"
+
+namespace specdec {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string read_file(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf())) throw Error("{}: cannot be read, or is empty", path.string());
+  return std::move(text).str();
+}
+
+std::string read_if_there(const fs::path& path) { return fs::exists(path) ? read_file(path) : ""; }
+
+// The tokenizer if this kind takes the file; else null, and the reason is added to `declined`.
+std::unique_ptr<Tokenizer> load_as(const TokenizerKind& kind, const TokenizerFile& file, std::string& declined) {
+  LoadedTokenizer loaded = kind.load(file);
+  if (!loaded.tokenizer)
+    declined += fmt::format("{}{}: not {}: {}", declined.empty() ? "" : "; ", file.name, kind.name, loaded.declined);
+  return std::move(loaded.tokenizer);
+}
+
+std::unique_ptr<Tokenizer> load_directory(const fs::path& directory) {
+  std::string declined;
+  for (const TokenizerKind& kind : tokenizer_kinds()) {
+    const fs::path path = directory / kind.file;
+    if (!fs::exists(path)) continue;
+    const TokenizerFile file{path.string(), read_file(path), read_if_there(directory / "tokenizer_config.json"),
+                             read_if_there(directory / "config.json")};
+    if (auto tokenizer = load_as(kind, file, declined)) return tokenizer;
+  }
+  if (!declined.empty()) throw Error("no kind of tokenizer takes {}", declined);
+  return nullptr;
+}
+
+}  // namespace
+
+std::vector<TokenId> Tokenizer::encode_framed(std::string_view text) const {
+  std::vector<TokenId> tokens = frame_.before;
+  const std::vector<TokenId> inside = encode(text);
+  tokens.insert(tokens.end(), inside.begin(), inside.end());
+  tokens.insert(tokens.end(), frame_.after.begin(), frame_.after.end());
+  return tokens;
+}
+
+std::string Tokenizer::decode(std::span<const TokenId> tokens) const {
+  TokenBytes bytes(*this);
+  std::string text;
+  for (const TokenId token : tokens) text += bytes.add(token);
+  return text;
+}
+
+std::string_view Tokenizer::piece(TokenId token) const {
+  if (!vocabulary_.holds(token))
+    throw Error("the tokenizer has no piece with id {}; its ids are 0 to {}{}", index(token), size() - 1,
+                index(token) >= 0 && index(token) < size() ? ", with holes" : "");
+  return vocabulary_[token].bytes;
+}
+
+std::optional<TokenId> Tokenizer::role(std::string_view name) const {
+  const auto found = std::find_if(roles_.begin(), roles_.end(), [&](const Role& role) { return role.name == name; });
+  return found == roles_.end() ? std::nullopt : std::optional(found->token);
+}
+
+std::string_view TokenBytes::add(TokenId token) {
+  const Vocabulary& vocabulary = tokenizer_.vocabulary();
+  std::string_view bytes = vocabulary.holds(token) ? std::string_view(vocabulary[token].bytes) : "\uFFFD";
+  if (!begun_ && tokenizer_.leading_space() != LeadingSpace::kept && bytes.starts_with(' ') &&
+      vocabulary[token].kind == PieceKind::text)
+    bytes.remove_prefix(1);
+  begun_ = tokenizer_.leading_space() != LeadingSpace::all_dropped || !bytes.empty();
+  return bytes;
+}
+
+std::string StreamDecoder::add(TokenId token) {
+  held_ += bytes_.add(token);
+  std::string text;
+  std::string_view rest = held_;
+  while (!rest.empty()) {
+    const Utf8Char c = utf8_front(rest);
+    if (c.state == Utf8Char::State::cut) break;
+    if (c.state == Utf8Char::State::complete) {
+      text += rest.substr(0, c.length);
+    } else {
+      text += "\uFFFD";
+    }
+    rest.remove_prefix(c.length);
+  }
+  held_.erase(0, held_.size() - rest.size());
+  return text;
+}
+
+std::string StreamDecoder::finish() {
+  const bool cut = !held_.empty();
+  held_.clear();
+  return cut ? "\uFFFD" : "";
+}
+
+std::unique_ptr<Tokenizer> load_tokenizer(const TokenizerFile& file) {
+  std::string declined;
+  for (const TokenizerKind& kind : tokenizer_kinds())
+    if (auto tokenizer = load_as(kind, file, declined)) return tokenizer;
+  throw Error("no kind of tokenizer takes {}", declined);
+}
+
+std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& directory_or_file) {
+  if (fs::is_directory(directory_or_file)) return load_directory(directory_or_file);
+  return load_tokenizer(TokenizerFile{directory_or_file.string(), read_file(directory_or_file), "", ""});
+}
+
+}  // namespace specdec

@@ -1,0 +1,78 @@
+#include "tokenizers/utf8.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace specdec {
+namespace {
+
+// Bytes that may follow the lead byte first (table 3-7 of the Unicode Standard); later ones are 80..BF.
+struct Lead {
+  std::size_t length;
+  unsigned char low, high;
+};
+
+Lead lead_of(unsigned char byte) {
+  if (byte < 0x80) return {1, 0, 0};
+  if (byte < 0xC2) return {0, 0, 0};
+  if (byte < 0xE0) return {2, 0x80, 0xBF};
+  if (byte == 0xE0) return {3, 0xA0, 0xBF};
+  if (byte == 0xED) return {3, 0x80, 0x9F};
+  if (byte < 0xF0) return {3, 0x80, 0xBF};
+  if (byte == 0xF0) return {4, 0x90, 0xBF};
+  if (byte < 0xF4) return {4, 0x80, 0xBF};
+  if (byte == 0xF4) return {4, 0x80, 0x8F};
+  return {0, 0, 0};
+}
+
+}  // namespace
+
+Utf8Char utf8_front(std::string_view text) {
+  using State = Utf8Char::State;
+  SPECDEC_DASSERT(!text.empty());
+  const auto first = static_cast<unsigned char>(text[0]);
+  const Lead lead = lead_of(first);
+  if (lead.length == 1) return {State::complete, 1, first};
+  if (lead.length == 0) return {State::invalid, 1, U'\uFFFD'};
+  char32_t code = first & (0x7Fu >> lead.length);
+  for (std::size_t i = 1; i < lead.length; ++i) {
+    if (i == text.size()) return {State::cut, i, U'\uFFFD'};
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool follows = i == 1 ? byte >= lead.low && byte <= lead.high : byte >= 0x80 && byte <= 0xBF;
+    if (!follows) return {State::invalid, i, U'\uFFFD'};
+    code = code << 6 | (byte & 0x3Fu);
+  }
+  return {State::complete, lead.length, code};
+}
+
+Utf8Char utf8_back(std::string_view text) {
+  SPECDEC_DASSERT(!text.empty());
+  for (std::size_t length = 1; length <= std::min<std::size_t>(4, text.size()); ++length) {
+    const Utf8Char c = utf8_front(text.substr(text.size() - length));
+    if (c.state == Utf8Char::State::complete && c.length == length) return c;
+  }
+  return {Utf8Char::State::invalid, 1, U'\uFFFD'};
+}
+
+std::size_t utf8_valid_prefix(std::string_view text) {
+  std::size_t end = 0;
+  while (end < text.size()) {
+    const Utf8Char c = utf8_front(text.substr(end));
+    if (c.state != Utf8Char::State::complete) break;
+    end += c.length;
+  }
+  return end;
+}
+
+std::size_t utf8_invalid_prefix(std::string_view text) {
+  std::size_t end = 0;
+  while (end < text.size()) {
+    const Utf8Char c = utf8_front(text.substr(end));
+    if (c.state == Utf8Char::State::complete) break;
+    end += c.length;
+  }
+  return end;
+}
+
+}  // namespace specdec
