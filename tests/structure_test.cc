@@ -1,0 +1,101 @@
+// The shape of the source tree: who includes whom, formatting, and what every kind must say of itself.
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "core/arch.h"
+#include "core/quant.h"
+#include "draft/drafter.h"
+#include "draft/policy.h"
+#include "tests/run_program.h"
+#include "tests/temporary_directory.h"
+#include "verify/rule.h"
+
+namespace specdec {
+namespace {
+
+ProgramResult check(const std::string& script, const std::string& root) {
+  return run_program({"cmake", "-DROOT=" + root, "-P", SPECDEC_SOURCE_DIR "/tests/" + script});
+}
+
+// A small tree that keeps every rule, and the same tree with one file that breaks one.
+void plant_tree(const TemporaryDirectory& tree) {
+  tree.write(".clang-format", "BasedOnStyle: Google\n");
+  tree.write("core/a.h", "#pragma once\n#include <vector>\n");
+  tree.write("core/a.cc", "#include \"core/a.h\"\n\n#include <nlohmann/json.hpp>\n\n#include \"core/files/json.h\"\n");
+  tree.write("core/files/json.h", "#pragma once\n#include <nlohmann/json.hpp>\n");
+  tree.write("draft/b.h", "#pragma once\n#include \"core/a.h\"\n#include \"draft/c.h\"\n");
+  tree.write("notebooks-export/e.cc", "#include \"experiments/table.h\"\n");
+  tree.write("cli/main.cc", "#include <CLI/CLI.hpp>\n\n#include \"notebooks-export/e.h\"\n");
+}
+
+void expect_caught(const std::string& script, std::string_view file, std::string_view text,
+                   std::string_view complaint) {
+  const TemporaryDirectory tree;
+  plant_tree(tree);
+  const ProgramResult before = check(script, tree.path());
+  ASSERT_EQ(before.exit_code, 0) << before.output;
+  if (before.output.starts_with("skipped")) GTEST_SKIP() << before.output;
+  tree.write(file, text);
+  const ProgramResult after = check(script, tree.path());
+  EXPECT_NE(after.exit_code, 0) << file << ": " << text;
+  EXPECT_NE(after.output.find(file), std::string::npos) << after.output;
+  EXPECT_NE(after.output.find(complaint), std::string::npos) << after.output;
+}
+
+TEST(Structure, IncludesPointOneWay) {
+  const ProgramResult result = check("layers.cmake", SPECDEC_SOURCE_DIR);
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+}
+
+TEST(Structure, LayerCheckSeesPlantedViolations) {
+  const std::string script = "layers.cmake";
+  expect_caught(script, "core/x.cc", "#include \"draft/b.h\"\n", "core may include only core");
+  expect_caught(script, "core/deep/x.h", "#  include \"tokenizers/t.h\"\n", "core may include only core");
+  expect_caught(script, "draft/x.cc", "#include \"verify/rule.h\"\n", "draft may include only core, tokenizers, draft");
+  expect_caught(script, "draft/x.cc", "#include \"b.h\"\n", "draft may include only");
+  expect_caught(script, "draft/x.cc", "#include \"../verify/rule.h\"\n", "draft may include only");
+  expect_caught(script, "notebooks-export/x.cc", "#include \"cli/command.h\"\n", "notebooks-export may include only");
+  expect_caught(script, "core/x.h", "#include <nlohmann/json_fwd.hpp>\n", "belongs into .cc files");
+  expect_caught(script, "core/x.h", "#include \"core/files/json.h\"\n", "belongs into .cc files");
+  expect_caught(script, "tokenizers/x.h", "#include <sentencepiece_processor.h>\n", "belongs into .cc files");
+  expect_caught(script, "core/x.inl", "#include <cblas.h>\n", "belongs into .cc files");
+  expect_caught(script, "verify/x.cc", "#include <CLI/CLI.hpp>\n", "belongs into cli");
+}
+
+TEST(Structure, SourcesAreFormatted) {
+  const ProgramResult result = check("format.cmake", SPECDEC_SOURCE_DIR);
+  if (result.output.starts_with("skipped")) GTEST_SKIP() << result.output;
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+}
+
+TEST(Structure, FormatCheckSeesPlantedViolations) {
+  expect_caught("format.cmake", "core/x.cc", "int  x;\n", "not formatted");
+  expect_caught("format.cmake", "tests/laws/x.h", "#pragma once\nint f( int x );\n", "not formatted");
+}
+
+// Names are distinct and every kind has a summary of one line, as `--help` shows it.
+template <typename Kinds>
+void expect_described(const Kinds& kinds, std::string_view table) {
+  EXPECT_FALSE(kinds.empty()) << table;
+  std::set<std::string_view> names;
+  for (const auto& kind : kinds) {
+    EXPECT_TRUE(names.insert(kind.name).second) << table << ": " << kind.name;
+    EXPECT_FALSE(kind.name.empty()) << table;
+    EXPECT_FALSE(kind.summary.empty()) << table << ": " << kind.name;
+    EXPECT_EQ(kind.summary.find('\n'), std::string_view::npos) << table << ": " << kind.name;
+  }
+}
+
+TEST(Structure, EveryKindHasANameAndASummary) {
+  expect_described(architectures(), "architectures");
+  expect_described(quant_formats(), "quant_formats");
+  expect_described(drafter_kinds(), "drafter_kinds");
+  expect_described(policy_kinds(), "policy_kinds");
+  expect_described(rules(), "rules");
+}
+
+}  // namespace
+}  // namespace specdec
