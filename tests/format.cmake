@@ -1,5 +1,7 @@
 # clang-format over all sources: cmake -DROOT=<source tree> [-DFIX=ON] -P tests/format.cmake
 # Without FIX it changes nothing and fails if something would change.
+cmake_minimum_required(VERSION 3.25)
+
 find_program(CLANG_FORMAT NAMES clang-format-14 clang-format)
 if(NOT CLANG_FORMAT)
   message(NOTICE "skipped: no clang-format on this machine")

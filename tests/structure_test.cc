@@ -56,6 +56,7 @@ TEST(Structure, LayerCheckSeesPlantedViolations) {
   expect_caught(script, "core/deep/x.h", "#  include \"tokenizers/t.h\"\n", "core may include only core");
   expect_caught(script, "draft/x.cc", "#include \"verify/rule.h\"\n", "draft may include only core, tokenizers, draft");
   expect_caught(script, "draft/x.cc", "#include \"b.h\"\n", "draft may include only");
+  expect_caught(script, "draft/x.cc", "#include \"core/../verify/rule.h\"\n", "draft may include only");
   expect_caught(script, "draft/x.cc", "#include \"../verify/rule.h\"\n", "draft may include only");
   expect_caught(script, "notebooks-export/x.cc", "#include \"cli/command.h\"\n", "notebooks-export may include only");
   expect_caught(script, "core/x.h", "#include <nlohmann/json_fwd.hpp>\n", "belongs into .cc files");
@@ -95,6 +96,15 @@ TEST(Structure, EveryKindHasANameAndASummary) {
   expect_described(drafter_kinds(), "drafter_kinds");
   expect_described(policy_kinds(), "policy_kinds");
   expect_described(rules(), "rules");
+}
+
+TEST(Dev, TellsItsCommandsAndRefusesOthers) {
+  const std::string dev = SPECDEC_SOURCE_DIR "/dev";
+  const ProgramResult help = run_program({dev, "help"});
+  EXPECT_EQ(help.exit_code, 0) << help.output;
+  for (const std::string_view command : {"run", "test", "bench", "build", "format"})
+    EXPECT_NE(help.output.find(fmt::format("./dev {}", command)), std::string::npos) << help.output;
+  EXPECT_EQ(run_program({dev, "tset"}).exit_code, 2);
 }
 
 }  // namespace
