@@ -56,13 +56,13 @@ class Drafter {
 // What a drafter may see. Everything outlives the drafter.
 struct DrafterContext {
   const Model& target;
-  std::shared_ptr<const Model> draft;             // a kind with needs_model: the checkpoint of DrafterSpec::path
-  std::vector<std::optional<TokenId>> to_target;  // the target's token of each draft id; empty = the same ids
-  Sampler sampler;                                // the target's; a drafter draws with it unless an option says else
-  int capacity = 0;                               // positions, as in the target's State
-  std::string path;                               // as given, for kinds that load something of their own
-  Engine* engine = nullptr;                       // for those
-  std::map<std::string, std::string> options;     // key=value of the kind, without those of the budget
+  std::shared_ptr<const Model> draft{};             // a kind with needs_model: the checkpoint of DrafterSpec::path
+  std::vector<std::optional<TokenId>> to_target{};  // the target's token of each draft id; empty = the same ids
+  Sampler sampler{};                                // the target's; a drafter draws with it unless an option says else
+  int capacity = 0;                                 // positions, as in the target's State
+  std::string path{};                               // as given, for kinds that load something of their own
+  Engine* engine = nullptr;                         // for those
+  std::map<std::string, std::string> options{};     // key=value of the kind, without those of the budget
 };
 
 struct DrafterKind {

@@ -59,6 +59,12 @@ class ToyState : public State {
   const std::vector<Entry>& committed() const { return committed_; }
 
   std::vector<float> logits, hidden;  // of the last pass
+  std::vector<MatView> tapped;
+  void tap(std::size_t times) {
+    tapped.clear();
+    for (std::size_t i = 0; i < times; ++i)
+      tapped.emplace_back(hidden.data(), static_cast<Eigen::Index>(hidden.size()) / 5, 5);
+  }
   std::vector<RouterUse> routed;
 
  private:
@@ -135,8 +141,8 @@ class ToyMtp : public MtpHead {
       toy.hidden.insert(toy.hidden.end(), carried.begin(), carried.end());
     }
     const auto rows = static_cast<Eigen::Index>(batch.tokens.size());
-    return {
-        {toy.logits.data(), rows, static_cast<Eigen::Index>(columns())}, {{toy.hidden.data(), rows, 5}}, toy.routed};
+    toy.tap(1);
+    return {{toy.logits.data(), rows, static_cast<Eigen::Index>(columns())}, toy.tapped, toy.routed};
   }
   std::span<const TokenId> head_tokens() const override { return options_.head_tokens; }
   const WeightBytes& bytes() const override { return bytes_; }
@@ -197,7 +203,8 @@ class ToyModel : public Model {
     const auto rows = static_cast<Eigen::Index>(batch.tokens.size());
     Output out;
     if (taps.logits) new (&out.logits) MatView(toy.logits.data(), rows, options_.vocab);
-    for (std::size_t i = 0; i < taps.layers.size(); ++i) out.hidden.emplace_back(toy.hidden.data(), rows, 5);
+    toy.tap(taps.layers.size());
+    out.hidden = toy.tapped;
     out.routed = toy.routed;
     return out;
   }

@@ -18,11 +18,11 @@
 namespace specdec {
 
 struct SessionOptions {
-  Budget budget;
-  int max_tokens = 128;      // generated at most
-  std::vector<TokenId> eos;  // each ends the text and is its last token; empty = none does
-  int capacity = 0;          // positions of the State; 0 = the model's context
-  int prefill_step = 256;    // rows of one prefill pass at most
+  Budget budget{};
+  int max_tokens = 128;        // generated at most
+  std::vector<TokenId> eos{};  // each ends the text and is its last token; empty = none does
+  int capacity = 0;            // positions of the State; 0 = the model's context
+  int prefill_step = 256;      // rows of one prefill pass at most
 };
 
 struct StepTimes {

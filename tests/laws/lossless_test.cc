@@ -1,0 +1,264 @@
+// Speculation changes nothing but the speed, for every kind of drafter: at temperature 0 the same tokens as no drafter,
+// at temperature 1 the same law, by chi-square against the exact law. Planted mistakes fail the same test.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/kinds.h"
+#include "draft/drafter.h"
+#include "tests/toy_model.h"
+#include "verify/session.h"
+
+namespace specdec {
+namespace {
+
+const std::vector<TokenId> kPrompt{TokenId{1}, TokenId{0}, TokenId{3}};
+
+const Rule& sampled() { return find_kind(rules(), "rule", "sampled"); }
+
+// What a drafter of any kind may ask for: a draft model, and a target with an MTP head.
+struct Bench {
+  ToyModel target;
+  std::shared_ptr<const ToyModel> draft;
+
+  explicit Bench(int vocab, int experts = 0)
+      : target({.vocab = vocab, .experts = experts, .mtp_noise = 0.8, .head_tokens = all_but_one(vocab)}),
+        draft(std::make_shared<ToyModel>(ToyOptions{.vocab = vocab, .noise = 0.8})) {}
+
+  static std::vector<TokenId> all_but_one(int vocab) {
+    std::vector<TokenId> tokens;
+    for (int token = 0; token < vocab; ++token) {
+      if (token != 2) tokens.push_back(TokenId{token});
+    }
+    return tokens;
+  }
+  std::unique_ptr<Drafter> drafter(std::string_view kind, const Sampler& sampler, int capacity) const {
+    DrafterContext context{.target = target};
+    context.draft = draft;
+    context.sampler = sampler;
+    context.capacity = capacity;
+    return make_drafter({std::string(kind), "", {}}, std::move(context));
+  }
+};
+
+constexpr int kCapacity = 256;
+
+std::vector<TokenId> generate(const Bench& bench, Drafter& drafter, const Rule& rule, const Sampler& sampler,
+                              const Budget& budget, int tokens, const Rng& rng) {
+  Session session(bench.target, drafter, rule, sampler, {.budget = budget, .max_tokens = tokens, .capacity = kCapacity},
+                  rng);
+  session.prefill(kPrompt);
+  while (!session.done()) session.step();
+  return {session.generated().begin(), session.generated().end()};
+}
+
+TEST(Lossless, GreedyTextIsThatOfNoDrafter) {
+  const Bench bench(64);
+  const auto plain = generate(bench, *bench.drafter("none", {}, kCapacity), sampled(), {}, {}, 200, Rng(1));
+  ASSERT_EQ(plain.size(), 200U);
+  for (const DrafterKind& kind : drafter_kinds()) {
+    for (const int width : {1, 2, 3}) {
+      for (int depth = 0; depth <= 8; ++depth) {
+        const Budget budget{.depth = depth, .width = width};
+        const auto drafter = bench.drafter(kind.name, {}, kCapacity);
+        EXPECT_EQ(generate(bench, *drafter, sampled(), {}, budget, 200, Rng(1)), plain)
+            << kind.name << ", depth " << depth << ", width " << width;
+      }
+    }
+  }
+}
+
+// A drafter that samples may guess for a greedy target, and a greedy drafter for a target that samples.
+TEST(Lossless, GreedyTextDoesNotDependOnTheDraftersTemperature) {
+  const Bench bench(64);
+  const auto plain = generate(bench, *bench.drafter("none", {}, kCapacity), sampled(), {}, {}, 100, Rng(1));
+  for (const DrafterKind& kind : drafter_kinds()) {
+    const auto drafter = bench.drafter(kind.name, {.temperature = 1}, kCapacity);
+    EXPECT_EQ(generate(bench, *drafter, sampled(), {}, {.depth = 4, .width = 2}, 100, Rng(1)), plain) << kind.name;
+  }
+}
+
+constexpr int kVocab = 5;
+constexpr int kTokens = 3;
+constexpr int kSamples = 100000;
+
+// The chance of every text of kTokens tokens after kPrompt; text i has token (i / kVocab^position) % kVocab.
+std::vector<double> exact_law(const Model& model, const Sampler& sampler) {
+  std::vector<double> law{1};
+  int texts = 1;
+  for (int position = 0; position < kTokens; ++position, texts *= kVocab) {
+    std::vector<double> longer(static_cast<std::size_t>(texts) * kVocab);
+    for (int text = 0; text < texts; ++text) {
+      Batch batch{kPrompt, {-1, 0, 1}};
+      for (int rest = text, i = 0; i < position; ++i, rest /= kVocab) {
+        batch.tokens.push_back(TokenId{rest % kVocab});
+        batch.parents.push_back(static_cast<int>(batch.tokens.size()) - 2);
+      }
+      const auto state = model.new_state(kCapacity);
+      const Distribution next = sampler.distributions(model.forward(batch, *state, {}).logits).back();
+      for (int token = 0; token < kVocab; ++token) {
+        longer[static_cast<std::size_t>(text + token * texts)] =
+            law[static_cast<std::size_t>(text)] * next[TokenId{token}];
+      }
+    }
+    law = std::move(longer);
+  }
+  return law;
+}
+
+// How far the samples are from the law, in standard deviations of chi-square (Wilson and Hilferty 1931). Texts that are
+// expected less than 5 times count as one.
+double deviation(const std::vector<int>& counts, const std::vector<double>& law) {
+  double chi_square = 0, rare_expected = 0, rare_count = 0;
+  int cells = 0;
+  const auto add = [&](double count, double expected) {
+    chi_square += (count - expected) * (count - expected) / expected;
+    ++cells;
+  };
+  for (std::size_t i = 0; i < law.size(); ++i) {
+    const double expected = law[i] * kSamples;
+    if (expected >= 5) {
+      add(counts[i], expected);
+    } else {
+      rare_expected += expected;
+      rare_count += counts[i];
+    }
+  }
+  if (rare_expected > 0) {
+    add(rare_count, rare_expected);
+  } else if (rare_count > 0) {
+    return 1e9;  // a text of probability zero
+  }
+  const double freedom = cells - 1;
+  const double spread = 2 / (9 * freedom);
+  return (std::cbrt(chi_square / freedom) - (1 - spread)) / std::sqrt(spread);
+}
+
+using MakeDrafter = std::function<std::unique_ptr<Drafter>()>;
+
+double deviation_of(const Bench& bench, const MakeDrafter& make, const Rule& rule, const Sampler& sampler,
+                    const Budget& budget) {
+  const auto law = exact_law(bench.target, sampler);
+  std::vector<int> counts(law.size());
+  for (int i = 0; i < kSamples; ++i) {
+    // Two more tokens, so that no draft is cut short within those that are counted.
+    const auto text =
+        generate(bench, *make(), rule, sampler, budget, kTokens + 2, Rng(7).fork(static_cast<std::uint64_t>(i)));
+    int at = 0;
+    for (std::size_t position = kTokens; position-- > 0;) at = at * kVocab + index(text[position]);
+    ++counts[static_cast<std::size_t>(at)];
+  }
+  return deviation(counts, law);
+}
+
+constexpr double kSuspicious = 4;  // one-sided chance of 3e-5 when the law is right
+
+const Sampler kSamplers[] = {{.temperature = 1}, {.temperature = 0.7, .top_p = 0.9}};
+const Budget kBudgets[] = {{.depth = 3}, {.depth = 2, .width = 2}, {.depth = 2, .width = 3, .rows = 9}};
+
+TEST(Lossless, SampledTextKeepsTheExactLaw) {
+  const Bench bench(kVocab);
+  for (const DrafterKind& kind : drafter_kinds()) {
+    for (const Sampler& sampler : kSamplers) {
+      for (const Budget& budget : kBudgets) {
+        const MakeDrafter make = [&] { return bench.drafter(kind.name, sampler, kCapacity); };
+        EXPECT_LT(deviation_of(bench, make, sampled(), sampler, budget), kSuspicious)
+            << kind.name << ", depth " << budget.depth << ", width " << budget.width << ", top-p " << sampler.top_p;
+        if (kind.name == "none") break;  // it has no shape
+      }
+    }
+  }
+}
+
+TEST(Lossless, AGreedyDrafterKeepsTheLawOfASampledText) {
+  const Bench bench(kVocab);
+  for (const DrafterKind& kind : drafter_kinds()) {
+    const MakeDrafter make = [&] { return bench.drafter(kind.name, {}, kCapacity); };
+    EXPECT_LT(deviation_of(bench, make, sampled(), {.temperature = 1}, {.depth = 3, .width = 2}), kSuspicious)
+        << kind.name;
+  }
+}
+
+// Drafters around another one, to plant a mistake.
+class Around : public Drafter {
+ public:
+  explicit Around(std::unique_ptr<Drafter> inner) : inner_(std::move(inner)) {}
+  Taps needs() const override { return inner_->needs(); }
+  void observe(const Final& seen) override { inner_->observe(seen); }
+  void propose(DraftTree& tree, const Budget& budget, const Rng& rng) override { inner_->propose(tree, budget, rng); }
+
+ protected:
+  std::unique_ptr<Drafter> inner_;
+};
+
+// Says that its guesses were drawn from a flatter law than they were.
+class WrongQ : public Around {
+ public:
+  using Around::Around;
+  void propose(DraftTree& tree, const Budget& budget, const Rng& rng) override {
+    DraftTree right(tree[0].token, tree.position(0));
+    inner_->propose(right, budget, rng);
+    for (int node = 1; node < right.size(); ++node) {
+      std::vector<double> weights;
+      for (int i = 0; i < kVocab; ++i) weights.push_back(std::sqrt((*right[node].q)[TokenId{i}]));
+      tree.add(right[node].parent, right[node].token, Distribution(weights));
+    }
+  }
+};
+
+// The judge decides by the number that drew the guess.
+class SharedNumbers : public Around {
+ public:
+  using Around::Around;
+  static inline Rng drafters{0};
+  void propose(DraftTree& tree, const Budget& budget, const Rng& rng) override {
+    drafters = rng;
+    inner_->propose(tree, budget, rng);
+  }
+};
+
+class SharedDice : public RngDice {
+ public:
+  SharedDice() : RngDice(SharedNumbers::drafters) {}
+  bool accept(double chance, int position, int) override {
+    return SharedNumbers::drafters.fork(static_cast<std::uint64_t>(position)).fork(0).uniform(0) < chance;
+  }
+};
+
+Verdict judge_with_shared_numbers(const DraftTree& tree, std::span<const Distribution> p, Dice&) {
+  SharedDice dice;
+  return sampled().judge(tree, p, dice);
+}
+
+Verdict judge_without_residual(const DraftTree& tree, std::span<const Distribution> p, Dice& dice) {
+  const Verdict verdict = sampled().judge(tree, p, dice);
+  const int last = verdict.path.back();
+  return {verdict.path, dice.draw(p[static_cast<std::size_t>(last)], tree.position(last) + 1)};
+}
+
+template <typename Wrapper>
+double deviation_around(const Judge judge) {
+  const Bench bench(kVocab);
+  const Sampler sampler{.temperature = 1};
+  const MakeDrafter make = [&] { return std::make_unique<Wrapper>(bench.drafter("small", sampler, kCapacity)); };
+  return deviation_of(bench, make, {"planted", "a rule for this test", false, judge}, sampler, {.depth = 3});
+}
+
+TEST(Lossless, TheRightRuleAroundTheSameDrafterPasses) {
+  EXPECT_LT(deviation_around<Around>(sampled().judge), kSuspicious);
+}
+TEST(Lossless, NoResidualFails) { EXPECT_GT(deviation_around<Around>(judge_without_residual), 2 * kSuspicious); }
+TEST(Lossless, SharedRandomNumbersFail) {
+  EXPECT_GT(deviation_around<SharedNumbers>(judge_with_shared_numbers), 2 * kSuspicious);
+}
+TEST(Lossless, AnotherQThanTheOneDrawnFromFails) {
+  EXPECT_GT(deviation_around<WrongQ>(sampled().judge), 2 * kSuspicious);
+}
+
+}  // namespace
+}  // namespace specdec
