@@ -1,4 +1,5 @@
 // The shape of the source tree: who includes whom, formatting, and what every kind must say of itself.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <set>
