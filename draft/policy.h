@@ -1,7 +1,6 @@
 // How long and how wide to draft. A policy is asked before each node is added, and told what became of it.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -16,11 +15,10 @@ class Policy;
 
 // Limits of one propose().
 struct Budget {
-  int depth = 0;                        // longest guess, in tokens
-  int width = 1;                        // children of one node at most
-  int rows = 0;                         // guesses in all; 0 = depth * width
-  Policy* policy = nullptr;             // may stop earlier; none = to the limits
-  std::function<double(int)> pass_s{};  // what a target pass of so many rows would cost here, if that is known
+  int depth = 0;             // longest guess, in tokens
+  int width = 1;             // children of one node at most
+  int rows = 0;              // guesses in all; 0 = depth * width
+  Policy* policy = nullptr;  // may stop earlier; none = to the limits
 
   int row_limit() const { return rows > 0 ? rows : depth * width; }
 };

@@ -1,0 +1,209 @@
+#include "draft/drafter.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <set>
+#include <vector>
+
+#include "core/kinds.h"
+#include "draft/grow.h"
+#include "draft/options.h"
+#include "tests/error_line.h"
+#include "tests/toy_model.h"
+
+namespace specdec {
+namespace {
+
+TEST(DrafterSpec, SplitsKindPathAndOptions) {
+  const DrafterSpec spec = parse_drafter_spec("small:models/a:b,k=4,temperature=0.5");
+  EXPECT_EQ(spec.kind, "small");
+  EXPECT_EQ(spec.path, "models/a:b");
+  EXPECT_EQ(spec.options, (std::map<std::string, std::string>{{"k", "4"}, {"temperature", "0.5"}}));
+  EXPECT_EQ(parse_drafter_spec("mtp").kind, "mtp");
+  EXPECT_EQ(parse_drafter_spec("mtp,k=1").options.size(), 1U);
+}
+
+TEST(DrafterSpec, RefusesWhatIsNoOption) {
+  expect_error([] { parse_drafter_spec("mtp,k"); }, {"mtp", "'k'", "key=value"});
+  expect_error([] { parse_drafter_spec("mtp,=3"); }, {"'=3'"});
+  expect_error([] { parse_drafter_spec("mtp,"); }, {"key=value"});
+  expect_error([] { parse_drafter_spec("mtp,k=1,k=2"); }, {"'k'", "twice"});
+}
+
+TEST(DrafterSpec, TheBudgetIsTakenOutOfTheOptions) {
+  DrafterSpec spec = parse_drafter_spec("small:x,k=4,width=2,temperature=1");
+  const Budget budget = take_budget(spec, {.depth = 1, .rows = 7});
+  EXPECT_EQ(budget.depth, 4);
+  EXPECT_EQ(budget.width, 2);
+  EXPECT_EQ(budget.rows, 7);
+  EXPECT_EQ(spec.options, (std::map<std::string, std::string>{{"temperature", "1"}}));
+  for (const char* wrong :
+       {"mtp,k=-1", "mtp,k=65", "mtp,k=two", "mtp,k=3x", "mtp,width=0", "mtp,rows=", "mtp,k=99999999999"}) {
+    DrafterSpec bad = parse_drafter_spec(wrong);
+    expect_error([&] { take_budget(bad, {}); }, {"drafter mtp", "expected a number from"});
+  }
+}
+
+TEST(Options, UnknownKeysAreRefusedWithTheKnownOnes) {
+  Options options({{"temprature", "1"}}, "drafter small");
+  EXPECT_EQ(options.number("temperature", 0.25, 0, 1), 0.25);
+  expect_error([&] { options.refuse_unknown(); }, {"drafter small", "temprature", "temperature"});
+  Options wrong({{"temperature", "nan"}}, "drafter small");
+  expect_error([&] { wrong.number("temperature", 0, 0, 1); }, {"temperature=nan"});
+}
+
+TEST(DrafterKinds, AreNamedLikeTheirFiles) {
+  std::set<std::string_view> names;
+  for (const DrafterKind& kind : drafter_kinds()) {
+    EXPECT_FALSE(kind.summary.empty()) << kind.name;
+    names.insert(kind.name);
+  }
+  for (const std::string_view name : {"none", "small", "mtp"}) EXPECT_TRUE(names.contains(name)) << name;
+  for (const PolicyKind& kind : policy_kinds()) EXPECT_FALSE(kind.summary.empty()) << kind.name;
+  EXPECT_NE(find_kind(policy_kinds(), "policy", "fixed").make({}), nullptr);
+}
+
+TEST(DrafterKinds, SayWhatIsMissing) {
+  const ToyModel plain({});
+  expect_error([&] { make_drafter({"eagel", "", {}}, {.target = plain}); }, {"'eagel'", "mtp", "none", "small"});
+  expect_error([&] { make_drafter({"small", "", {}}, {.target = plain}); }, {"draft model", "small:PATH"});
+  expect_error(
+      [&] {
+        make_drafter({"mtp", "", {}}, {.target = plain, .capacity = 8});
+      },
+      {"toy", "no multi-token", "small"});
+  expect_error([&] { make_drafter({"none", "", {{"k", "1"}}}, {.target = plain}); }, {"none", "'k'"});
+  const ToyModel with_mtp({.mtp_noise = 0.0});
+  expect_error(
+      [&] {
+        make_drafter({"mtp", "", {{"heat", "1"}}}, {.target = with_mtp, .capacity = 8});
+      },
+      {"drafter mtp", "'heat'", "temperature"});
+}
+
+TEST(DrafterKinds, AnotherVocabularyNeedsABridge) {
+  const ToyModel target({.vocab = 4});
+  DrafterContext context{.target = target, .capacity = 8};
+  context.draft = std::make_shared<ToyModel>(ToyOptions{.vocab = 4});
+  context.to_target = {TokenId{0}, TokenId{2}, std::nullopt, TokenId{3}};
+  expect_error([&] { make_drafter({"small", "", {}}, context); }, {"token 1", "token 2", "later"});
+  context.to_target = {std::nullopt, std::nullopt};
+  expect_error([&] { make_drafter({"small", "", {}}, context); }, {"no token in common"});
+}
+
+// A fixed law after every node, so that shapes can be seen.
+class Grown {
+ public:
+  Grown(const Budget& budget, const Sampler& sampler, std::vector<float> logits, const Rng& rng = Rng(1))
+      : tree(TokenId{0}, 10) {
+    std::vector<float> rows;
+    grow(tree, budget, rng, DraftLaw(sampler, static_cast<int>(logits.size())), [&](std::span<const int> nodes) {
+      passes.emplace_back(nodes.begin(), nodes.end());
+      rows.clear();
+      for (std::size_t i = 0; i < nodes.size(); ++i) rows.insert(rows.end(), logits.begin(), logits.end());
+      return MatView(rows.data(), static_cast<Eigen::Index>(nodes.size()), static_cast<Eigen::Index>(logits.size()));
+    });
+  }
+  DraftTree tree;
+  std::vector<std::vector<int>> passes;
+};
+
+using Passes = std::vector<std::vector<int>>;
+
+TEST(Grow, AChainIsOnePassPerGuess) {
+  const Grown grown({.depth = 3}, {}, {0, 2, 1});
+  EXPECT_EQ(grown.passes, (Passes{{0}, {1}, {2}}));
+  ASSERT_EQ(grown.tree.size(), 4);
+  for (int node = 1; node < 4; ++node) {
+    EXPECT_EQ(grown.tree[node].token, TokenId{1});
+    EXPECT_EQ(grown.tree[node].parent, node - 1);
+    EXPECT_FALSE(grown.tree[node].q);
+    EXPECT_NEAR(grown.tree[node].confidence, std::exp(2) / (1 + std::exp(1) + std::exp(2)), 1e-6);
+  }
+  EXPECT_EQ(grown.tree.position(3), 13);
+}
+
+TEST(Grow, NothingWithoutDepth) { EXPECT_EQ(Grown({.depth = 0}, {}, {0, 2, 1}).passes.size(), 0U); }
+
+TEST(Grow, SideBranchesAlongTheSurestPath) {
+  const Grown grown({.depth = 3, .width = 2}, {}, {0, 2, 1});
+  EXPECT_EQ(grown.passes, (Passes{{0}, {1}, {3}}));
+  ASSERT_EQ(grown.tree.guesses(), 6);
+  EXPECT_EQ(grown.tree[1].token, TokenId{1});
+  EXPECT_EQ(grown.tree[2].token, TokenId{2});
+  EXPECT_EQ(grown.tree.depth(), 3);
+}
+
+TEST(Grow, MoreRowsWidenTheTree) {
+  const Grown grown({.depth = 2, .width = 2, .rows = 6}, {}, {0, 2, 1});
+  EXPECT_EQ(grown.passes, (Passes{{0}, {1, 2}}));
+  EXPECT_EQ(grown.tree.guesses(), 6);
+}
+
+TEST(Grow, RowsAreALimit) {
+  for (int rows = 1; rows <= 12; ++rows) {
+    const Grown grown({.depth = 4, .width = 3, .rows = rows}, {.temperature = 1}, {0, 2, 1, 0.5F});
+    EXPECT_LE(grown.tree.guesses(), rows);
+    EXPECT_LE(grown.tree.depth(), 4);
+    EXPECT_GE(grown.tree.guesses(), std::min(rows, 4));
+  }
+}
+
+TEST(Grow, SiblingsAreDrawnWithoutReplacementAndKeepTheirLaw) {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    const Grown grown({.depth = 1, .width = 4}, {.temperature = 1}, {0, 2, 1, -INFINITY}, Rng(seed));
+    ASSERT_EQ(grown.tree.guesses(), 3);  // the fourth token is impossible
+    std::set<TokenId> tokens;
+    for (int node = 1; node <= 3; ++node) {
+      const Node& guess = grown.tree[node];
+      EXPECT_GT((*guess.q)[guess.token], 0);
+      for (const TokenId elder : tokens) EXPECT_EQ((*guess.q)[elder], 0);
+      tokens.insert(guess.token);
+    }
+    EXPECT_EQ(tokens.size(), 3U);
+  }
+}
+
+TEST(Grow, ADrawDoesNotDependOnHowFarOthersAreDrafted) {
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    const Grown shorter({.depth = 2}, {.temperature = 1}, {0, 2, 1, 1.5F}, Rng(seed));
+    const Grown longer({.depth = 6}, {.temperature = 1}, {0, 2, 1, 1.5F}, Rng(seed));
+    const Grown wider({.depth = 6, .width = 3}, {.temperature = 1}, {0, 2, 1, 1.5F}, Rng(seed));
+    EXPECT_EQ(shorter.tree[1].token, longer.tree[1].token);
+    EXPECT_EQ(shorter.tree[2].token, longer.tree[2].token);
+    EXPECT_EQ(wider.tree[1].token, longer.tree[1].token);
+  }
+}
+
+TEST(Grow, APolicyStopsBeforeAPass) {
+  struct AtMostTwo : Policy {
+    bool extend(const DraftTree& tree, int, const Budget&) override { return tree.guesses() < 2; }
+    void observe(const DraftTree&, const Verdict&) override {}
+  } policy;
+  EXPECT_EQ(Grown({.depth = 5, .policy = &policy}, {}, {0, 2, 1}).passes.size(), 2U);
+  EXPECT_EQ(Grown({.depth = 5, .width = 3, .policy = &policy}, {}, {0, 2, 1}).tree.guesses(), 2);
+}
+
+TEST(DraftLaw, TokensThatTheDrafterCannotSayHaveProbabilityZero) {
+  const std::vector<std::optional<TokenId>> ids{TokenId{1}, std::nullopt, TokenId{3}};
+  const DraftLaw law({.temperature = 1}, 5, ids);
+  const std::vector<float> logits{0, 9, 0};
+  std::vector<float> buffer;
+  const Distribution q = law.of(law.known(logits, buffer));
+  EXPECT_EQ(q.size(), 5);
+  EXPECT_NEAR(q[TokenId{1}], 0.5, 1e-12);
+  EXPECT_NEAR(q[TokenId{3}], 0.5, 1e-12);
+}
+
+TEST(DraftLaw, PaddingOfALargerDraftVocabularyIsLeftOut) {
+  const DraftLaw law({.temperature = 1}, 2);
+  const std::vector<float> logits{0, 0, 9};
+  std::vector<float> buffer;
+  const Distribution q = law.of(law.known(logits, buffer));
+  EXPECT_EQ(q.size(), 2);
+  EXPECT_NEAR(q[TokenId{1}], 0.5, 1e-12);
+}
+
+}  // namespace
+}  // namespace specdec
