@@ -7,8 +7,9 @@
 namespace specdec {
 namespace {
 
-// Long enough to bridge the serial parts of a layer, short enough not to burn a core between steps.
-constexpr int kSpins = 4000;
+// Long enough to bridge the serial parts of a layer (a pause is 10 to 140 cycles), short enough not to burn a core.
+constexpr int kSpins = 1000;
+constexpr std::uint32_t kOpen = 1u << 31;
 
 void relax() {
 #if defined(__x86_64__)
@@ -36,11 +37,12 @@ void Pool::run(std::int64_t count, Call call, const void* context) {
   context_ = context;
   count_ = count;
   next_.store(0, std::memory_order_relaxed);
-  working_.store(static_cast<std::uint32_t>(workers_.size()), std::memory_order_relaxed);
-  job_.fetch_add(1, std::memory_order_seq_cst);
+  gate_.store(kOpen, std::memory_order_release);
+  job_.fetch_add(1);
   job_.notify_all();
   take_tasks();
-  for (int spin = 0; working_.load(std::memory_order_acquire) != 0; ++spin) {
+  gate_.fetch_and(~kOpen);
+  for (int spin = 0; gate_.load(std::memory_order_acquire) != 0; ++spin) {
     spin < kSpins ? relax() : std::this_thread::yield();
   }
 }
@@ -49,15 +51,22 @@ void Pool::take_tasks() {
   for (std::int64_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) call_(context_, i);
 }
 
+bool Pool::join() {
+  std::uint32_t gate = gate_.load(std::memory_order_acquire);
+  while ((gate & kOpen) != 0) {
+    if (gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acq_rel)) return true;
+  }
+  return false;
+}
+
 void Pool::work_until_stopped() {
-  std::uint32_t seen = 0;
-  while (true) {
+  for (std::uint32_t seen = 0; !stop_; seen = job_.load(std::memory_order_acquire)) {
+    if (join()) {
+      take_tasks();
+      gate_.fetch_sub(1, std::memory_order_release);
+    }
     for (int spin = 0; spin < kSpins && job_.load(std::memory_order_acquire) == seen; ++spin) relax();
     job_.wait(seen, std::memory_order_acquire);
-    if (stop_) return;
-    ++seen;
-    take_tasks();
-    working_.fetch_sub(1, std::memory_order_release);
   }
 }
 

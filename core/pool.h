@@ -34,13 +34,16 @@ class Pool {
   void run(std::int64_t count, Call call, const void* context);
   void take_tasks();
   void work_until_stopped();
+  bool join();
 
   Call call_ = nullptr;
   const void* context_ = nullptr;
   std::int64_t count_ = 0;
   alignas(64) std::atomic<std::int64_t> next_{0};
-  alignas(64) std::atomic<std::uint32_t> job_{0};      // increases by one for every run
-  alignas(64) std::atomic<std::uint32_t> working_{0};  // workers that have not finished the current job
+  alignas(64) std::atomic<std::uint32_t> job_{0};  // increases by one for every run: what idle workers watch
+  // Open, and how many workers have joined. Nobody waits for a worker that never came: on a busy machine the caller
+  // does all tasks itself.
+  alignas(64) std::atomic<std::uint32_t> gate_{0};
   std::atomic<bool> stop_{false};
   std::vector<std::thread> workers_;
 };

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <filesystem>
 
@@ -82,6 +83,41 @@ TEST_P(Parity, LogitsEqualTransformers) {
       EXPECT_LT(relative_error(logits, expected), std::string_view(compute) == "f32" ? kTolerance : kInt8Tolerance)
           << cpu << " " << compute;
     }
+  }
+}
+
+// Row i of mtp_logits_k is the k-th draft of a chain that starts at i and is fed the true tokens: keys of the first
+// step at positions 0 to i, then one pending row a step.
+TEST(MtpParity, ChainsEqualTransformers) {
+  if (!std::filesystem::exists(kData / "glm4_moe_mtp")) GTEST_SKIP() << kData << " has no glm4_moe_mtp";
+  const Golden golden = read_golden(kData / "glm4_moe_mtp");
+  Engine engine({.threads = 1, .compute = "f32"});
+  const auto model = load_model(kData / "glm4_moe_mtp", engine);
+  ASSERT_NE(model->mtp(), nullptr);
+  constexpr int kSteps = 3;
+  std::vector<std::vector<float>> logits(kSteps);
+  for (const auto& list : golden.lists) {
+    const int length = static_cast<int>(list.size());
+    const auto state = model->new_state(64);
+    const Output seen = model->forward(chain(list), *state, {.layers = {-1}});
+    const auto head = model->mtp()->new_state(64);
+    for (int i = 0; i + 1 < length; ++i) {
+      const auto next = [&](int step) { return list[static_cast<std::size_t>(i + step)]; };
+      const MatView hidden(seen.hidden[0].row(i).data(), 1, seen.hidden[0].cols());
+      std::optional<Output> out = model->mtp()->forward({{next(1)}, {-1}}, hidden, *head);
+      append(out->logits, logits[0]);
+      for (int step = 1; step < kSteps && i + 1 + step < length; ++step) {
+        const MatView carried = out->hidden[0];
+        out.emplace(model->mtp()->forward({{next(1 + step)}, {step - 1}}, carried, *head));
+        append(out->logits, logits[static_cast<std::size_t>(step)]);
+      }
+      head->commit(std::array{0});
+    }
+  }
+  for (int step = 0; step < kSteps; ++step) {
+    const auto& expected = golden.values.at(fmt::format("mtp_logits_{}", step + 1));
+    ASSERT_EQ(logits[static_cast<std::size_t>(step)].size(), expected.size());
+    EXPECT_LT(relative_error(logits[static_cast<std::size_t>(step)], expected), kTolerance) << "step " << step + 1;
   }
 }
 

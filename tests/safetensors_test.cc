@@ -41,6 +41,11 @@ std::string entry(std::string_view dtype, std::string_view shape, std::string_vi
   return fmt::format(R"({{"w":{{"dtype":{},"shape":{},"data_offsets":{}}}}})", dtype, shape, offsets);
 }
 
+TEST(Safetensors, NullMetadataIsNone) {  // as MLX writes it
+  const std::string file = file_of(R"({"__metadata__":null})", 0);
+  EXPECT_TRUE(parse_safetensors(std::as_bytes(std::span(file)), "memory").empty());
+}
+
 TEST(Safetensors, ReadsTensorsPaddingAndMetadata) {
   const std::string file = file_of(R"({"__metadata__":{"format":"pt"},
       "b":{"dtype":"BF16","shape":[2,3],"data_offsets":[4,16]},"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}   )",

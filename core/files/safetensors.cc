@@ -160,6 +160,7 @@ void check_cover(const StoredTensors& tensors, std::span<const std::byte> data, 
 }
 
 void check_metadata(const json& metadata, std::string_view origin) {
+  if (metadata.is_null()) return;  // how MLX writes that there is none
   if (!metadata.is_object())
     throw Error("{}: {} is of JSON type {}, expected an object", origin, kMetadata, metadata.type_name());
   for (const auto& [key, value] : metadata.items())

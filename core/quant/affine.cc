@@ -1,6 +1,8 @@
 // MLX affine quantisation: w = scale * code + bias, codes of 2 to 8 bits, groups of 32, 64 or 128 along the input.
 // https://ml-explore.github.io/mlx (mlx.core.quantize). A row is one little-endian bit stream in uint32 words, so a
 // code of 3, 5 or 6 bits may straddle two words. Bits and group follow from the shapes: config.json is not asked.
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/weights.h"
 
@@ -53,6 +55,17 @@ std::optional<Weight> open(WeightFile& file, const std::string& path, std::span<
 // The codes of one row, a byte each.
 void unpack_codes(const Weight& weight, std::int64_t row, std::uint8_t* out) {
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(weight.data + row * weight.row_bytes);
+  if (weight.bits == 8) {
+    std::copy_n(bytes, weight.in, out);
+    return;
+  }
+  if (weight.bits == 4) {
+    for (std::int64_t k = 0; k < weight.in / 2; ++k) {
+      out[2 * k] = bytes[k] & 15;
+      out[2 * k + 1] = bytes[k] >> 4;
+    }
+    return;
+  }
   const auto mask = static_cast<std::uint32_t>((1 << weight.bits) - 1);
   // 32 codes fill `bits` words exactly, so no window reads past the row.
   for (std::int64_t k = 0; k < weight.in; ++k) {
@@ -87,9 +100,9 @@ void unpack(const Weight& weight, std::int64_t row, float* out, const Kernels& k
   for (std::int64_t group = 0; group < weight.in / weight.group; ++group) {
     const float scale = parameter(weight.scales, group);
     const float bias = parameter(weight.biases, group);
-    for (std::int64_t k = group * weight.group; k < (group + 1) * weight.group; ++k) {
-      out[k] = scale * static_cast<float>(codes[static_cast<std::size_t>(k)]) + bias;
-    }
+    const std::uint8_t* from = codes.data() + group * weight.group;
+    float* to = out + group * weight.group;
+    for (int k = 0; k < weight.group; ++k) to[k] = scale * static_cast<float>(from[k]) + bias;
   }
 }
 

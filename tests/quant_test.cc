@@ -1,0 +1,130 @@
+// Weight formats: MLX affine decodes bit for bit as mlx.core.dequantize (tests/data/affine), products equal a naive
+// loop.
+#include "core/quant.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "core/blocks/product.h"
+#include "core/error.h"
+#include "core/rng.h"
+#include "core/weights.h"
+
+namespace specdec {
+namespace {
+
+const std::filesystem::path kAffine = std::filesystem::path(SPECDEC_SOURCE_DIR) / "tests/data/affine";
+
+// A directory whose only file is model.safetensors with the given tensors.
+class Directory {
+ public:
+  explicit Directory(std::span<const StoredTensor> tensors) {
+    std::filesystem::create_directories(path_);
+    write_safetensors(path_ / "model.safetensors", tensors);
+  }
+  ~Directory() { std::filesystem::remove_all(path_); }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_ = std::filesystem::temp_directory_path() / fmt::format("specdec-quant-{}", getpid());
+};
+
+TEST(Affine, DecodesAsMlxBitForBit) {
+  const SafetensorsFile golden(kAffine / "affine.safetensors");
+  std::vector<StoredTensor> all;
+  for (const auto& [name, tensor] : golden.tensors()) all.push_back(tensor);
+  const Directory directory(all);
+  WeightFile file(directory.path());
+  int cases = 0;
+  for (const int bits : {2, 3, 4, 5, 6, 8}) {
+    for (const int group : {32, 64, 128}) {
+      const std::string path = fmt::format("b{}_g{}", bits, group);
+      const Weight weight = file.linear(path, {4, 256});
+      EXPECT_EQ(weight.bits, bits);
+      EXPECT_EQ(weight.group, group);
+      const StoredTensor& expected = *file.find(path + ".expected");
+      std::vector<float> theirs(1024), ours(1024);
+      std::memcpy(theirs.data(), expected.data, expected.bytes);
+      for (std::int64_t row = 0; row < 4; ++row) {
+        weight.format->unpack(weight, row, ours.data() + row * 256, *kernel_levels().front());
+      }
+      EXPECT_EQ(ours, theirs) << path;
+      ++cases;
+
+      // Products in both ways to compute, selected rows, an odd range of outputs.
+      std::vector<float> x(3 * 256);
+      for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(2 * Rng(1).uniform(i) - 1);
+      for (const std::string_view cpu : cpu_levels()) {
+        for (const char* compute : {"f32", "default"}) {
+          Engine engine({.threads = 1, .compute = compute, .cpu = std::string(cpu)});
+          ActivationBuffer buffer;
+          const Activations activations = activate(engine, x.data(), 3, 256, buffer);
+          const std::vector<int> rows{2, 0};
+          std::vector<float> y(2 * 3);
+          weight.format->multiply(weight, 1, 4, activations, rows.data(), 2, y.data(), 3, engine.kernels());
+          for (std::size_t i = 0; i < 2; ++i) {
+            for (std::size_t o = 0; o < 3; ++o) {
+              double sum = 0;
+              double magnitude = 0;
+              for (std::size_t k = 0; k < 256; ++k) {
+                const double product =
+                    static_cast<double>(theirs[(o + 1) * 256 + k]) * x[static_cast<std::size_t>(rows[i]) * 256 + k];
+                sum += product;
+                magnitude += std::abs(product);
+              }
+              // int8 rounds each activation by up to 1/254 of its group's largest; errors average out.
+              const double tolerance = std::string_view(compute) == "f32" ? 1e-5 : 4e-3;
+              EXPECT_NEAR(y[i * 3 + o], sum, tolerance * magnitude) << path << " " << cpu << " " << compute;
+            }
+          }
+        }
+      }
+    }
+  }
+  EXPECT_EQ(cases, 18);
+}
+
+TEST(Weights, WrongShapesAreNamed) {
+  const std::vector<std::uint32_t> codes(4 * 32);
+  const std::vector<float> scales(4 * 8);
+  const auto tensor = [](const char* name, DType dtype, std::vector<std::int64_t> shape, const auto& values) {
+    return StoredTensor{name, dtype, std::move(shape), reinterpret_cast<const std::byte*>(values.data()),
+                        values.size() * 4};
+  };
+  const std::vector<StoredTensor> tensors{
+      tensor("a.weight", DType::u32, {4, 32}, codes), tensor("a.scales", DType::f32, {4, 8}, scales),
+      tensor("a.biases", DType::f32, {4, 8}, scales), tensor("b.weight", DType::u32, {4, 32}, codes),
+      tensor("c.weight", DType::f32, {4, 8}, scales), tensor("nobody.weight", DType::f32, {4, 8}, scales)};
+  const Directory directory(tensors);
+  WeightFile file(directory.path());
+  EXPECT_EQ(file.linear("a", {4, 256}).bits, 4);
+  const auto message = [&](const char* path, std::initializer_list<std::int64_t> shape) {
+    try {
+      file.linear(path, shape);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("no error");
+  };
+  EXPECT_NE(message("a", {8, 256}).find("[8, 256]"), std::string::npos);
+  EXPECT_NE(message("a", {4, 100}).find("bits"), std::string::npos);
+  EXPECT_NE(message("b", {4, 256}).find("stored as U32"), std::string::npos);
+  EXPECT_NE(message("c", {4, 9}).find("has shape [4, 8], but config.json means [4, 9]"), std::string::npos);
+  EXPECT_NE(message("d", {4, 9}).find("'d.weight' is missing"), std::string::npos);
+  EXPECT_THROW(file.expect_all_used({}), Error);
+  file.expect_all_used(std::vector<std::string>{"nobody"});
+}
+
+TEST(QuantFormats, EachSaysWhatItIs) {
+  for (const QuantFormat& format : quant_formats()) {
+    EXPECT_FALSE(format.name.empty());
+    EXPECT_FALSE(format.summary.empty()) << format.name;
+  }
+}
+
+}  // namespace
+}  // namespace specdec
