@@ -17,6 +17,8 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
+  // How often the team was started and waited for so far; wraps around.
+  std::uint32_t starts() const { return job_.load(std::memory_order_relaxed); }
 
   // Calls work(i) once for every i in [0, count) and returns when all are done. Not reentrant; work must not throw.
   template <typename Work>

@@ -1,0 +1,222 @@
+// specdec run: one text with guesses, the same without, and what the difference was.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <utility>
+
+#include "cli/command.h"
+#include "cli/prompt.h"
+#include "cli/run_report.h"
+#include "cli/text_stream.h"
+#include "core/error.h"
+#include "core/files/output_file.h"
+#include "experiments/provenance.h"
+
+namespace specdec {
+namespace {
+
+std::vector<TokenId> parse_tokens(const std::string& text) {
+  std::vector<TokenId> tokens;
+  const char* end = text.data() + text.size();
+  for (const char* at = text.data(); at <= end; ++at) {
+    std::int32_t id = 0;
+    const auto [next, failed] = std::from_chars(at, end, id);
+    if (failed != std::errc{} || (next != end && *next != ',')) {
+      throw UsageError("--prompt-tokens {}: item {} is no token id; expected ids such as 1,2,3", text, tokens.size());
+    }
+    tokens.push_back(TokenId{id});
+    at = next;
+  }
+  return tokens;
+}
+
+class Run : public Job {
+ public:
+  std::vector<Option> options() override {
+    return {
+        {"target", &target_name_, "the model to speed up: a directory, a shipped name or a hub id in the local cache"},
+        {"draft", &draft_, "who guesses: KIND[:PATH][,key=value…] with KIND mtp, small or none, or a checkpoint"},
+        {"prompt", &prompt_, "the text to continue; else standard input, else a built-in one"},
+        {"prompt-file", &prompt_file_, "a file with the text to continue"},
+        {"prompt-tokens", &prompt_tokens_, "the ids to continue, such as 1,2,3"},
+        {"max-tokens", &max_tokens_, "tokens to generate at most"},
+        {"k", &k_, "guesses per pass (3 if not given); k=… of --draft goes first"},
+        {"temperature", &sampler_.temperature, "0 always takes the likeliest token"},
+        {"top-k", &sampler_.top_k, "only the so many likeliest tokens; 0 = all"},
+        {"top-p", &sampler_.top_p, "only the likeliest tokens that together reach this probability"},
+        {"min-p", &sampler_.min_p, "only tokens with at least this share of the likeliest one's probability"},
+        {"seed", &seed_, "of the random numbers"},
+        {"threads", &engine_.threads, "0 = one per core"},
+        {"compute", &engine_.compute, "default, or f32: never rounds activations to int8"},
+        {"cpu", &engine_.cpu, "instruction set: auto, or one of those this machine has"},
+        {"prefill-step", &prefill_step_, "prompt tokens per pass"},
+        {"ignore-eos", &ignore_eos_, "go on after the end of the text"},
+        {"text-only", &text_only_, "print the generated text and nothing else"},
+        {"json", &json_, "write everything that was found to this file"},
+        {"trace", &trace_, "write every step to this file, one JSON object per line"}};
+  }
+
+  int run() override {
+    check();
+    std::optional<OutputFile> json, trace;
+    if (json_) json.emplace(*json_);
+    if (trace_) trace.emplace(*trace_);
+
+    Engine engine(engine_);
+    const LoadedTarget target = load_target(target_name_, engine);
+    const LoadedDrafter drafter = load_drafter(draft_, k_, target, engine);
+    if (drafter.recognised) note("--draft {} is a checkpoint: the drafter is small:{}", draft_, drafter.spec.path);
+    const std::vector<TokenId> prompt = read_prompt(target);
+    const TrialOptions trial_options = trial_options_for(target, prompt);
+
+    TextStream stream(target, trial_options.eos, TextStream::colours_for(stdout), stdout);
+    stream.prompt(prompt, text_only_ ? TextStream::Show::nothing : TextStream::Show::text);
+    const auto show = [&](const StepRecord& record) { stream.step(record); };
+    Trial first = run_trial(target, drafter, prompt, trial_options, engine, show);
+    stream.finish();
+    if (text_only_ && !json && !trace) return 0;
+
+    RunReport report{.date = utc_now(),
+                     .options = options(),
+                     .machine = this_machine(),
+                     .threads = engine.threads(),
+                     .instruction_set = std::string(engine.cpu_level()),
+                     .target = target,
+                     .drafter = drafter,
+                     .trial_options = trial_options,
+                     .prompt = read_.text,
+                     .prompt_source = std::string(read_.source),
+                     .prompt_tokens = static_cast<int>(prompt.size()),
+                     .text = text_after(target, prompt, first.generated, trial_options.eos)};
+    report.trials = measure(std::move(first), target, drafter, prompt, trial_options, engine);
+    report.limit_facts = machine_facts(report, engine);
+    count_figures(report);
+
+    if (!text_only_) fmt::print("\n\n{}", summary_of(report));
+    std::fflush(stdout);
+    if (json) json->write(json_of(report));
+    if (json) json->close();
+    if (trace) trace->write(trace_of(report));
+    if (trace) trace->close();
+    if (report.identical == false) throw Error("the text differs from plain decoding: this is a bug of specdec");
+    return 0;
+  }
+
+ private:
+  template <typename... Args>
+  void note(fmt::format_string<Args...> text, Args&&... args) const {
+    fmt::print(stderr, "specdec: note: {}\n", fmt::format(text, std::forward<Args>(args)...));
+  }
+
+  // Everything that is wrong by itself, before anything is loaded.
+  void check() const {
+    sampler_.check();
+    if (max_tokens_ < 1) throw UsageError("--max-tokens {}: expected 1 or more", max_tokens_);
+    if (prefill_step_ < 1) throw UsageError("--prefill-step {}: expected 1 or more", prefill_step_);
+    if (prompt_tokens_ && (prompt_ || prompt_file_)) {
+      throw UsageError("--prompt-tokens and a text to continue are both given; expected one of them");
+    }
+    if (json_ && json_ == trace_) throw UsageError("--json and --trace name the same file: {}", *json_);
+  }
+
+  std::vector<TokenId> read_prompt(const LoadedTarget& target) {
+    if (prompt_tokens_) {
+      read_ = {*prompt_tokens_, "--prompt-tokens"};
+      return parse_tokens(*prompt_tokens_);
+    }
+    if (target.tokenizer != nullptr || prompt_ || prompt_file_) read_ = choose_prompt(prompt_, prompt_file_);
+    return encode_prompt(target, read_.text);
+  }
+
+  TrialOptions trial_options_for(const LoadedTarget& target, std::span<const TokenId> prompt) const {
+    TrialOptions trial{sampler_, seed_, max_tokens_, prefill_step_, ignore_eos_ ? std::vector<TokenId>{} : target.eos};
+    const std::int64_t context = target.model->info().context;
+    const std::int64_t room = context + 1 - static_cast<std::int64_t>(prompt.size());
+    if (room < 1) {
+      throw Error("the prompt has {} tokens, but {} can see only {}; give a shorter prompt", prompt.size(), target.name,
+                  context);
+    }
+    if (max_tokens_ > room) {
+      trial.max_tokens = static_cast<int>(room);
+      note("--max-tokens {}: the context of {} tokens leaves room for {}", max_tokens_, context, room);
+    }
+    return trial;
+  }
+
+  // The text is short, so it is repeated as long as the user would not notice; the first pair warms up.
+  static PairedTrials measure(Trial first, const LoadedTarget& target, const LoadedDrafter& drafter,
+                              std::span<const TokenId> prompt, const TrialOptions& guessed_options, Engine& engine) {
+    constexpr std::chrono::milliseconds kPatience{1500};
+    constexpr std::size_t kMostRepeats = 9;
+    TrialOptions plain_options = guessed_options;
+    plain_options.max_tokens = static_cast<int>(first.generated.size());
+    if (guessed_options.sampler.temperature > 0) plain_options.eos.clear();  // another text, but as long
+
+    const LoadedDrafter none = no_drafter();
+    const auto begin = std::chrono::steady_clock::now();
+    std::vector<Trial> guessed, plain;
+    guessed.push_back(std::move(first));
+    plain.push_back(run_trial(target, none, prompt, plain_options, engine));
+    while (guessed.size() <= kMostRepeats && std::chrono::steady_clock::now() - begin < kPatience) {
+      guessed.push_back(run_trial(target, drafter, prompt, guessed_options, engine));
+      plain.push_back(run_trial(target, none, prompt, plain_options, engine));
+    }
+    if (guessed.size() > 1) {
+      guessed.erase(guessed.begin());
+      plain.erase(plain.begin());
+    }
+    const int repeats = static_cast<int>(guessed.size());
+    return {median(std::move(guessed)), median(std::move(plain)), repeats};
+  }
+
+  static Trial median(std::vector<Trial> trials) {
+    const auto middle = trials.begin() + static_cast<std::ptrdiff_t>(trials.size() / 2);
+    std::ranges::nth_element(trials, middle, {}, steps_s);
+    return std::move(*middle);
+  }
+
+  static double steps_s(const Trial& trial) {
+    StepTimes times;
+    for (const StepRecord& step : trial.steps) times += step.times;
+    return times.total_s();
+  }
+
+  static LimitFacts machine_facts(const RunReport& report, Engine& engine) {
+    constexpr double kPatience_s = 0.1;
+    constexpr std::int64_t kLeast = 4 << 20;
+    const Model& target = *report.target.model;
+    LimitFacts facts;
+    facts.resident_bytes = target.bytes().total;
+    if (target.mtp() != nullptr) facts.resident_bytes += target.mtp()->bytes().total;
+    if (report.drafter.model != nullptr) facts.resident_bytes += report.drafter.model->bytes().total;
+    facts.last_level_cache_bytes = report.machine.last_level_cache_bytes;
+    // A buffer as large as the weights, or as tells memory from cache.
+    const std::int64_t most = std::max<std::int64_t>(256 << 20, 2 * facts.last_level_cache_bytes);
+    facts.read_bytes_per_s =
+        measure_read_bytes_per_s(engine.pool(), std::clamp(facts.resident_bytes, kLeast, most), kPatience_s);
+    facts.barrier_s = measure_barrier_s(engine.pool());
+    return facts;
+  }
+
+  std::string target_name_ = "demo-moe";
+  std::string draft_ = "mtp";
+  std::optional<std::string> prompt_, prompt_file_, prompt_tokens_;
+  int max_tokens_ = 128;
+  std::optional<int> k_;
+  Sampler sampler_;
+  std::uint64_t seed_ = 1;
+  EngineOptions engine_;
+  int prefill_step_ = 256;
+  bool ignore_eos_ = false, text_only_ = false;
+  std::optional<std::string> json_, trace_;
+  Prompt read_;
+};
+
+}  // namespace
+
+Command command_run() { return {"run", "generate a text with guesses, and tell whether they pay", make_job<Run>}; }
+
+}  // namespace specdec

@@ -1,0 +1,393 @@
+#include "cli/run_report.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "experiments/provenance.h"
+
+namespace specdec {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// One number of the summary: what JSON calls it and what it says there, and how it is shown to people.
+struct Figure {
+  std::string key;
+  Json value;
+  std::string label, shown, note;
+};
+
+struct Section {
+  std::string title;
+  std::vector<Figure> figures;
+};
+
+std::string bytes_text(double bytes) {
+  if (bytes >= 1e9) return fmt::format("{:.2f} GB", bytes / 1e9);
+  if (bytes >= 1e6) return fmt::format("{:.2f} MB", bytes / 1e6);
+  return fmt::format("{:.1f} kB", bytes / 1e3);
+}
+
+std::string seconds_text(double seconds) {
+  if (seconds >= 1) return fmt::format("{:.2f} s", seconds);
+  if (seconds >= 1e-3) return fmt::format("{:.2f} ms", seconds * 1e3);
+  return fmt::format("{:.1f} µs", seconds * 1e6);
+}
+
+std::string percent_text(double share) { return fmt::format("{:.0f} %", share * 100); }
+
+double per(double total, std::int64_t count) { return count == 0 ? 0 : total / static_cast<double>(count); }
+
+double tokens_per_s(const Tally& tally) { return tally.seconds_per_token() == 0 ? 0 : 1 / tally.seconds_per_token(); }
+
+Figure identity(const RunReport& report) {
+  Figure figure{"identical_to_plain", nullptr, "identical to plain decoding", "", ""};
+  if (!report.identical) {
+    figure.shown = "not compared";
+    figure.note = "at a temperature every run draws its own text, of the same law";
+  } else {
+    figure.value = *report.identical;
+    figure.shown = *report.identical ? "yes" : "NO";
+    figure.note = *report.identical ? fmt::format("all {} tokens", report.tally.tokens)
+                                    : "this is a bug of specdec: please report it";
+  }
+  return figure;
+}
+
+Section speed(const RunReport& report) {
+  const double total_s = report.tally.times.total_s();
+  return {
+      "speed",
+      {{"tokens_per_s", tokens_per_s(report.tally), "with guesses",
+        fmt::format("{:.0f} tokens/s", tokens_per_s(report.tally)),
+        fmt::format("{} tokens in {}", report.tally.tokens, seconds_text(total_s))},
+       {"plain_tokens_per_s", tokens_per_s(report.plain), "plain decoding",
+        fmt::format("{:.0f} tokens/s", tokens_per_s(report.plain)),
+        fmt::format("the same process; medians of {} runs each, taken in turn", report.trials.repeats)},
+       {"speed_up", report.comparison.speed_up, "speed-up", fmt::format("{:.2f} x", report.comparison.speed_up), ""},
+       identity(report),
+       {"prefill_s", report.trials.guessed.prefill_s, "reading the prompt",
+        seconds_text(report.trials.guessed.prefill_s), fmt::format("{} tokens", report.prompt_tokens)}}};
+}
+
+Section guesses(const RunReport& report) {
+  const Tally& tally = report.tally;
+  std::vector<double> rates;
+  std::string shown;
+  for (const PositionTally& position : tally.positions) {
+    rates.push_back(position.rate());
+    shown += fmt::format("{}{:.2f}", shown.empty() ? "" : " ", position.rate());
+  }
+  return {
+      "guesses",
+      {{"tokens_per_pass", tally.tokens_per_pass, "tokens per pass", fmt::format("{:.2f}", tally.tokens_per_pass),
+        fmt::format("{} passes; from 1, plain decoding, to {}, with k = {}", tally.steps,
+                    report.drafter.budget.depth + 1, report.drafter.budget.depth)},
+       {"break_even_tokens_per_pass", report.comparison.break_even_seconds, "  break-even, by time",
+        fmt::format("{:.2f}", report.comparison.break_even_seconds), "what a step takes, in steps of plain decoding"},
+       {"break_even_tokens_per_pass_by_bytes", report.comparison.break_even_bytes, "  break-even, by bytes",
+        fmt::format("{:.2f}", report.comparison.break_even_bytes), "the same if only the bytes read counted"},
+       {"accepted_share", per(static_cast<double>(tally.accepted), tally.drafted), "accepted guesses",
+        percent_text(per(static_cast<double>(tally.accepted), tally.drafted)),
+        fmt::format("{} of {}", tally.accepted, tally.drafted)},
+       {"alpha", tally.alpha, "alpha", fmt::format("{:.2f}", tally.alpha),
+        "chance that a guess is accepted (maximum likelihood, censored)"},
+       {"acceptance_by_position", rates, "accepted by position", shown.empty() ? "-" : shown,
+        "1st guess, 2nd, …, each when all before it were accepted"},
+       {"repeated_4grams", tally.repeated_ngrams, "repeated 4-grams", percent_text(tally.repeated_ngrams),
+        "of the text: repetition is easy to guess"}}};
+}
+
+Section times(const RunReport& report) {
+  const StepTimes& times = report.tally.times;
+  Section section{"time of a step", {}};
+  const auto add = [&](std::string key, std::string label, double total_s, std::string note) {
+    const double mean_s = per(total_s, report.tally.steps);
+    const double share = times.total_s() == 0 ? 0 : total_s / times.total_s();
+    section.figures.push_back({std::move(key), mean_s, std::move(label),
+                               fmt::format("{}  {:>4}", seconds_text(mean_s), percent_text(share)), std::move(note)});
+  };
+  add("guess_s", "guess", times.guess_s, "the drafter proposes");
+  add("look_s", "look", times.look_s, "one pass of the target over all guesses");
+  add("judge_s", "judge", times.judge_s, "which guesses stay");
+  add("keep_s", "keep", times.keep_s, "commit them, forget the rest");
+  add("tell_s", "tell", times.tell_s, "the drafter learns what became of them");
+  return section;
+}
+
+Section bytes(const RunReport& report) {
+  const BytesTally& read = report.tally.bytes;
+  const std::int64_t tokens = report.tally.tokens;
+  const auto mean = [&](std::int64_t total) { return per(static_cast<double>(total), tokens); };
+  return {"weights read per token",
+          {{"bytes_per_token", report.tally.bytes_per_token(), "with guesses",
+            bytes_text(report.tally.bytes_per_token()), "the sum of the next three"},
+           {"accepted_bytes_per_token", mean(read.accepted), "  accepted", bytes_text(mean(read.accepted)),
+            "what the rows that stayed needed"},
+           {"rejected_bytes_per_token", mean(read.rejected), "  rejected", bytes_text(mean(read.rejected)),
+            "only for rows that were thrown away"},
+           {"draft_bytes_per_token", mean(read.draft), "  drafter", bytes_text(mean(read.draft)),
+            fmt::format("{} passes", report.tally.draft_passes)},
+           {"plain_bytes_per_token", report.plain.bytes_per_token(), "plain decoding",
+            bytes_text(report.plain.bytes_per_token()), ""}}};
+}
+
+Section limits(const RunReport& report) {
+  const LimitReport& limit = report.limit;
+  const LimitFacts& facts = report.limit_facts;
+  return {"where the time goes",
+          {{"compute_share", limit.compute, "compute", percent_text(limit.compute),
+            "arithmetic, and what the rest does not explain"},
+           {"reading_share", limit.reading, limit.fits_cache ? "reading from cache" : "reading from memory",
+            percent_text(limit.reading),
+            fmt::format("{} in all, at the {:.1f} GB/s that {} give here", bytes_text(facts.bytes_read),
+                        facts.read_bytes_per_s / 1e9,
+                        report.threads == 1 ? "1 thread" : fmt::format("{} threads", report.threads))},
+           {"barrier_share", limit.barriers, "barriers", percent_text(limit.barriers),
+            fmt::format("{:.0f} times starting and joining the threads, {} each", facts.barriers,
+                        seconds_text(facts.barrier_s))},
+           {"loop_share", limit.loop, "loop", percent_text(limit.loop), "judge and keep"}}};
+}
+
+std::vector<Section> sections_of(const RunReport& report) {
+  return {speed(report), guesses(report), times(report), bytes(report), limits(report)};
+}
+
+std::string layers_text(const RunReport& report) {
+  const ModelInfo& info = report.target.model->info();
+  if (report.tally.layers.empty()) return "";
+  std::string text = fmt::format(
+      "\nexperts woken per pass ({} in a layer, {} per row), mean distinct experts\n"
+      "  {:<8}{:>8}{:>24}{:>24}{:>28}\n",
+      info.experts, info.experts_per_token, "layer", "woken", "if routing were even", "needed by rows kept",
+      "only by rows thrown away");
+  const auto row = [&](std::string_view name, const LayerTally& layer) {
+    text += fmt::format("  {:<8}{:>8.2f}{:>24.2f}{:>24.2f}{:>28.2f}\n", name, layer.woken, layer.uniform,
+                        layer.accepted, layer.rejected_only);
+  };
+  LayerTally mean;
+  const auto count = static_cast<double>(report.tally.layers.size());
+  for (const LayerTally& layer : report.tally.layers) {
+    row(fmt::format("{}", layer.layer), layer);
+    mean.woken += layer.woken / count;
+    mean.uniform += layer.uniform / count;
+    mean.accepted += layer.accepted / count;
+    mean.rejected_only += layer.rejected_only / count;
+  }
+  row("mean", mean);
+  return text;
+}
+
+std::string drafter_text(const LoadedDrafter& drafter) {
+  std::string text = drafter.spec.kind;
+  if (!drafter.spec.path.empty()) text += ":" + drafter.spec.path;
+  return text;
+}
+
+Json option_value(const Option& option) {
+  return std::visit(
+      [](const auto* value) -> Json {
+        if constexpr (requires { value->has_value(); }) {
+          return value->has_value() ? Json(**value) : Json(nullptr);
+        } else {
+          return *value;
+        }
+      },
+      option.field);
+}
+
+Json model_json(const Model& model) {
+  const ModelInfo& info = model.info();
+  return {{"architecture", info.architecture},
+          {"path", info.path},
+          {"hash", info.hash},
+          {"vocabulary", info.vocab},
+          {"layers", info.layers},
+          {"experts", info.experts},
+          {"experts_per_token", info.experts_per_token},
+          {"weight_bytes", model.bytes().total}};
+}
+
+// All that is needed to do the run again, and to know on what it was done.
+Json provenance(const RunReport& report) {
+  Json options = Json::object();
+  for (const Option& option : report.options) options[std::string(option.name)] = option_value(option);
+  Json drafter = {{"kind", report.drafter.spec.kind},
+                  {"path", report.drafter.spec.path},
+                  {"k", report.drafter.budget.depth},
+                  {"width", report.drafter.budget.width},
+                  {"options", report.drafter.spec.options}};
+  if (report.drafter.model != nullptr) drafter["model"] = model_json(*report.drafter.model);
+  Json target = model_json(*report.target.model);
+  target["name"] = report.target.name;
+  return {{"command", "run"},
+          {"version", version()},
+          {"date", report.date},
+          {"options", options},
+          {"seed", report.trial_options.seed},
+          {"target", target},
+          {"drafter", drafter},
+          {"machine",
+           {{"cpu", report.machine.cpu},
+            {"cores", report.machine.cores},
+            {"last_level_cache_bytes", report.machine.last_level_cache_bytes},
+            {"memory_bytes", report.machine.memory_bytes},
+            {"threads", report.threads},
+            {"instruction_set", report.instruction_set},
+            {"read_bytes_per_s", report.limit_facts.read_bytes_per_s},
+            {"barrier_s", report.limit_facts.barrier_s}}}};
+}
+
+std::vector<int> ids_of(std::span<const TokenId> tokens) {
+  std::vector<int> ids;
+  for (const TokenId token : tokens) ids.push_back(index(token));
+  return ids;
+}
+
+// Bytes that are no UTF-8 are shown as U+FFFD: JSON has no other way.
+std::string dump(const Json& json, int indent) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string payment(const RunReport& report) {
+  constexpr double kNoise = 0.02;  // runs of a fraction of a second repeat no better
+  const double speed_up = report.comparison.speed_up;
+  if (report.drafter.spec.kind == "none") {
+    return fmt::format("Plain decoding: nothing was guessed, {:.0f} tokens/s.", tokens_per_s(report.tally));
+  }
+  const std::string_view pays = speed_up > 1 + kNoise   ? "It pays"
+                                : speed_up < 1 - kNoise ? "It does not pay"
+                                                        : "It makes no difference";
+  return fmt::format("{}: {:.2f} times the speed of plain decoding; a pass gives {:.2f} tokens, {:.2f} break even.",
+                     pays, speed_up, report.tally.tokens_per_pass, report.comparison.break_even_seconds);
+}
+
+std::string binding(const RunReport& report) {
+  const LimitReport& limit = report.limit;
+  const double largest = std::max({limit.compute, limit.reading, limit.barriers, limit.loop});
+  if (largest < 0.5) {
+    return fmt::format("Nothing binds alone; the most is {} ({} of the time).", name_of(limit.limit),
+                       percent_text(largest));
+  }
+  return fmt::format("What binds: {} ({} of the time).", name_of(limit.limit), percent_text(largest));
+}
+
+std::string cache_remark(const RunReport& report) {
+  const std::string weights = bytes_text(static_cast<double>(report.limit_facts.resident_bytes));
+  if (report.limit_facts.last_level_cache_bytes == 0) {
+    return fmt::format("Whether the weights ({}) fit the last-level cache is unknown here.", weights);
+  }
+  const std::string cache = bytes_text(static_cast<double>(report.limit_facts.last_level_cache_bytes));
+  if (report.limit.fits_cache) {
+    return fmt::format("All weights ({}) fit the last-level cache ({}): their bytes are counted, not paid.", weights,
+                       cache);
+  }
+  return fmt::format("The weights ({}) do not fit the last-level cache ({}): their bytes are paid.", weights, cache);
+}
+
+}  // namespace
+
+void count_figures(RunReport& report) {
+  const Model& model = *report.target.model;
+  const Trial& guessed = report.trials.guessed;
+  report.tally = tally_of(guessed.steps, model.info(), model.bytes());
+  report.plain = tally_of(report.trials.plain.steps, model.info(), model.bytes());
+  report.comparison = compare(report.tally, report.plain);
+  if (report.trial_options.sampler.temperature == 0) {
+    report.identical = guessed.generated == report.trials.plain.generated;
+  }
+  report.limit_facts.total_s = report.tally.times.total_s();
+  report.limit_facts.passes_s = report.tally.times.guess_s + report.tally.times.look_s + report.tally.times.tell_s;
+  report.limit_facts.bytes_read = static_cast<double>(report.tally.bytes.total());
+  report.limit_facts.barriers = static_cast<double>(guessed.team_starts);
+  report.limit = find_limit(report.limit_facts);
+}
+
+std::string summary_of(const RunReport& report) {
+  std::string text = fmt::format("{} ({}, {}), guessed by {}; ended: {}\n", report.target.name,
+                                 report.target.model->info().architecture,
+                                 bytes_text(static_cast<double>(report.target.model->bytes().total)),
+                                 drafter_text(report.drafter), name_of(report.trials.guessed.ending));
+  for (const Section& section : sections_of(report)) {
+    text += fmt::format("\n{}\n", section.title);
+    for (const Figure& figure : section.figures) {
+      text += fmt::format("  {:<28}{:>17}", figure.label, figure.shown);
+      text += figure.note.empty() ? "\n" : fmt::format("   {}\n", figure.note);
+    }
+  }
+  return text + layers_text(report) + "\n" + verdict_of(report) + "\n";
+}
+
+std::string verdict_of(const RunReport& report) {
+  return fmt::format("{} {} {}", payment(report), binding(report), cache_remark(report));
+}
+
+std::string json_of(const RunReport& report) {
+  Json figures = Json::object();
+  for (const Section& section : sections_of(report)) {
+    for (const Figure& figure : section.figures) figures[figure.key] = figure.value;
+  }
+  figures["steps"] = report.tally.steps;
+  figures["tokens"] = report.tally.tokens;
+  figures["drafted"] = report.tally.drafted;
+  figures["accepted"] = report.tally.accepted;
+  figures["draft_passes"] = report.tally.draft_passes;
+  figures["repeats"] = report.trials.repeats;
+  figures["fits_cache"] = report.limit.fits_cache;
+  figures["limit"] = name_of(report.limit.limit);
+  Json layers = Json::array();
+  for (const LayerTally& layer : report.tally.layers) {
+    layers.push_back({{"layer", layer.layer},
+                      {"woken", layer.woken},
+                      {"uniform", layer.uniform},
+                      {"accepted", layer.accepted},
+                      {"rejected_only", layer.rejected_only}});
+  }
+  return dump({{"run", provenance(report)},
+               {"prompt", report.prompt},
+               {"prompt_source", report.prompt_source},
+               {"prompt_tokens", report.prompt_tokens},
+               {"text", report.text},
+               {"tokens", ids_of(report.trials.guessed.generated)},
+               {"ending", name_of(report.trials.guessed.ending)},
+               {"figures", figures},
+               {"experts_by_layer", layers},
+               {"verdict", verdict_of(report)}},
+              2);
+}
+
+std::string trace_of(const RunReport& report) {
+  const Json run = provenance(report);
+  std::string lines;
+  int number = 0;
+  for (const StepRecord& step : report.trials.guessed.steps) {
+    Json routed = Json::array();
+    for (const RouterUse& use : step.routed) routed.push_back({use.row, use.layer, use.expert});
+    lines += dump({{"step", number++},
+                   {"position", step.position},
+                   {"rows", step.rows},
+                   {"depth", step.depth},
+                   {"path", step.path},
+                   {"accepted", step.accepted()},
+                   {"rejected", step.rejected},
+                   {"emitted", ids_of(step.emitted)},
+                   {"guess_s", step.times.guess_s},
+                   {"look_s", step.times.look_s},
+                   {"judge_s", step.times.judge_s},
+                   {"keep_s", step.times.keep_s},
+                   {"tell_s", step.times.tell_s},
+                   {"draft_passes", step.draft.passes},
+                   {"draft_rows", step.draft.rows},
+                   {"draft_bytes", step.draft.bytes},
+                   {"routed_row_layer_expert", routed},
+                   {"run", run}},
+                  -1);
+  }
+  return lines;
+}
+
+}  // namespace specdec

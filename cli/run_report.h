@@ -1,0 +1,54 @@
+// What a run found, said three times from the same facts: in words, as JSON, and step by step.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/option.h"
+#include "experiments/limit.h"
+#include "experiments/machine.h"
+#include "experiments/trial.h"
+#include "verify/tally.h"
+
+namespace specdec {
+
+// Trials of equal text, one with guesses and one without, taken in turn. Those whose time is the median are kept.
+struct PairedTrials {
+  Trial guessed, plain;
+  int repeats = 0;
+};
+
+struct RunReport {
+  // What was run.
+  std::string date;  // UTC
+  std::vector<Option> options;
+  Machine machine;
+  int threads = 0;
+  std::string instruction_set;
+  const LoadedTarget& target;
+  const LoadedDrafter& drafter;
+  TrialOptions trial_options;
+  std::string prompt;
+  std::string prompt_source;
+  int prompt_tokens = 0;
+
+  // What came out.
+  std::string text;
+  PairedTrials trials{};
+  Tally tally{}, plain{};
+  Comparison comparison{};
+  std::optional<bool> identical{};  // to plain decoding; nothing at a temperature, where every run draws its own text
+  LimitFacts limit_facts{};
+  LimitReport limit{};
+};
+
+// Counts the figures from the trials. What was run and what came out are filled in.
+void count_figures(RunReport& report);
+
+std::string summary_of(const RunReport& report);  // for people, several lines
+std::string verdict_of(const RunReport& report);  // one line: pays or not, by how much, what binds
+std::string json_of(const RunReport& report);     // one object
+std::string trace_of(const RunReport& report);    // one JSON object per step, each on a line
+
+}  // namespace specdec

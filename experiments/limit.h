@@ -1,0 +1,37 @@
+// What a run spends its time on, from facts that were measured: how fast it reads weights compared with how fast this
+// machine can read, and how long its threads wait for each other.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace specdec {
+
+struct LimitFacts {
+  double total_s = 0;                       // of all steps
+  double passes_s = 0;                      // of them, in passes of target and drafter
+  double bytes_read = 0;                    // weights that these passes read
+  double read_bytes_per_s = 0;              // what the machine reads from a buffer of `resident_bytes`
+  std::int64_t resident_bytes = 0;          // all weights that the run may touch
+  std::int64_t last_level_cache_bytes = 0;  // 0 = unknown
+  double barriers = 0;                      // times that the threads were started and waited for
+  double barrier_s = 0;                     // one of them
+};
+
+enum class Limit { cache, memory, compute, barriers, loop };
+
+struct LimitReport {
+  Limit limit = Limit::compute;  // the largest share
+  bool fits_cache = false;
+  // Shares of the total time that add up to one.
+  double reading = 0;   // the least that reading the weights can take at the measured rate
+  double barriers = 0;  // starting and joining the threads
+  double loop = 0;      // outside of the passes: choosing, judging, keeping, telling
+  double compute = 0;   // what is left: arithmetic, and reading that the arithmetic does not hide
+};
+LimitReport find_limit(const LimitFacts& facts);
+
+std::string_view name_of(Limit limit);
+
+}  // namespace specdec

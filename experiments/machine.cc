@@ -1,0 +1,124 @@
+#include "experiments/machine.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "core/error.h"
+
+namespace specdec {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The value of the first line "key : value", without spaces around it.
+std::string value_of(const fs::path& file, std::string_view key) {
+  std::ifstream lines(file);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with(key)) continue;
+    const std::size_t colon = line.find(':');
+    if (colon == std::string::npos) continue;
+    const std::size_t begin = line.find_first_not_of(" \t", colon + 1);
+    return begin == std::string::npos ? "" : line.substr(begin, line.find_last_not_of(" \t") + 1 - begin);
+  }
+  return "";
+}
+
+// "266240K", "18 kB" -> bytes; 0 for anything else.
+std::int64_t bytes_of(const std::string& text) {
+  std::size_t end = 0;
+  std::int64_t number = 0;
+  while (end < text.size() && text[end] >= '0' && text[end] <= '9') number = 10 * number + (text[end++] - '0');
+  while (end < text.size() && text[end] == ' ') ++end;
+  if (end == text.size()) return number;
+  switch (text[end]) {
+    case 'k':
+    case 'K':
+      return number << 10;
+    case 'M':
+      return number << 20;
+    case 'G':
+      return number << 30;
+    default:
+      return 0;
+  }
+}
+
+std::int64_t last_level_cache_bytes() {
+  std::int64_t largest = 0;
+  std::error_code absent;
+  for (const fs::directory_entry& cache : fs::directory_iterator("/sys/devices/system/cpu/cpu0/cache", absent)) {
+    std::string size;
+    std::getline(std::ifstream(cache.path() / "size"), size);
+    largest = std::max(largest, bytes_of(size));
+  }
+  return largest;
+}
+
+int usable_cores() {
+  cpu_set_t allowed;
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
+  return static_cast<int>(std::thread::hardware_concurrency());
+}
+
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+std::uint64_t sum(const std::uint64_t* words, std::size_t count) {
+  std::uint64_t total = 0;
+  for (std::size_t i = 0; i < count; ++i) total += words[i];
+  return total;
+}
+
+}  // namespace
+
+Machine this_machine() {
+  const std::string cpu = value_of("/proc/cpuinfo", "model name");
+  return {cpu.empty() ? "unknown" : cpu, usable_cores(), last_level_cache_bytes(),
+          bytes_of(value_of("/proc/meminfo", "MemTotal"))};
+}
+
+double measure_read_bytes_per_s(Pool& pool, std::int64_t bytes, double patience_s) {
+  constexpr std::size_t kWordsOfTask = 1 << 15;  // 256 KB: many tasks, so that no thread waits long for another
+  const std::size_t tasks =
+      std::max<std::size_t>(1, static_cast<std::size_t>(bytes) / (kWordsOfTask * sizeof(std::uint64_t)));
+  const std::vector<std::uint64_t> words(tasks * kWordsOfTask, 1);
+  std::vector<std::uint64_t> sums(tasks);
+  const auto read_all = [&] {
+    pool.for_each(static_cast<std::int64_t>(tasks), [&](std::int64_t task) {
+      const auto i = static_cast<std::size_t>(task);
+      sums[i] = sum(words.data() + i * kWordsOfTask, kWordsOfTask);
+    });
+  };
+  read_all();
+  double best_s = 1e9;
+  const auto begin = std::chrono::steady_clock::now();
+  do {
+    const auto pass = std::chrono::steady_clock::now();
+    read_all();
+    best_s = std::min(best_s, seconds_since(pass));
+  } while (seconds_since(begin) < patience_s);
+  SPECDEC_ASSERT(std::all_of(sums.begin(), sums.end(), [](std::uint64_t s) { return s == kWordsOfTask; }));
+  return static_cast<double>(words.size() * sizeof(std::uint64_t)) / best_s;
+}
+
+double measure_barrier_s(Pool& pool) {
+  constexpr int kRepeats = 200;
+  std::vector<double> times;
+  for (int i = 0; i < kRepeats; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    pool.for_each(pool.threads(), [](std::int64_t) {});
+    times.push_back(seconds_since(begin));
+  }
+  std::nth_element(times.begin(), times.begin() + kRepeats / 2, times.end());
+  return times[kRepeats / 2];
+}
+
+}  // namespace specdec

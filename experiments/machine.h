@@ -1,0 +1,26 @@
+// The machine that a measurement was made on: facts that are looked up, and rates that are measured on the spot.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/pool.h"
+
+namespace specdec {
+
+struct Machine {
+  std::string cpu;                          // model name as the kernel knows it
+  int cores = 0;                            // that this process may use
+  std::int64_t last_level_cache_bytes = 0;  // the largest cache; 0 = unknown
+  std::int64_t memory_bytes = 0;            // 0 = unknown
+};
+Machine this_machine();
+
+// What `pool` reads per second from a buffer of so many bytes that it reads again and again: from the cache if it fits
+// there, from memory if not. Takes about `patience_s`.
+double measure_read_bytes_per_s(Pool& pool, std::int64_t bytes, double patience_s);
+
+// Time to start the team on a task and to wait for all of it.
+double measure_barrier_s(Pool& pool);
+
+}  // namespace specdec

@@ -1,0 +1,149 @@
+#include "experiments/trial.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/arch.h"
+#include "core/error.h"
+#include "core/files/hf_cache.h"
+#include "core/kinds.h"
+#include "core/pool.h"
+#include "verify/rule.h"
+
+namespace specdec {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kDefaultDepth = 3;
+constexpr int kMostDepth = 64;
+
+bool is_drafter_kind(std::string_view name) {
+  return std::ranges::any_of(drafter_kinds(), [&](const DrafterKind& kind) { return kind.name == name; });
+}
+
+// Whether the user can only have meant a checkpoint.
+bool names_checkpoint(const std::string& name) {
+  if (name.find('/') != std::string::npos || fs::is_directory(name)) return true;
+  const std::vector<LocalModel> shipped = shipped_models();
+  return std::ranges::find(shipped, name, &LocalModel::id) != shipped.end();
+}
+
+void check_depth(int depth) {
+  if (depth == 0) throw UsageError("k = 0 guesses nothing; plain decoding is --draft none");
+  if (depth < 0 || depth > kMostDepth) throw UsageError("k = {}: expected 1 to {} guesses", depth, kMostDepth);
+}
+
+}  // namespace
+
+LoadedTarget load_target(const std::string& name, Engine& engine) {
+  const fs::path directory = resolve_model(name);
+  LoadedTarget target{name, load_model(directory, engine), load_tokenizer(directory), {}};
+  const ModelInfo& info = target.model->info();
+  target.eos = info.eos;
+  if (target.tokenizer == nullptr) return target;
+  if (target.tokenizer->size() > info.vocab) {
+    throw Error("{}: the tokenizer has {} ids but the model only {}: it belongs to another model", directory.string(),
+                target.tokenizer->size(), info.vocab);
+  }
+  if (const auto eos = target.tokenizer->role("eos"); target.eos.empty() && eos) target.eos.push_back(*eos);
+  return target;
+}
+
+std::vector<TokenId> encode_prompt(const LoadedTarget& target, std::string_view text) {
+  if (target.tokenizer == nullptr) {
+    throw Error("{} has no tokenizer, so it cannot read text; give ids with --prompt-tokens 1,2,3", target.name);
+  }
+  std::vector<TokenId> prompt = target.tokenizer->frame().before;
+  const std::vector<TokenId> ids = target.tokenizer->encode(text);
+  prompt.insert(prompt.end(), ids.begin(), ids.end());
+  if (prompt.empty() && target.model->info().bos) prompt.push_back(*target.model->info().bos);
+  if (prompt.empty()) {
+    throw Error("the prompt is empty, and {} has no token that begins a text; give at least one character",
+                target.name);
+  }
+  return prompt;
+}
+
+LoadedDrafter load_drafter(const std::string& text, std::optional<int> depth, const LoadedTarget&, Engine& engine) {
+  LoadedDrafter drafter;
+  drafter.spec = parse_drafter_spec(text);
+  if (!is_drafter_kind(drafter.spec.kind) && names_checkpoint(drafter.spec.kind)) {
+    drafter.recognised = true;
+    drafter.spec.path = drafter.spec.kind;
+    drafter.spec.kind = "small";
+  }
+  const DrafterKind& kind = find_kind(drafter_kinds(), "drafter", drafter.spec.kind);
+  drafter.budget = take_budget(drafter.spec, {.depth = depth.value_or(kDefaultDepth)});
+  if (kind.name == "none") {
+    drafter.budget = {};
+    return drafter;
+  }
+  check_depth(drafter.budget.depth);
+  if (!kind.needs_model) return drafter;
+  if (drafter.spec.path.empty()) {
+    throw UsageError("drafter {} needs the checkpoint of a draft model: --draft {}:PATH", kind.name, kind.name);
+  }
+  const fs::path directory = resolve_model(drafter.spec.path);
+  drafter.model = load_model(directory, engine);
+  return drafter;
+}
+
+LoadedDrafter no_drafter() {
+  LoadedDrafter drafter;
+  drafter.spec.kind = "none";
+  return drafter;
+}
+
+Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::span<const TokenId> prompt,
+                const TrialOptions& options, Engine& engine, const std::function<void(const StepRecord&)>& on_step) {
+  const int rows = 1 + drafter.budget.depth * drafter.budget.width;
+  const std::int64_t wanted = static_cast<std::int64_t>(prompt.size()) + options.max_tokens + rows;
+  const int capacity = static_cast<int>(std::min<std::int64_t>(target.model->info().context, wanted));
+  DrafterContext context{.target = *target.model,
+                         .draft = drafter.model,
+                         .to_target = drafter.to_target,
+                         .sampler = options.sampler,
+                         .capacity = capacity,
+                         .path = drafter.spec.path,
+                         .engine = &engine,
+                         .options = {}};
+  const std::unique_ptr<Drafter> guesses = make_drafter(drafter.spec, std::move(context));
+  Session session(*target.model, *guesses, find_kind(rules(), "rule", "sampled"), options.sampler,
+                  {.budget = drafter.budget,
+                   .max_tokens = options.max_tokens,
+                   .eos = options.eos,
+                   .capacity = capacity,
+                   .prefill_step = options.prefill_step},
+                  Rng(options.seed));
+  session.prefill(prompt);
+  const std::uint32_t starts = engine.pool().starts();
+  Trial trial;
+  while (!session.done()) {
+    trial.steps.push_back(session.step());
+    if (on_step) on_step(trial.steps.back());
+  }
+  trial.team_starts = engine.pool().starts() - starts;
+  trial.generated.assign(session.generated().begin(), session.generated().end());
+  trial.ending = session.ending();
+  trial.prefill_s = session.prefill_s();
+  return trial;
+}
+
+std::string_view name_of(Ending ending) {
+  switch (ending) {
+    case Ending::none:
+      return "not ended";
+    case Ending::eos:
+      return "end of text";
+    case Ending::max_tokens:
+      return "--max-tokens reached";
+    case Ending::context:
+      return "context full";
+  }
+  SPECDEC_ASSERT(false);
+}
+
+}  // namespace specdec

@@ -1,0 +1,78 @@
+// One text by one target with one drafter: what commands, experiments and tests run and measure.
+//   Engine engine({.threads = 2});
+//   const LoadedTarget target = load_target("demo-moe", engine);
+//   const LoadedDrafter mtp = load_drafter("mtp,k=3", {}, target, engine);
+//   const Trial trial = run_trial(target, mtp, prompt, {.max_tokens = 64}, engine);
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/distribution.h"
+#include "core/engine.h"
+#include "core/model.h"
+#include "draft/drafter.h"
+#include "tokenizers/tokenizer.h"
+#include "verify/session.h"
+
+namespace specdec {
+
+struct LoadedTarget {
+  std::string name;  // as it was asked for
+  std::unique_ptr<Model> model;
+  std::unique_ptr<Tokenizer> tokenizer;  // null when the checkpoint has none
+  std::vector<TokenId> eos;              // any of these ends a text
+};
+
+// A directory, a shipped name or an id of the Hugging Face cache. Throws Error also when the tokenizer is another
+// model's.
+LoadedTarget load_target(const std::string& name, Engine& engine);
+
+// Ids of a prompt: with what the checkpoint wants before a text, and nothing after. Throws Error when that is no token
+// at all, because a text cannot begin from nothing.
+std::vector<TokenId> encode_prompt(const LoadedTarget& target, std::string_view text);
+
+struct LoadedDrafter {
+  DrafterSpec spec;
+  Budget budget;
+  std::shared_ptr<const Model> model;             // null for a kind without one
+  std::vector<std::optional<TokenId>> to_target;  // see DrafterContext
+  bool recognised = false;                        // the text was the bare path of a checkpoint
+};
+
+// `text` is KIND[:PATH][,key=value…] or the bare path of a checkpoint, whose config then decides the kind. k of the
+// text goes before `depth`, and both before the default. Throws Error when this drafter cannot serve this target.
+LoadedDrafter load_drafter(const std::string& text, std::optional<int> depth, const LoadedTarget& target,
+                           Engine& engine);
+
+// Plain decoding: the drafter that guesses nothing.
+LoadedDrafter no_drafter();
+
+struct TrialOptions {
+  Sampler sampler;
+  std::uint64_t seed = 1;
+  int max_tokens = 128;
+  int prefill_step = 256;
+  std::vector<TokenId> eos;  // empty: the text never ends by itself
+};
+
+struct Trial {
+  std::vector<StepRecord> steps;
+  std::vector<TokenId> generated;
+  Ending ending = Ending::none;
+  double prefill_s = 0;
+  std::int64_t team_starts = 0;  // of the engine's threads, during the steps
+};
+
+// `on_step` sees every step when it is done, outside of the measured times.
+Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::span<const TokenId> prompt,
+                const TrialOptions& options, Engine& engine,
+                const std::function<void(const StepRecord&)>& on_step = {});
+
+std::string_view name_of(Ending ending);
+
+}  // namespace specdec

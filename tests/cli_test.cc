@@ -1,0 +1,182 @@
+// The program as its users meet it: what it says, where it says it and with which exit code.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+
+#include "tests/run_program.h"
+#include "tests/temporary_directory.h"
+#include "tests/tiny_checkpoint.h"
+
+namespace specdec {
+namespace {
+
+namespace fs = std::filesystem;
+
+ProgramResult specdec(std::vector<std::string> words) {
+  words.insert(words.begin(), SPECDEC_PROGRAM);
+  return run_program(words);
+}
+
+// The program says one line, with all of the words in it, and nothing else.
+void expect_refused(const std::vector<std::string>& words, int exit_code,
+                    std::initializer_list<std::string_view> expected) {
+  const ProgramResult result = specdec(words);
+  EXPECT_EQ(result.exit_code, exit_code) << result.output;
+  EXPECT_TRUE(result.output.starts_with("specdec: ")) << result.output;
+  EXPECT_EQ(std::ranges::count(result.output, '\n'), 1) << result.output;
+  for (const std::string_view word : expected) {
+    EXPECT_NE(result.output.find(word), std::string::npos) << word << " is not in: " << result.output;
+  }
+}
+
+class Cli : public testing::Test {
+ protected:
+  std::vector<std::string> run(std::vector<std::string> more) const {
+    std::vector<std::string> words{"run", "--target", target_};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  std::vector<std::string> run_ids(std::vector<std::string> more) const {
+    more.insert(more.end(), {"--prompt-tokens", "5,9,2"});
+    return run(more);
+  }
+  std::vector<std::string> logits(const std::string& lists, const std::string& out) const {
+    return {"logits", "--model", target_, "--tokens", directory_.write("lists.json", lists), "--out", out};
+  }
+
+  const TinyCheckpoint tiny_{"glm4_moe"};
+  const TinyCheckpoint dense_{"llama"};
+  const TemporaryDirectory directory_;
+  const std::string target_ = tiny_.directory().string();
+  const std::string out_ = directory_.path() / "out.safetensors";
+};
+
+TEST_F(Cli, HelpAndVersionSucceed) {
+  EXPECT_EQ(specdec({"--help"}).exit_code, 0);
+  EXPECT_NE(specdec({"--help"}).output.find("run"), std::string::npos);
+  EXPECT_EQ(specdec({"--version"}).exit_code, 0);
+  EXPECT_TRUE(specdec({"--version"}).output.starts_with("specdec 0."));
+  const ProgramResult help = specdec({"run", "--help"});
+  EXPECT_EQ(help.exit_code, 0);
+  for (const std::string_view option : {"--target", "--draft", "--max-tokens", "--trace"}) {
+    EXPECT_NE(help.output.find(option), std::string::npos) << option;
+  }
+}
+
+TEST_F(Cli, AWrongWordTeachesTheRightOnes) {
+  expect_refused({}, 2, {"no command", "specdec run"});
+  expect_refused({"runn"}, 2, {"runn", "logits, models, run"});
+  expect_refused({"run", "--foo"}, 2, {"--foo", "--target", "--draft"});
+  expect_refused({"run", "--k", "many"}, 2, {"--k", "many"});
+  expect_refused({"run", "--max-tokens"}, 2, {"--max-tokens"});
+  expect_refused({"logits"}, 2, {"--model"});
+  expect_refused(run_ids({"--draft", "eagel"}), 2, {"eagel", "mtp, none, small"});
+  expect_refused(run_ids({"--draft", "mtp,depht=3"}), 2, {"depht"});
+  expect_refused(run_ids({"--cpu", "sse9"}), 1, {"sse9", "generic"});
+  expect_refused(run_ids({"--compute", "f8"}), 1, {"f8", "default, f32"});
+}
+
+TEST_F(Cli, NumbersOutOfRangeAreRefused) {
+  expect_refused(run_ids({"--k", "0"}), 2, {"k = 0", "--draft none"});
+  expect_refused(run_ids({"--draft", "mtp,k=0"}), 2, {"k = 0", "--draft none"});
+  expect_refused(run_ids({"--k", "-1"}), 2, {"k = -1", "1 to 64"});
+  expect_refused(run_ids({"--k", "65"}), 2, {"k = 65", "1 to 64"});
+  expect_refused(run_ids({"--max-tokens", "0"}), 2, {"--max-tokens 0"});
+  expect_refused(run_ids({"--prefill-step", "0"}), 2, {"--prefill-step 0"});
+  expect_refused(run_ids({"--temperature", "-1"}), 2, {"temperature", "-1"});
+  expect_refused(run_ids({"--top-p", "1.5"}), 2, {"1.5"});
+  expect_refused(run_ids({"--threads", "-1"}), 1, {"-1 threads"});
+}
+
+TEST_F(Cli, DraftersThatCannotServeTheTargetAreRefused) {
+  const std::string dense = dense_.directory().string();
+  expect_refused({"run", "--target", dense, "--prompt-tokens", "1,2"}, 1, {"multi-token-prediction", "small:PATH"});
+  expect_refused(run_ids({"--draft", "small"}), 2, {"small:PATH"});
+  expect_refused(run_ids({"--draft", "small:/nowhere"}), 1, {"/nowhere"});
+  expect_refused(run_ids({"--draft", "/nowhere/at/all"}), 1, {"/nowhere/at/all"});
+  expect_refused({"run", "--target", "no-such-model"}, 1, {"no-such-model", "not shipped"});
+}
+
+TEST_F(Cli, ABarePathIsRecognisedAsADraftModel) {
+  const ProgramResult result =
+      specdec(run_ids({"--draft", dense_.directory().string(), "--max-tokens", "8", "--ignore-eos"}));
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_NE(result.output.find("the drafter is small:" + dense_.directory().string()), std::string::npos)
+      << result.output;
+}
+
+TEST_F(Cli, PromptsThatCannotBeUsedAreRefused) {
+  expect_refused(run({}), 1, {"no tokenizer", "--prompt-tokens"});
+  expect_refused(run({"--prompt", "hello"}), 1, {"no tokenizer", "--prompt-tokens"});
+  expect_refused(run({"--prompt-tokens", ""}), 2, {"item 0", "1,2,3"});
+  expect_refused(run({"--prompt-tokens", "1,x"}), 2, {"item 1", "1,2,3"});
+  expect_refused(run({"--prompt-tokens", "1,,2"}), 2, {"item 1"});
+  expect_refused(run({"--prompt-tokens", "1,2,"}), 2, {"item 2"});
+  expect_refused(run({"--prompt-tokens", "1,9999"}), 2, {"9999", "position 1"});
+  expect_refused(run({"--prompt-tokens", "-1"}), 2, {"-1"});
+  expect_refused(run({"--prompt", "a", "--prompt-tokens", "1"}), 2, {"--prompt-tokens", "one of them"});
+  std::string many = "1";
+  for (int i = 0; i < 20'000; ++i) many += ",1";
+  expect_refused(run({"--prompt-tokens", many}), 1, {"20001 tokens", "shorter prompt"});
+}
+
+TEST_F(Cli, ATokenizerOfAnotherModelIsRefused) {
+  fs::copy_file(fs::path(SPECDEC_SOURCE_DIR) / "tests/data/tokenizers/gpt2/tokenizer.json",
+                tiny_.directory() / "tokenizer.json");
+  expect_refused(run({"--prompt", "hello"}), 1, {"belongs to another model", "96"});
+}
+
+TEST_F(Cli, OutputThatCannotBeWrittenIsRefusedBeforeTheRun) {
+  for (const std::string option : {"--json", "--trace"}) {
+    expect_refused(run_ids({option, "/nowhere/out.json"}), 1, {"/nowhere/out.json", "cannot write"});
+    expect_refused(run_ids({option, directory_.path()}), 1, {"directory"});
+    expect_refused(run_ids({option, ""}), 1, {"empty"});
+  }
+  expect_refused(run_ids({"--json", "x.json", "--trace", "x.json"}), 2, {"same file"});
+  expect_refused(logits("[[1]]", "/nowhere/out.safetensors"), 1, {"/nowhere/out.safetensors", "cannot write"});
+}
+
+TEST_F(Cli, DamagedCheckpointsAreRefused) {
+  fs::resize_file(tiny_.directory() / "model.safetensors", 100);
+  expect_refused(run_ids({}), 1, {"model.safetensors", "cut off"});
+  const TemporaryDirectory unknown;
+  unknown.write("config.json", R"({"model_type": "gpt_neo"})");
+  expect_refused({"run", "--target", unknown.path(), "--prompt-tokens", "1"}, 1, {"gpt_neo", "glm4_moe", "qwen3_moe"});
+  expect_refused({"run", "--target", directory_.path(), "--prompt-tokens", "1"}, 1, {"config.json"});
+}
+
+TEST_F(Cli, LogitsRefusesListsThatAreNoLists) {
+  expect_refused(logits("[[1,2],[3]]", out_), 1, {"lists.json", "list 1 has 1 ids", "list 0 has 2"});
+  expect_refused(logits("[]", out_), 1, {"list of lists"});
+  expect_refused(logits("[[]]", out_), 1, {"item 0"});
+  expect_refused(logits("[1,2]", out_), 1, {"item 0"});
+  expect_refused(logits("{}", out_), 1, {"list of lists"});
+  expect_refused(logits("[[1.5]]", out_), 1, {"[0][0]", "whole number"});
+  expect_refused(logits("[[1,\"2\"]]", out_), 1, {"[0][1]", "whole number"});
+  expect_refused(logits("[[1,96]]", out_), 1, {"[0][1] is 96", "0 to 95"});
+  expect_refused(logits("[[-1]]", out_), 1, {"[0][0] is -1"});
+  expect_refused(logits("[[18446744073709551615]]", out_), 1, {"[0][0]"});
+  expect_refused(logits("[[1", out_), 1, {"not valid JSON"});
+  EXPECT_FALSE(fs::exists(out_));
+}
+
+TEST_F(Cli, ModelsTellsWhatLoadsAndWhyNot) {
+  const TemporaryDirectory cache;
+  cache.write("models--org--odd/snapshots/1/config.json", R"({"model_type": "gpt_neo"})");
+  const fs::path good = cache.path() / "models--org--good/snapshots/1";
+  fs::create_directories(good);
+  for (const auto& file : fs::directory_iterator(tiny_.directory())) fs::copy(file, good);
+  ::setenv("HF_HUB_CACHE", cache.path().c_str(), 1);
+  const ProgramResult result = specdec({"models"});
+  ::unsetenv("HF_HUB_CACHE");
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  for (const std::string_view words :
+       {"org/good", "glm4_moe", "8 experts", "MTP", "org/odd", "does not load", "gpt_neo"}) {
+    EXPECT_NE(result.output.find(words), std::string::npos) << words << " is not in:\n" << result.output;
+  }
+}
+
+}  // namespace
+}  // namespace specdec
