@@ -85,14 +85,13 @@ std::optional<Distribution> residual(const Distribution& p, const Distribution& 
     if (q[*p.certain()] >= 1) return std::nullopt;
     return p;
   }
-  std::vector<double> left(static_cast<std::size_t>(p.size()));
-  double sum = 0;
-  for (std::size_t i = 0; i < left.size(); ++i) {
-    const TokenId token{static_cast<std::int32_t>(i)};
-    left[i] = std::max(0.0, p[token] - q[token]);
-    sum += left[i];
+  std::vector<double> left = p.dense_;
+  if (q.certain()) {
+    left[slot(*q.certain())] = 0;
+  } else {
+    for (std::size_t i = 0; i < left.size(); ++i) left[i] = std::max(0.0, left[i] - q.dense_[i]);
   }
-  if (sum <= 0) return std::nullopt;
+  if (std::all_of(left.begin(), left.end(), [](double x) { return x == 0; })) return std::nullopt;
   return Distribution(std::move(left));
 }
 
@@ -101,7 +100,7 @@ double sum_min(const Distribution& p, const Distribution& q) {
   if (p.certain()) return q[*p.certain()];
   if (q.certain()) return p[*q.certain()];
   double sum = 0;
-  for (std::int32_t i = 0; i < p.size(); ++i) sum += std::min(p[TokenId{i}], q[TokenId{i}]);
+  for (std::size_t i = 0; i < p.dense_.size(); ++i) sum += std::min(p.dense_[i], q.dense_[i]);
   return sum;
 }
 

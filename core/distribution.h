@@ -27,6 +27,9 @@ class Distribution {
   // Inverse of the cumulative sum in the order of ids, u in [0, 1). A token of probability zero is never drawn.
   TokenId sample(double u) const;
 
+  friend std::optional<Distribution> residual(const Distribution& p, const Distribution& q);
+  friend double sum_min(const Distribution& p, const Distribution& q);
+
  private:
   Distribution(TokenId token, int size) : certain_(token), size_(size) {}
   std::optional<TokenId> certain_;

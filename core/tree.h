@@ -18,8 +18,10 @@ struct Node {
   TokenId token;
   int parent;  // an earlier node; -1 for the anchor
   std::optional<Distribution> q;
-  double confidence = 1;  // the drafter's own probability of the token after its parent: for shape and policies only
-  int depth = 0;          // of the anchor 0
+  // The drafter's own probability of the token after its parent, for shapes and policies only; 1 if nobody asked for
+  // it.
+  double confidence = 1;
+  int depth = 0;  // of the anchor 0
 };
 
 // Node 0 is the anchor: the last final token, not yet seen by the target. Siblings are judged in the order of adding.

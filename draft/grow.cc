@@ -16,14 +16,14 @@ struct Guess {
   double confidence;
 };
 
-std::vector<Guess> surest(std::span<const float> logits, int count, const DraftLaw& law) {
+std::vector<Guess> surest(std::span<const float> logits, int count, const DraftLaw& law, const Budget& budget) {
   const auto first = static_cast<std::size_t>(argmax(logits));
+  if (budget.width == 1 && !(budget.policy && budget.policy->reads_confidence())) return {{law.token(first), {}, 1}};
+
   const Eigen::Map<const Eigen::ArrayXf> values(logits.data(), static_cast<Eigen::Index>(logits.size()));
   const auto confidence = [&, sum = (values - logits[first]).exp().sum()](std::size_t i) {
     return static_cast<double>(std::exp(logits[i] - logits[first]) / sum);
   };
-  if (count == 1) return {{law.token(first), {}, confidence(first)}};
-
   std::vector<std::size_t> order(logits.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   const std::size_t kept = std::min(order.size(), static_cast<std::size_t>(count));
@@ -36,14 +36,17 @@ std::vector<Guess> surest(std::span<const float> logits, int count, const DraftL
 }
 
 std::vector<Guess> drawn(std::span<const float> logits, int count, const DraftLaw& law, const Rng& draws) {
-  const Distribution whole = law.of(logits);
   std::vector<Guess> guesses;
-  std::optional<Distribution> q = whole;
+  std::optional<Distribution> q = law.of(logits);
+  double left = 1;  // of the whole law, after the elder siblings
   for (int rank = 0; rank < count && q; ++rank) {
     const TokenId token = q->sample(draws.uniform(static_cast<std::uint64_t>(rank)));
-    std::optional<Distribution> rest = residual(*q, Distribution::point(token, q->size()));
-    guesses.push_back({token, std::move(q), whole[token]});
+    const double chance = (*q)[token];
+    std::optional<Distribution> rest;
+    if (rank + 1 < count) rest = residual(*q, Distribution::point(token, q->size()));
+    guesses.push_back({token, std::move(q), left * chance});
     q = std::move(rest);
+    left *= 1 - chance;
   }
   return guesses;
 }
@@ -95,7 +98,8 @@ void grow(DraftTree& tree, const Budget& budget, const Rng& rng, const DraftLaw&
       const auto known = law.known(row_span(logits, static_cast<Eigen::Index>(i)), buffer);
       const int count = std::min(budget.width, share);
       const Rng draws = rng.fork(static_cast<std::uint64_t>(tree.position(parent)) + 1).fork(i);
-      auto guesses = law.sampler().temperature == 0 ? surest(known, count, law) : drawn(known, count, law, draws);
+      auto guesses =
+          law.sampler().temperature == 0 ? surest(known, count, law, budget) : drawn(known, count, law, draws);
       for (std::size_t rank = 0; rank < guesses.size(); ++rank) {
         Guess& guess = guesses[rank];
         if (rank > 0 && !may_extend(parent)) break;

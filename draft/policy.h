@@ -26,6 +26,7 @@ struct Budget {
 class Policy {
  public:
   virtual ~Policy() = default;
+  virtual bool reads_confidence() const { return true; }  // of nodes; a greedy chain can do without
   virtual bool extend(const DraftTree& tree, int node, const Budget& budget) = 0;  // one more guess below `node`?
   virtual void observe(const DraftTree& tree, const Verdict& verdict) = 0;
 };

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <numeric>
+#include <cmath>
 #include <set>
 #include <vector>
 
@@ -119,7 +119,6 @@ TEST(Grow, AChainIsOnePassPerGuess) {
     EXPECT_EQ(grown.tree[node].token, TokenId{1});
     EXPECT_EQ(grown.tree[node].parent, node - 1);
     EXPECT_FALSE(grown.tree[node].q);
-    EXPECT_NEAR(grown.tree[node].confidence, std::exp(2) / (1 + std::exp(1) + std::exp(2)), 1e-6);
   }
   EXPECT_EQ(grown.tree.position(3), 13);
 }
@@ -132,6 +131,9 @@ TEST(Grow, SideBranchesAlongTheSurestPath) {
   ASSERT_EQ(grown.tree.guesses(), 6);
   EXPECT_EQ(grown.tree[1].token, TokenId{1});
   EXPECT_EQ(grown.tree[2].token, TokenId{2});
+  for (const int node : {1, 2}) {
+    EXPECT_NEAR(grown.tree[node].confidence, std::exp(3 - node) / (1 + std::exp(1) + std::exp(2)), 1e-6);
+  }
   EXPECT_EQ(grown.tree.depth(), 3);
 }
 
@@ -181,6 +183,7 @@ TEST(Grow, APolicyStopsBeforeAPass) {
     bool extend(const DraftTree& tree, int, const Budget&) override { return tree.guesses() < 2; }
     void observe(const DraftTree&, const Verdict&) override {}
   } policy;
+  EXPECT_LT(Grown({.depth = 1, .policy = &policy}, {}, {0, 2, 1}).tree[1].confidence, 1);
   EXPECT_EQ(Grown({.depth = 5, .policy = &policy}, {}, {0, 2, 1}).passes.size(), 2U);
   EXPECT_EQ(Grown({.depth = 5, .width = 3, .policy = &policy}, {}, {0, 2, 1}).tree.guesses(), 2);
 }

@@ -235,6 +235,18 @@ TEST(Session, EndOfTextEndsAlsoInsideAnAcceptedDraft) {
   }
 }
 
+TEST(Session, ARejectionAfterTheEndOfTextIsNotCounted) {
+  const ToyModel target({.vocab = 32});
+  const Outcome plain = run(target, *drafter_for(target, "none"), {.max_tokens = 10});
+  Oracle oracle(whole_text(plain), 3, 32);  // the third guess is wrong
+  const Outcome ended =
+      run(target, oracle, {.budget = {.depth = 3}, .max_tokens = 10, .eos = {plain.generated.front()}});
+  ASSERT_EQ(ended.steps.size(), 1U);
+  EXPECT_EQ(ended.generated.size(), 1U);
+  EXPECT_EQ(ended.steps.front().drafted(), 3);
+  EXPECT_FALSE(ended.steps.front().rejected);
+}
+
 TEST(Session, DraftsGetShorterNearTheEnd) {
   const auto target = std::make_shared<ToyModel>(ToyOptions{.vocab = 32});
   for (int tokens = 0; tokens <= 12; ++tokens) {

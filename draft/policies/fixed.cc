@@ -7,6 +7,7 @@ namespace {
 
 class Fixed : public Policy {
  public:
+  bool reads_confidence() const override { return false; }
   bool extend(const DraftTree&, int, const Budget&) override { return true; }
   void observe(const DraftTree&, const Verdict&) override {}
 };
