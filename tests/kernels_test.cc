@@ -76,14 +76,23 @@ TEST_P(KernelLevels, AffineDotsOfIntegers) {
         }
         const Q8Rows rows{q.data(), split.data(), x_scale.data(), x_sum.data(), static_cast<std::int64_t>(stride)};
         for (const int bits : {4, 8}) {
-          AffineRow w{.codes = bits == 4 ? codes4.data() : codes8.data(),
-                      .scale = dtype == DType::f32 ? static_cast<const void*>(scale.data()) : scale16.data(),
-                      .bias = dtype == DType::f32 ? static_cast<const void*>(bias.data()) : bias16.data(),
-                      .scale_dtype = dtype,
-                      .in = in,
-                      .group = group};
-          std::vector<float> y(kRows);
-          (bits == 4 ? kernels().dot_affine4 : kernels().dot_affine8)(w, rows, nullptr, kRows, y.data(), 1);
+          // Every row of the matrix is the same one, so that all of a kernel's output positions are tried.
+          constexpr std::size_t kOut = 6;
+          const auto* scales = dtype == DType::f32 ? reinterpret_cast<const std::byte*>(scale.data())
+                                                   : reinterpret_cast<const std::byte*>(scale16.data());
+          const auto* biases = dtype == DType::f32 ? reinterpret_cast<const std::byte*>(bias.data())
+                                                   : reinterpret_cast<const std::byte*>(bias16.data());
+          const AffineMatrix w{.codes = bits == 4 ? codes4.data() : codes8.data(),
+                               .row_bytes = 0,
+                               .scale = scales,
+                               .bias = biases,
+                               .scale_row_bytes = 0,
+                               .scale_dtype = dtype,
+                               .out = kOut,
+                               .in = in,
+                               .group = group};
+          std::vector<float> y(kRows * kOut);
+          (bits == 4 ? kernels().dot_affine4 : kernels().dot_affine8)(w, rows, nullptr, kRows, y.data(), kOut);
           for (std::size_t row = 0; row < kRows; ++row) {
             double sum = 0;
             double magnitude = 0;
@@ -95,8 +104,11 @@ TEST_P(KernelLevels, AffineDotsOfIntegers) {
               sum += value * activation;
               magnitude += (std::abs(static_cast<double>(scale[g]) * code) + std::abs(bias[g])) * std::abs(activation);
             }
-            EXPECT_NEAR(y[row], sum, kOrderOfSummation * magnitude)
-                << bits << " bits, group " << group << ", in " << in << ", row " << row;
+            for (std::size_t o = 0; o < kOut; ++o) {
+              EXPECT_NEAR(y[row * kOut + o], sum, kOrderOfSummation * magnitude)
+                  << bits << " bits, group " << group << ", in " << in << ", row " << row;
+              EXPECT_EQ(y[row * kOut + o], y[row * kOut]) << "output " << o;
+            }
           }
         }
       }

@@ -40,14 +40,14 @@ __m256 widen(__m128i values, DType dtype) {
 }
 
 // Eight parameters from `first` on; those past `count` are zero.
-__m256 parameters(const void* values, DType dtype, std::int64_t first, std::int64_t count) {
+__m256 parameters(const std::byte* values, DType dtype, std::int64_t first, std::int64_t count) {
   alignas(32) float few[8] = {};
   if (count - first < 8) {
     for (int i = 0; first + i < count; ++i) few[i] = affine_parameter(values, dtype, first + i);
     return _mm256_load_ps(few);
   }
-  if (dtype == DType::f32) return _mm256_loadu_ps(static_cast<const float*>(values) + first);
-  const auto* halves = static_cast<const std::uint16_t*>(values) + first;
+  if (dtype == DType::f32) return _mm256_loadu_ps(reinterpret_cast<const float*>(values) + first);
+  const auto* halves = reinterpret_cast<const std::uint16_t*>(values) + first;
   return widen(_mm_loadu_si128(reinterpret_cast<const __m128i*>(halves)), dtype);
 }
 
@@ -63,69 +63,69 @@ __m256i dot_bytes(__m256i codes, const std::int8_t* q) {
   return _mm256_permute4x64_epi64(_mm256_hadd_epi32(low, high), 0xd8);
 }
 
-// codes(k): a vector type's worth of weights from k on; products(codes, row, k): eight int32 lanes of kSpan / 8
-// weights.
-template <std::int64_t kSpan, typename Codes, typename Products>
-void dot_affine(const AffineRow& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
-                std::int64_t y_stride, const Codes& codes, const Products& products) {
+// Eight int32 lanes from kSpan weights: each the sum over kSpan / 8 neighbours, which share one group.
+struct Bytes {
+  static constexpr std::int64_t kSpan = 32;
+  static __m256i products(const std::uint8_t* codes, std::int64_t, std::int64_t k, const Q8Rows& x, std::int64_t at) {
+    return dot_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes + k)), x.q + at + k);
+  }
+};
+
+struct Nibbles {
+  static constexpr std::int64_t kSpan = 64;
+  static __m256i products(const std::uint8_t* codes, std::int64_t in, std::int64_t k, const Q8Rows& x,
+                          std::int64_t at) {
+    const auto* bytes = reinterpret_cast<const __m128i*>(codes + k / 2);
+    const __m128i second = k + 32 < in ? _mm_loadu_si128(bytes + 1) : _mm_setzero_si128();
+    const __m256i both = _mm256_set_m128i(second, _mm_loadu_si128(bytes));
+    const __m256i mask = _mm256_set1_epi8(15);
+    const std::int8_t* even = x.split + at + k / kQ8Block * kQ8Block + k % kQ8Block / 2;
+    // 15 * 127 * 2 fits int16 twice over: no saturation.
+    const __m256i low =
+        _mm256_maddubs_epi16(_mm256_and_si256(both, mask), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(even)));
+    const __m256i high = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(both, 4), mask),
+                                              _mm256_loadu_si256(reinterpret_cast<const __m256i*>(even + 64)));
+    return _mm256_madd_epi16(_mm256_add_epi16(low, high), _mm256_set1_epi16(1));
+  }
+};
+
+template <typename Codes>
+float dot_affine_row(const AffineMatrix& w, std::int64_t o, const Q8Rows& x, std::int64_t row) {
+  const std::uint8_t* codes = w.codes + o * w.row_bytes;
+  const std::byte* scales_of_row = w.scale + o * w.scale_row_bytes;
+  const std::byte* biases_of_row = w.bias + o * w.scale_row_bytes;
   const std::int64_t groups = w.in / w.group;
+  const std::int64_t x_group = row * (x.stride / kQ8Group);
   const int shift = log2_of(w.group);
   const __m256i lane_offsets =
-      _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(kSpan / 8));
-  constexpr std::int64_t kScales = kSpan / kQ8Group;  // activation scales of one span: 2 or 1
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t row = row_of(rows, i);
-    const std::int64_t x_group = row * (x.stride / kQ8Group);
-    __m256 total = _mm256_setzero_ps();
-    for (std::int64_t first = 0; first < groups; first += 8) {
-      const __m256 scales = parameters(w.scale, w.scale_dtype, first, groups);
-      const std::int64_t begin = first * w.group;
-      const std::int64_t end = begin + 8 * w.group < w.in ? begin + 8 * w.group : w.in;
-      for (std::int64_t k = begin; k < end; k += kSpan) {
-        const __m256i lanes = _mm256_add_epi32(lane_offsets, _mm256_set1_epi32(static_cast<int>(k - begin)));
-        const __m256 w_scale = _mm256_permutevar8x32_ps(scales, _mm256_srli_epi32(lanes, shift));
-        const float* s = x.scale + x_group + k / kQ8Group;
-        const __m256 x_scale = _mm256_set_m128(_mm_set1_ps(s[kScales - 1]), _mm_set1_ps(s[0]));
-        const __m256 sums = _mm256_cvtepi32_ps(products(codes(k), row * x.stride, k));
-        total = _mm256_fmadd_ps(sums, _mm256_mul_ps(w_scale, x_scale), total);
-      }
+      _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(Codes::kSpan / 8));
+  __m256 total = _mm256_setzero_ps();
+  for (std::int64_t first = 0; first < groups; first += 8) {
+    const __m256 scales = parameters(scales_of_row, w.scale_dtype, first, groups);
+    const std::int64_t begin = first * w.group;
+    const std::int64_t end = begin + 8 * w.group < w.in ? begin + 8 * w.group : w.in;
+    for (std::int64_t k = begin; k < end; k += Codes::kSpan) {
+      const __m256i lanes = _mm256_add_epi32(lane_offsets, _mm256_set1_epi32(static_cast<int>(k - begin)));
+      const __m256 w_scale = _mm256_permutevar8x32_ps(scales, _mm256_srli_epi32(lanes, shift));
+      const float* s = x.scale + x_group + k / kQ8Group;
+      const __m256 x_scale = _mm256_set_m128(_mm_set1_ps(s[Codes::kSpan / kQ8Group - 1]), _mm_set1_ps(s[0]));
+      const __m256 sums = _mm256_cvtepi32_ps(Codes::products(codes, w.in, k, x, row * x.stride));
+      total = _mm256_fmadd_ps(sums, _mm256_mul_ps(w_scale, x_scale), total);
     }
-    float biases = 0;
-    for (std::int64_t g = 0; g < w.in / kQ8Group; ++g) {
-      biases += affine_parameter(w.bias, w.scale_dtype, g * kQ8Group / w.group) * x.sum[x_group + g];
-    }
-    y[i * y_stride] = sum_of(total) + biases;
   }
+  float biases = 0;
+  for (std::int64_t g = 0; g < w.in / kQ8Group; ++g) {
+    biases += affine_parameter(biases_of_row, w.scale_dtype, g * kQ8Group / w.group) * x.sum[x_group + g];
+  }
+  return sum_of(total) + biases;
 }
 
-void dot_affine8(const AffineRow& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
-                 std::int64_t y_stride) {
-  dot_affine<32>(
-      w, x, rows, count, y, y_stride,
-      [&](std::int64_t k) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w.codes + k)); },
-      [&](__m256i codes, std::int64_t row, std::int64_t k) { return dot_bytes(codes, x.q + row + k); });
-}
-
-void dot_affine4(const AffineRow& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
-                 std::int64_t y_stride) {
-  dot_affine<64>(
-      w, x, rows, count, y, y_stride,
-      [&](std::int64_t k) {
-        const auto* bytes = reinterpret_cast<const __m128i*>(w.codes + k / 2);
-        const __m128i first = _mm_loadu_si128(bytes);
-        return _mm256_set_m128i(k + 32 < w.in ? _mm_loadu_si128(bytes + 1) : _mm_setzero_si128(), first);
-      },
-      [&](__m256i codes, std::int64_t row, std::int64_t k) {
-        const __m256i mask = _mm256_set1_epi8(15);
-        const std::int8_t* even = x.split + row + k / kQ8Block * kQ8Block + k % kQ8Block / 2;
-        // 15 * 127 * 2 fits int16 twice over: no saturation.
-        const auto pairs = [&](__m256i nibbles, const std::int8_t* q) {
-          return _mm256_maddubs_epi16(nibbles, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q)));
-        };
-        const __m256i sums = _mm256_add_epi16(pairs(_mm256_and_si256(codes, mask), even),
-                                              pairs(_mm256_and_si256(_mm256_srli_epi16(codes, 4), mask), even + 64));
-        return _mm256_madd_epi16(sums, _mm256_set1_epi16(1));
-      });
+template <typename Codes>
+void dot_affine(const AffineMatrix& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
+                std::int64_t y_stride) {
+  for (std::int64_t o = 0; o < w.out; ++o) {
+    for (std::int64_t i = 0; i < count; ++i) y[i * y_stride + o] = dot_affine_row<Codes>(w, o, x, row_of(rows, i));
+  }
 }
 
 void weighted_sum(const float* p, const float* v, std::int64_t v_stride, const int* rows, std::int64_t count,
@@ -145,8 +145,8 @@ void weighted_sum(const float* p, const float* v, std::int64_t v_stride, const i
 
 }  // namespace
 
-extern const Kernels kAvx2Kernels{"avx2",   dot,     dot_affine8, dot_affine4, weighted_sum, quantise,
-                                  rms_norm, softmax, silu_times,  widen_bf16,  widen_f16};
+extern const Kernels kAvx2Kernels{"avx2",   dot,     dot_affine<Bytes>, dot_affine<Nibbles>, weighted_sum, quantise,
+                                  rms_norm, softmax, silu_times,        widen_bf16,          widen_f16};
 
 }  // namespace specdec
 #endif

@@ -20,35 +20,42 @@ void dot(const float* w, std::int64_t n, const float* x, std::int64_t x_stride, 
   }
 }
 
-// code(k) gives the k-th code of the row.
+// code(row, k) gives the k-th code of a row of codes.
 template <typename Code>
-void dot_affine(const AffineRow& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
+void dot_affine(const AffineMatrix& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
                 std::int64_t y_stride, const Code& code) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t row = row_of(rows, i);
-    const std::int8_t* q = x.q + row * x.stride;
-    float total = 0;
-    for (std::int64_t g = 0; g < w.in / kQ8Group; ++g) {
-      std::int32_t products = 0;
-      for (std::int64_t k = g * kQ8Group; k < (g + 1) * kQ8Group; ++k) products += code(k) * q[k];
-      const std::int64_t parameter = g * kQ8Group / w.group;
-      const std::int64_t scale = row * (x.stride / kQ8Group) + g;
-      total += static_cast<float>(products) * (affine_parameter(w.scale, w.scale_dtype, parameter) * x.scale[scale]);
-      total += affine_parameter(w.bias, w.scale_dtype, parameter) * x.sum[scale];
+  for (std::int64_t o = 0; o < w.out; ++o) {
+    const std::uint8_t* codes = w.codes + o * w.row_bytes;
+    const std::byte* scales = w.scale + o * w.scale_row_bytes;
+    const std::byte* biases = w.bias + o * w.scale_row_bytes;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::int64_t row = row_of(rows, i);
+      const std::int8_t* q = x.q + row * x.stride;
+      float total = 0;
+      for (std::int64_t g = 0; g < w.in / kQ8Group; ++g) {
+        std::int32_t products = 0;
+        for (std::int64_t k = g * kQ8Group; k < (g + 1) * kQ8Group; ++k) products += code(codes, k) * q[k];
+        const std::int64_t parameter = g * kQ8Group / w.group;
+        const std::int64_t scale = row * (x.stride / kQ8Group) + g;
+        total += static_cast<float>(products) * (affine_parameter(scales, w.scale_dtype, parameter) * x.scale[scale]);
+        total += affine_parameter(biases, w.scale_dtype, parameter) * x.sum[scale];
+      }
+      y[i * y_stride + o] = total;
     }
-    y[i * y_stride] = total;
   }
 }
 
-void dot_affine8(const AffineRow& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
-                 std::int64_t y_stride) {
-  dot_affine(w, x, rows, count, y, y_stride, [&](std::int64_t k) -> std::int32_t { return w.codes[k]; });
-}
-
-void dot_affine4(const AffineRow& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
+void dot_affine8(const AffineMatrix& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
                  std::int64_t y_stride) {
   dot_affine(w, x, rows, count, y, y_stride,
-             [&](std::int64_t k) -> std::int32_t { return (w.codes[k / 2] >> (4 * (k % 2))) & 15; });
+             [](const std::uint8_t* codes, std::int64_t k) -> std::int32_t { return codes[k]; });
+}
+
+void dot_affine4(const AffineMatrix& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
+                 std::int64_t y_stride) {
+  dot_affine(w, x, rows, count, y, y_stride, [](const std::uint8_t* codes, std::int64_t k) -> std::int32_t {
+    return (codes[k / 2] >> (4 * (k % 2))) & 15;
+  });
 }
 
 void weighted_sum(const float* p, const float* v, std::int64_t v_stride, const int* rows, std::int64_t count,

@@ -5,6 +5,7 @@
 // null.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -24,13 +25,15 @@ struct Q8Rows {
   std::int64_t stride = 0;             // elements of a row, a multiple of kQ8Block
 };
 
-// One row of an affine-quantised matrix (MLX layout): w = scale[g] * code + bias[g].
-struct AffineRow {
-  const std::uint8_t* codes = nullptr;
-  const void* scale = nullptr;
-  const void* bias = nullptr;
+// An affine-quantised matrix (MLX layout): w = scale[g] * code + bias[g].
+struct AffineMatrix {
+  const std::uint8_t* codes = nullptr;  // (out, row_bytes)
+  std::int64_t row_bytes = 0;
+  const std::byte* scale = nullptr;  // (out, scale_row_bytes)
+  const std::byte* bias = nullptr;
+  std::int64_t scale_row_bytes = 0;
   DType scale_dtype = DType::bf16;  // bf16, f16 or f32
-  std::int64_t in = 0;
+  std::int64_t out = 0, in = 0;
   std::int64_t group = 0;  // 32, 64 or 128
 };
 
@@ -40,10 +43,11 @@ struct Kernels {
   // y[i * y_stride] = w . x_i for the selected rows of x, n elements each.
   void (*dot)(const float* w, std::int64_t n, const float* x, std::int64_t x_stride, const int* rows,
               std::int64_t count, float* y, std::int64_t y_stride);
-  // The same for an affine row against int8 activations: 8-bit codes, and 4-bit codes, two a byte, low nibble first.
-  void (*dot_affine8)(const AffineRow& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
+  // y[i * y_stride + o] = w_o . x_i for all rows o of an affine matrix against int8 activations: 8-bit codes, and 4-bit
+  // codes, two a byte, low nibble first.
+  void (*dot_affine8)(const AffineMatrix& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
                       std::int64_t y_stride);
-  void (*dot_affine4)(const AffineRow& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
+  void (*dot_affine4)(const AffineMatrix& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
                       std::int64_t y_stride);
 
   // out += sum over i of p[i] * v_i, i ascending, n elements each.

@@ -130,9 +130,9 @@ inline void widen_f16(const std::uint16_t* x, std::int64_t n, float* out) {
   for (std::int64_t i = 0; i < n; ++i) out[i] = f16_value(x[i]);
 }
 
-inline float affine_parameter(const void* values, DType dtype, std::int64_t i) {
-  if (dtype == DType::f32) return static_cast<const float*>(values)[i];
-  const std::uint16_t bits = static_cast<const std::uint16_t*>(values)[i];
+inline float affine_parameter(const std::byte* values, DType dtype, std::int64_t i) {
+  if (dtype == DType::f32) return reinterpret_cast<const float*>(values)[i];
+  const std::uint16_t bits = reinterpret_cast<const std::uint16_t*>(values)[i];
   return dtype == DType::bf16 ? bf16_value(bits) : f16_value(bits);
 }
 

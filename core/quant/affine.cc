@@ -109,21 +109,22 @@ void unpack(const Weight& weight, std::int64_t row, float* out, const Kernels& k
 void multiply(const Weight& weight, std::int64_t first, std::int64_t last, const Activations& x, const int* rows,
               std::int64_t count, float* y, std::int64_t y_stride, const Kernels& kernels) {
   if (!x.q8) return multiply_unpacked(weight, first, last, x, rows, count, y, y_stride, kernels);
-  const auto dot = weight.bits == 4 ? kernels.dot_affine4 : kernels.dot_affine8;
-  for (std::int64_t o = first; o < last; ++o) {
-    AffineRow row{.codes = reinterpret_cast<const std::uint8_t*>(weight.data + o * weight.row_bytes),
-                  .scale = weight.scales + o * weight.scale_row_bytes,
-                  .bias = weight.biases + o * weight.scale_row_bytes,
-                  .scale_dtype = weight.scale_dtype,
-                  .in = weight.in,
-                  .group = weight.group};
-    if (weight.bits != 4 && weight.bits != 8) {
-      std::vector<std::uint8_t>& codes = code_buffer(weight.in);
-      unpack_codes(weight, o, codes.data());
-      row.codes = codes.data();
-    }
-    dot(row, *x.q8, rows, count, y + (o - first), y_stride);
+  AffineMatrix matrix{.codes = reinterpret_cast<const std::uint8_t*>(weight.data + first * weight.row_bytes),
+                      .row_bytes = weight.row_bytes,
+                      .scale = weight.scales + first * weight.scale_row_bytes,
+                      .bias = weight.biases + first * weight.scale_row_bytes,
+                      .scale_row_bytes = weight.scale_row_bytes,
+                      .scale_dtype = weight.scale_dtype,
+                      .out = last - first,
+                      .in = weight.in,
+                      .group = weight.group};
+  if (weight.bits != 4 && weight.bits != 8) {
+    std::vector<std::uint8_t>& codes = code_buffer((last - first) * weight.in);
+    for (std::int64_t o = first; o < last; ++o) unpack_codes(weight, o, codes.data() + (o - first) * weight.in);
+    matrix.codes = codes.data();
+    matrix.row_bytes = weight.in;
   }
+  (weight.bits == 4 ? kernels.dot_affine4 : kernels.dot_affine8)(matrix, *x.q8, rows, count, y, y_stride);
 }
 
 }  // namespace
