@@ -53,7 +53,7 @@ void AddedTokenFinder::add(const AddedToken& added) {
   if (token >= 0) {
     const AddedToken& other = tokens_[static_cast<std::size_t>(token)];
     if (other.token == added.token) return;
-    throw Error("the added token '{}' is listed twice, with ids {} and {}", added.content, index(other.token),
+    throw Error("the added token '{}' is listed twice, with ids {} and {}", excerpt(added.content), index(other.token),
                 index(added.token));
   }
   token = static_cast<int>(tokens_.size());

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "tokenizers/utf8.h"
 
 namespace specdec {
 namespace {
@@ -18,7 +19,7 @@ std::optional<std::string> path_to(const json& value, const json& wanted) {
   if (&value == &wanted) return "";
   if (value.is_object()) {
     for (const auto& [key, member] : value.items())
-      if (const auto rest = path_to(member, wanted)) return "." + key + *rest;
+      if (const auto rest = path_to(member, wanted)) return fmt::format(".{}{}", excerpt(key), *rest);
   } else if (value.is_array()) {
     for (std::size_t i = 0; i < value.size(); ++i)
       if (const auto rest = path_to(value[i], wanted)) return fmt::format("[{}]{}", i, *rest);
@@ -29,7 +30,7 @@ std::optional<std::string> path_to(const json& value, const json& wanted) {
 std::string shown(const json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return "a list";
-  return value.dump(-1, ' ', false, json::error_handler_t::replace).substr(0, 60);
+  return excerpt(value.dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
 void check_depth(std::string_view text, std::string_view origin) {
@@ -62,7 +63,7 @@ JsonDocument::JsonDocument(std::string_view text, std::string origin) : origin_(
   try {
     value_ = std::make_unique<const Value>(Value{json::parse(text)});
   } catch (const json::exception& error) {
-    throw Error("{}: not valid JSON: {}", origin_, error.what());
+    throw Error("{}: not valid JSON: {}", origin_, excerpt(error.what(), 200));
   }
 }
 

@@ -55,7 +55,8 @@ Pattern::Pattern(std::string_view regex, std::string where) : where_(std::move(w
   const int result = onig_new(&compiled->regex, onig(regex.data()), onig(regex.data() + regex.size()), ONIG_OPTION_NONE,
                               ONIG_ENCODING_UTF8, ONIG_SYNTAX_RUBY, &info);
   if (result != ONIG_NORMAL)
-    throw Error("{}: not a regular expression: {}: {}", where_, message_of(result, &info), regex.substr(0, 80));
+    throw Error("{}: not a regular expression: {}: {}", where_, excerpt(message_of(result, &info), 120),
+                excerpt(regex, 120));
   compiled_ = std::move(compiled);
 }
 

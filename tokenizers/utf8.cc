@@ -1,5 +1,7 @@
 #include "tokenizers/utf8.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/error.h"
@@ -73,6 +75,28 @@ std::size_t utf8_invalid_prefix(std::string_view text) {
     end += c.length;
   }
   return end;
+}
+
+std::string printable(std::string_view text) {
+  std::string shown;
+  while (!text.empty()) {
+    const Utf8Char c = utf8_front(text);
+    const bool plain = c.state == Utf8Char::State::complete && c.code >= 0x20 && (c.code < 0x7F || c.code > 0x9F);
+    if (plain) {
+      shown += text.substr(0, c.length);
+    } else if (text[0] == '\n' || text[0] == '\t') {
+      shown += text[0] == '\n' ? "\\n" : "\\t";
+    } else {
+      for (const char byte : text.substr(0, c.length))
+        shown += fmt::format("\\x{:02X}", static_cast<unsigned char>(byte));
+    }
+    text.remove_prefix(c.length);
+  }
+  return shown;
+}
+
+std::string excerpt(std::string_view text, std::size_t bytes) {
+  return text.size() <= bytes ? printable(text) : printable(text.substr(0, bytes)) + "...";
 }
 
 }  // namespace specdec

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace specdec {
@@ -21,6 +22,11 @@ Utf8Char utf8_back(std::string_view text);
 // Length of the longest prefix that is valid UTF-8, and of the longest prefix that holds no valid character.
 std::size_t utf8_valid_prefix(std::string_view text);
 std::size_t utf8_invalid_prefix(std::string_view text);
+
+// For people to read: control characters and bytes that are not UTF-8 as \n, \t, \xNN.
+std::string printable(std::string_view text);
+// The beginning of it, for one line of an error.
+std::string excerpt(std::string_view text, std::size_t bytes = 60);
 
 // Calls valid(run) and invalid(run) for the runs of a text, in order.
 template <typename Valid, typename Invalid>

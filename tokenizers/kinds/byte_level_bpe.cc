@@ -72,8 +72,8 @@ std::vector<JsonNode> parts_of(const JsonNode& node, std::string_view key) {
 }
 
 [[noreturn]] void unsupported(const JsonNode& node, std::string_view supported) {
-  throw Error("{} is of type '{}', which byte_level_bpe does not support; it supports {}", node.where(), type_of(node),
-              supported);
+  throw Error("{} is of type '{}', which byte_level_bpe does not support; it supports {}", node.where(),
+              excerpt(type_of(node)), supported);
 }
 
 SplitBehavior read_behavior(const JsonNode& node) {
@@ -84,26 +84,25 @@ SplitBehavior read_behavior(const JsonNode& node) {
   if (name == "MergedWithNext") return SplitBehavior::merged_with_next;
   if (name == "Contiguous") return SplitBehavior::contiguous;
   throw Error("{} is '{}'; expected Removed, Isolated, MergedWithPrevious, MergedWithNext or Contiguous", node.where(),
-              name);
+              excerpt(name));
 }
 
-PreTokenizer read_pre_tokenizer(const JsonNode& node) {
+PreTokenizer read_pre_tokenizer(const JsonNode& node, const std::string& where) {
   PreTokenizer words;
   for (const JsonNode& part : parts_of(node, "pretokenizers")) {
     const std::string_view type = type_of(part);
     if (type == "ByteLevel") {
       if (boolean_or(part, "add_prefix_space", true)) words.add_space_prefix();
       if (boolean_or(part, "use_regex", true))
-        words.add_split(Pattern(kGpt2Words, part.where()), SplitBehavior::isolated, false);
+        words.add_split(Pattern(kGpt2Words, where), SplitBehavior::isolated, false);
     } else if (type == "Split") {
       const JsonNode pattern = part.at("pattern");
       const auto regex = pattern.find("Regex");
-      words.add_split(
-          Pattern(regex ? std::string(regex->text()) : Pattern::quoted(pattern.at("String").text()), pattern.where()),
-          read_behavior(part.at("behavior")), boolean_or(part, "invert", false));
+      words.add_split(Pattern(regex ? std::string(regex->text()) : Pattern::quoted(pattern.at("String").text()), where),
+                      read_behavior(part.at("behavior")), boolean_or(part, "invert", false));
     } else if (type == "Digits") {
       words.add_split(
-          Pattern(R"(\p{N})", part.where()),
+          Pattern(R"(\p{N})", where),
           boolean_or(part, "individual_digits", false) ? SplitBehavior::isolated : SplitBehavior::contiguous, false);
     } else {
       unsupported(part, "ByteLevel, Split, Digits and sequences of them");
@@ -170,7 +169,8 @@ class Spellings {
       const TokenId token = read_token_id(id);
       ids_.emplace(spelling, token);
       auto& holder = spellings_.emplace(index(token), spelling).first->second;
-      if (holder != spelling) throw Error("{} is {}, which is also the id of '{}'", id.where(), index(token), holder);
+      if (holder != spelling)
+        throw Error("{} is {}, which is also the id of '{}'", id.where(), index(token), excerpt(holder));
     }
   }
 
@@ -198,7 +198,7 @@ MergeTable read_merges(const JsonNode& node, const Spellings& spellings) {
       const std::string_view both = item.text();
       const std::size_t space = both.find(' ');
       if (space == both.npos || both.find(' ', space + 1) != both.npos)
-        throw Error("{} is '{}'; expected two pieces with one space between", item.where(), both);
+        throw Error("{} is '{}'; expected two pieces with one space between", item.where(), excerpt(both));
       left = both.substr(0, space);
       right = both.substr(space + 1);
     } else {
@@ -210,7 +210,7 @@ MergeTable read_merges(const JsonNode& node, const Spellings& spellings) {
     joined.assign(left).append(right);
     const auto id = [&](std::string_view spelling) {
       const auto found = spellings.find(spelling);
-      if (!found) throw Error("{} names the piece '{}', which the vocabulary lacks", item.where(), spelling);
+      if (!found) throw Error("{} names the piece '{}', which the vocabulary lacks", item.where(), excerpt(spelling));
       return *found;
     };
     merges.push_back({id(left), id(right), id(joined)});
@@ -246,7 +246,7 @@ class ByteLevelBpe : public Tokenizer {
 
  private:
   ByteLevelBpe(const JsonNode& root, const Spellings& spellings, const TokenizerFile& file)
-      : words_(read_pre_tokenizer(root.at("pre_tokenizer"))),
+      : words_(read_pre_tokenizer(root.at("pre_tokenizer"), file.name + ": pre_tokenizer")),
         merges_(read_merges(root.at("model").at("merges"), spellings)),
         form_(read_normalizer(root)) {
     const JsonNode model = root.at("model");
@@ -287,7 +287,7 @@ class ByteLevelBpe : public Tokenizer {
   void set_unknown(const JsonNode& model, const Spellings& spellings) {
     if (const auto unk = model.find("unk_token")) {
       unknown_ = spellings.find(unk->text());
-      if (!unknown_) throw Error("{} is '{}', which the vocabulary lacks", unk->where(), unk->text());
+      if (!unknown_) throw Error("{} is '{}', which the vocabulary lacks", unk->where(), excerpt(unk->text()));
     }
     fuse_unknown_ = boolean_or(model, "fuse_unk", false);
     if (!keeps_ && boolean_or(model, "byte_fallback", false))
@@ -299,13 +299,16 @@ class ByteLevelBpe : public Tokenizer {
     const AddedToken added = read_added_token(node, read_token_id(node.at("id")));
     const auto known = spellings.find(added.content);
     if (known && *known != added.token)
-      throw Error("{}: the added token '{}' has id {}, but id {} in the vocabulary", node.where(), added.content,
-                  index(added.token), index(*known));
+      throw Error("{}: the added token '{}' has id {}, but id {} in the vocabulary", node.where(),
+                  excerpt(added.content), index(added.token), index(*known));
     if (!known && vocabulary_.holds(added.token))
-      throw Error("{}: the added token '{}' has id {}, which is also the id of '{}'", node.where(), added.content,
-                  index(added.token), spellings.spelling_of(added.token).value_or(vocabulary_[added.token].bytes));
-    vocabulary_.set(added.token, {added.content, added.special ? PieceKind::special : PieceKind::text, true});
-    keeps_ = keeps_ && !added.lstrip && !added.rstrip;
+      throw Error("{}: the added token '{}' has id {}, which is also the id of '{}'", node.where(),
+                  excerpt(added.content), index(added.token),
+                  excerpt(spellings.spelling_of(added.token).value_or(vocabulary_[added.token].bytes)));
+    // Spelled like a piece of other bytes (U+00C5 spells the byte C5): the id keeps the bytes, as in the library.
+    const std::string bytes = known ? vocabulary_[added.token].bytes : added.content;
+    vocabulary_.set(added.token, {bytes, added.special ? PieceKind::special : PieceKind::text, true});
+    keeps_ = keeps_ && bytes == added.content && !added.lstrip && !added.rstrip;
     if (!added.normalized || !form_) {
       (added.normalized ? added_normalized_ : added_).add(added);
     } else {
@@ -365,7 +368,7 @@ std::optional<std::string> other_kind(const JsonNode& root) {
   // Files of before 2020 name no type; what they hold is seen from the merges.
   const auto type = model.find("type");
   if (type ? type->text() != "BPE" : !model.find("merges"))
-    return fmt::format("its model is {}", type ? type->text() : "of no named type");
+    return fmt::format("its model is {}", type ? excerpt(type->text()) : "of no named type");
   const auto words = root.find("pre_tokenizer");
   if (!words) return "it has no pre_tokenizer";
   for (const JsonNode& part : parts_of(*words, "pretokenizers"))

@@ -85,7 +85,7 @@ std::unique_ptr<sentencepiece::SentencePieceProcessor> load_processor(const std:
                                                                       const std::string& name) {
   auto processor = std::make_unique<sentencepiece::SentencePieceProcessor>();
   const auto status = processor->LoadFromSerializedProto(model);
-  if (!status.ok()) throw Error("{}: not a SentencePiece model: {}", name, status.ToString());
+  if (!status.ok()) throw Error("{}: not a SentencePiece model: {}", name, excerpt(status.ToString(), 200));
   return processor;
 }
 
@@ -149,7 +149,8 @@ class SentencePiece : public Tokenizer {
                      std::vector<TokenId>& tokens) {
     std::vector<int> ids;
     const auto status = processor.Encode(text, &ids);
-    if (!status.ok()) throw Error("SentencePiece cannot encode a text of {} bytes: {}", text.size(), status.ToString());
+    if (!status.ok())
+      throw Error("SentencePiece cannot encode a text of {} bytes: {}", text.size(), excerpt(status.ToString(), 200));
     for (const int id : ids) tokens.push_back(TokenId{id});
   }
 
@@ -178,7 +179,7 @@ class SentencePiece : public Tokenizer {
     unsigned byte = 0;
     const bool spelled = piece.size() == 6 && piece.starts_with("<0x") && piece.ends_with(">") &&
                          std::from_chars(piece.data() + 3, piece.data() + 5, byte, 16).ptr == piece.data() + 5;
-    if (!spelled) throw Error("{}: the byte piece '{}' is not spelled <0x00> to <0xFF>", name, piece);
+    if (!spelled) throw Error("{}: the byte piece '{}' is not spelled <0x00> to <0xFF>", name, excerpt(piece));
     return static_cast<char>(byte);
   }
 
@@ -186,7 +187,7 @@ class SentencePiece : public Tokenizer {
     const int id = index(added.token);
     if (id < whole_->GetPieceSize() && whole_->IdToPiece(id) != added.content)
       throw Error("tokenizer_config.json beside {}: the added token '{}' has id {}, which is '{}' in the model", name,
-                  added.content, id, whole_->IdToPiece(id));
+                  excerpt(added.content), id, excerpt(whole_->IdToPiece(id)));
     const bool unknown = vocabulary_.holds(added.token) && vocabulary_[added.token].kind == PieceKind::unknown;
     const PieceKind kind = unknown ? PieceKind::unknown : added.special ? PieceKind::special : PieceKind::text;
     vocabulary_.set(added.token, {added.content, kind, true});

@@ -12,9 +12,9 @@ Writes, beside this script:
 import gzip
 import io
 import json
+import os
 import pathlib
 import sys
-import tempfile
 
 import sentencepiece
 import tokenizers
@@ -57,7 +57,7 @@ HARD = [
     "12345678901234567890", "3.14159e-10 0xDEADBEEF 1,000,000", "½ ² Ⅷ ௧ ٣", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𐍈 𠜎", "\ufffd\ufffe\U0010ffff", "▁under▁bar▁", "Ġbyte Ċ level",
     "<|endoftext|>", "a<|endoftext|>b", "<|endoftext|><|endoftext|>", " <|endoftext|> ", "<|endoftext", "<|user|>\nHi<|assistant|>\n",
     "<s>text</s>", "<unk> <pad>", "[MASK] [gMASK]<sop>", "left   <strip>   right", "word<whole>word <whole> <whole>. (<whole>) é<whole>",
-    "NORM Å A\u030a x", "tool calls \ttool  tooltip", "\u0130stanbul \u00df \u1e9e ﬀ", "\u0e33 \u0f77 \u0958", "https://example.org/a?b=c&d=%20#frag", "C:\\path\\to\\file.txt", "$\\int_0^1 x^2\\,dx = \\frac{1}{3}$",
+    "NORM Å A\u030a x a\u0323\u0302 \u1ead a\u0302\u0323", "tool calls \ttool  tooltip", "\u0130stanbul \u00df \u1e9e ﬀ", "\u0e33 \u0f77 \u0958", "https://example.org/a?b=c&d=%20#frag", "C:\\path\\to\\file.txt", "$\\int_0^1 x^2\\,dx = \\frac{1}{3}$",
     "snake_case camelCase PascalCase SCREAMING_CASE kebab-case", "end.\n\nNew para.  Two spaces.\tTab.", "!!!???...---___", "'''\"\"\"``` ```python\nprint(1)\n```",
 ]
 
@@ -125,7 +125,7 @@ def main():
     plain = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bytes_only = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     flags = [AddedToken("<strip>", lstrip=True, rstrip=True), AddedToken("<whole>", single_word=True),
-             AddedToken("\u00c5", normalized=True), AddedToken("tool", normalized=False), AddedToken("    ", normalized=False)]
+             AddedToken("\u1ead", normalized=True), AddedToken("tool", normalized=False), AddedToken("    ", normalized=False)]
     byte_level("gpt2", plain, merges_as_text=True)
     byte_level("llama3", pre_tokenizers.Sequence([split(LLAMA3), bytes_only]), ignore_merges=True, frame=True,
                more_pieces=["Ġpublic", "Ġtool", "890", "Ġnaïve"])
@@ -142,11 +142,12 @@ def main():
                    remove_extra_whitespaces=False, split_digits=True, **common)
     sentence_piece("spm_unigram", model_type="unigram", byte_fallback=True, hard_vocab_limit=False, normalization_rule_name="identity",
                    remove_extra_whitespaces=False, **common)
-    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as rules:  # full-width A and B, the ideographic space, fi
-        rules.write("FF21\t41\nFF22\t42\n3000\t20\nFB01\t66 69\nE9\t65 301\n")
-        rules.flush()
-        sentence_piece("spm_rules", model_type="unigram", hard_vocab_limit=False, add_dummy_prefix=False, pad_id=3,
-                       normalization_rule_tsv=rules.name, **common)
+    rules = HERE / "rules.tsv"  # full-width A and B, the ideographic space, the ligature fi, e acute; the name is stored
+    rules.write_text("FF21\t41\nFF22\t42\n3000\t20\nFB01\t66 69\nE9\t65 301\n")
+    os.chdir(HERE)
+    sentence_piece("spm_rules", model_type="unigram", hard_vocab_limit=False, add_dummy_prefix=False, pad_id=3,
+                   normalization_rule_tsv=rules.name, **common)
+    rules.unlink()
     if len(sys.argv) > 1:
         glm = Tokenizer.from_str(gzip.open(sys.argv[1], "rt").read())
         write_goldens(HERE / "glm-4.6.goldens.json", lambda x: glm.encode(x, add_special_tokens=False).ids)

@@ -1,0 +1,166 @@
+// Files that are broken or outside what is supported: each is told in one line that names the part.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/error_line.h"
+#include "tests/temporary_directory.h"
+#include "tokenizers/tokenizer.h"
+
+namespace specdec {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+const fs::path kData = fs::path(SPECDEC_SOURCE_DIR) / "tests/data/tokenizers";
+
+std::string contents(const fs::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+void expect_refused(const std::string& content, std::initializer_list<std::string_view> words) {
+  expect_error([&] { load_tokenizer(TokenizerFile{"tokenizer.json", content, "", ""}); }, words);
+}
+
+// The gpt2 tokenizer with one thing changed.
+void expect_refused(const std::function<void(json&)>& change, std::initializer_list<std::string_view> words) {
+  json file = json::parse(contents(kData / "gpt2/tokenizer.json"));
+  change(file);
+  expect_refused(file.dump(), words);
+}
+
+TEST(TokenizerErrors, TheUnchangedFileLoads) {
+  EXPECT_TRUE(load_tokenizer(TokenizerFile{"tokenizer.json", contents(kData / "gpt2/tokenizer.json"), "", ""}));
+}
+
+TEST(TokenizerErrors, CutAndMalformedJson) {
+  const std::string whole = contents(kData / "gpt2/tokenizer.json");
+  for (const std::size_t bytes : {1ul, 100ul, whole.size() / 2, whole.size() - 1})
+    expect_refused(whole.substr(0, bytes), {"tokenizer.json", "not valid JSON"});
+  expect_refused(std::string(), {"tokenizer.json", "no kind of tokenizer"});
+  expect_refused(std::string("[1, 2]"), {"not a JSON object"});
+  expect_refused(std::string("{\"a\": \"") + std::string(10 << 20, 'x'), {"not valid JSON"});
+  expect_refused(std::string(1 << 20, '{'), {"nested more than"});
+  expect_refused("{\"a\":" + std::string(1 << 20, '[') + std::string(1 << 20, ']') + "}", {"nested more than"});
+  expect_refused(std::string("{\"model\": {}\xFF}"), {"not valid JSON"});
+}
+
+TEST(TokenizerErrors, WrongTypesNameThePath) {
+  expect_refused([](json& file) { file["model"]["vocab"]["a"] = "x"; }, {"model.vocab.a", "whole number"});
+  expect_refused([](json& file) { file["model"]["vocab"] = 7; }, {"model.vocab", "expected an object"});
+  expect_refused([](json& file) { file["model"].erase("merges"); }, {"model", "merges"});
+  expect_refused([](json& file) { file["model"]["merges"][3] = 9; }, {"model.merges[3]", "expected a list"});
+  expect_refused([](json& file) { file["added_tokens"] = "x"; }, {"added_tokens", "expected a list"});
+  expect_refused([](json& file) { file["added_tokens"][0]["special"] = 1; },
+                 {"added_tokens[0].special", "true or false"});
+  expect_refused([](json& file) { file["pre_tokenizer"]["type"] = json(); }, {"pre_tokenizer.type", "expected a text"});
+}
+
+TEST(TokenizerErrors, IdsOutOfRangeOrTwice) {
+  for (const json& id : {json(-1), json(1 << 22), json(1e30), json(18446744073709551615ull), json(1.5)})
+    expect_refused([&](json& file) { file["model"]["vocab"]["a"] = id; }, {"model.vocab.a", "whole number from 0 to"});
+  expect_refused([](json& file) { file["model"]["vocab"]["a"] = file["model"]["vocab"]["b"]; }, {"also the id of"});
+  expect_refused([](json& file) { file["added_tokens"][0]["id"] = 3; },
+                 {"added_tokens[0]", "<|endoftext|>", "also the id of"});
+  expect_refused([](json& file) { file["added_tokens"][1]["id"] = file["added_tokens"][0]["id"]; },
+                 {"added_tokens[1]", "<|user|>", "also the id of '<|endoftext|>'"});
+  expect_refused([](json& file) { file["added_tokens"][1]["content"] = "<|endoftext|>"; }, {"<|endoftext|>", "twice"});
+  expect_refused([](json& file) { file["model"]["vocab"]["<|user|>"] = 3000; }, {"<|user|>", "3000"});
+  expect_refused([](json& file) { file["added_tokens"][0]["content"] = std::string(5000, 'x'); }, {"5000 bytes"});
+}
+
+TEST(TokenizerErrors, MergesOfUnknownPieces) {
+  expect_refused([](json& file) { file["model"]["merges"][0] = "zq\n zq"; }, {"model.merges[0]", "'zq\\n'", "lacks"});
+  expect_refused([](json& file) { file["model"]["merges"][0] = json{"Z", "Q"}; }, {"model.merges[0]", "'ZQ'"});
+  expect_refused([](json& file) { file["model"]["merges"][0] = "nospace"; }, {"model.merges[0]", "one space"});
+  expect_refused([](json& file) { file["model"]["merges"][0] = json{"a"}; }, {"model.merges[0]", "1 pieces"});
+}
+
+TEST(TokenizerErrors, PatternsThatCannotBe) {
+  const auto split = [](std::string_view regex) {
+    return [regex](json& file) {
+      file["pre_tokenizer"] = {{"type", "Sequence"},
+                               {"pretokenizers",
+                                {{{"type", "Split"}, {"pattern", {{"Regex", regex}}}, {"behavior", "Isolated"}},
+                                 {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}}}};
+    };
+  };
+  expect_refused(split("(unclosed"), {"pre_tokenizer", "not a regular expression", "(unclosed"});
+  expect_refused(split(std::string(70000, 'a')), {"70000 bytes"});
+
+  json file = json::parse(contents(kData / "gpt2/tokenizer.json"));
+  split("(?:a|aa)+\\z")(file);
+  const auto tokenizer = load_tokenizer(TokenizerFile{"tokenizer.json", file.dump(), "", ""});
+  expect_error([&] { tokenizer->encode(std::string(5000, 'a') + "b"); }, {"tokenizer.json", "5001 bytes", "retry"});
+}
+
+TEST(TokenizerErrors, PartsThatAreNotSupportedAreNamed) {
+  expect_refused([](json& file) { file["normalizer"] = {{"type", "Lowercase"}}; }, {"normalizer", "Lowercase", "NFC"});
+  expect_refused([](json& file) { file["decoder"] = {{"type", "WordPiece"}}; }, {"decoder", "WordPiece"});
+  expect_refused(
+      [](json& file) {
+        file["post_processor"] = {{"type", "BertProcessing"}};
+      },
+      {"post_processor", "BertProcessing"});
+  expect_refused([](json& file) { file["model"]["end_of_word_suffix"] = "</w>"; }, {"model.end_of_word_suffix"});
+  expect_refused([](json& file) { file["model"]["dropout"] = 0.1; }, {"model.dropout"});
+  expect_refused([](json& file) { file["model"]["unk_token"] = "<none>"; }, {"model.unk_token", "<none>"});
+  expect_refused([](json& file) { file["model"]["type"] = "WordLevel"; }, {"not byte_level_bpe", "WordLevel"});
+  expect_refused(
+      [](json& file) {
+        file["pre_tokenizer"] = {{"type", "Metaspace"}};
+      },
+      {"not byte_level_bpe", "ByteLevel"});
+  expect_refused(
+      [](json& file) {
+        file["pre_tokenizer"] = {{"type", "Sequence"},
+                                 {"pretokenizers", {{{"type", "Whitespace"}}, file["pre_tokenizer"]}}};
+      },
+      {"pre_tokenizer.pretokenizers[0]", "Whitespace"});
+}
+
+TEST(TokenizerErrors, BrokenSentencePieceModels) {
+  const std::string whole = contents(kData / "spm_bpe/tokenizer.model");
+  const auto expect_model_refused = [](const std::string& model, std::initializer_list<std::string_view> words) {
+    expect_error([&] { load_tokenizer(TokenizerFile{"tokenizer.model", model, "", ""}); }, words);
+  };
+  for (std::size_t bytes = 1; bytes < whole.size(); bytes += 97) {
+    try {
+      load_tokenizer(TokenizerFile{"tokenizer.model", whole.substr(0, bytes), "", ""});
+      ADD_FAILURE() << bytes << " of " << whole.size() << " bytes load";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("tokenizer.model"), std::string::npos) << error.what();
+    }
+  }
+  expect_model_refused(whole.substr(0, whole.size() / 2), {"tokenizer.model"});
+  expect_model_refused("IQ== 0\nIg== 1\n", {"no kind of tokenizer", "not sentencepiece"});
+  expect_model_refused(std::string("\n").append(100, '\xFF'), {"damaged"});
+  // normalizer_spec { precompiled_charsmap } of a trie that points outside, appended so that it counts.
+  std::string table("\x00\x04\x00\x00", 4);
+  table += std::string(1024, '\x7E') + std::string(2, '\0');
+  expect_model_refused(whole + "\x1A\x89\x08\x12\x86\x08" + table, {"normalization table", "outside"});
+}
+
+TEST(TokenizerErrors, BrokenNeighbours) {
+  const TemporaryDirectory model;
+  model.write("tokenizer.model", contents(kData / "spm_bpe/tokenizer.model"));
+  const auto expect_config_refused = [&](std::string_view config, std::initializer_list<std::string_view> words) {
+    model.write("tokenizer_config.json", config);
+    expect_error([&] { load_tokenizer(model.path()); }, words);
+  };
+  expect_config_refused("{", {"tokenizer_config.json", "not valid JSON"});
+  expect_config_refused(R"({"bos_token": 5})", {"tokenizer_config.json", "bos_token"});
+  expect_config_refused(R"({"added_tokens_decoder": {"x": {"content": "<s>"}}})",
+                        {"added_tokens_decoder.x", "not a token id"});
+  expect_config_refused(R"({"added_tokens_decoder": {"7": {"content": "<s>"}}})", {"<s>", "id 7", "in the model"});
+  expect_error([&] { load_tokenizer(model.path() / "absent.json"); }, {"absent.json", "cannot be read"});
+}
+
+}  // namespace
+}  // namespace specdec
