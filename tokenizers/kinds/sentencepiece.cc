@@ -28,6 +28,7 @@ constexpr std::string_view kSpaceMark = "\u2581";  // stands for a space inside 
 struct ModelSpec {
   std::uint64_t type = 1;  // 1 Unigram, 2 BPE
   bool space_at_end = false;
+  bool byte_fallback = false;
   std::string unknown_surface = " \u2047 ";
   std::string_view normalization;  // precompiled_charsmap
   bool adds_leading_space = true;
@@ -45,6 +46,7 @@ ModelSpec read_spec(std::string_view model, const std::string& name) {
       if (part->number == 2) {  // trainer_spec
         if (field->number == 3) spec.type = field->value;
         if (field->number == 24) spec.space_at_end = field->value != 0;
+        if (field->number == 35) spec.byte_fallback = field->value != 0;
         if (field->number == 44) spec.unknown_surface = field->bytes;
       } else {  // normalizer_spec
         if (field->number == 2) spec.normalization = field->bytes;
@@ -172,7 +174,7 @@ class SentencePiece : public Tokenizer {
         vocabulary_.set(TokenId{id}, {spaces_for_marks(piece), PieceKind::text, false});
       }
     }
-    keeps_ = bytes == 256;
+    keeps_ = bytes == 256 && spec.byte_fallback;
   }
 
   static char byte_of(std::string_view piece, const std::string& name) {
