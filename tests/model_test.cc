@@ -1,0 +1,279 @@
+// Loading is checking: damaged and mismatched checkpoints end in one clear line. And what a loaded model says of
+// itself.
+#include "core/model.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "core/arch.h"
+#include "core/engine.h"
+#include "core/error.h"
+#include "tests/tiny_checkpoint.h"
+
+namespace specdec {
+namespace {
+
+using Json = nlohmann::json;
+
+void edit_config(const TinyCheckpoint& tiny, const std::function<void(Json&)>& edit) {
+  Json config = Json::parse(std::ifstream(tiny.directory() / "config.json"));
+  edit(config);
+  std::ofstream(tiny.directory() / "config.json") << config;
+}
+
+// Rewrites the weights after `edit` has changed the list of tensors.
+void edit_tensors(const TinyCheckpoint& tiny, const std::function<void(std::vector<StoredTensor>&)>& edit) {
+  const std::filesystem::path path = tiny.directory() / "model.safetensors";
+  const std::filesystem::path old = tiny.directory() / "old.bin";
+  std::filesystem::rename(path, old);
+  const SafetensorsFile file(old);
+  std::vector<StoredTensor> tensors;
+  for (const auto& [name, tensor] : file.tensors()) tensors.push_back(tensor);
+  edit(tensors);
+  write_safetensors(path, tensors);
+  std::filesystem::remove(old);
+}
+
+StoredTensor& named(std::vector<StoredTensor>& tensors, std::string_view name) {
+  for (StoredTensor& tensor : tensors) {
+    if (tensor.name == name) return tensor;
+  }
+  throw Error("no tensor {}", name);
+}
+
+std::string message_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+std::string load_error(const TinyCheckpoint& tiny) {
+  Engine engine({.threads = 1});
+  return message_of([&] { load_model(tiny.directory(), engine); });
+}
+
+void expect_words(const std::string& message, std::initializer_list<std::string_view> words) {
+  EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+  for (const std::string_view word : words)
+    EXPECT_NE(message.find(word), std::string::npos) << word << " in: " << message;
+}
+
+TEST(BadConfig, EachKeyIsNamed) {
+  struct Bad {
+    const char* key;
+    Json value;
+    std::vector<std::string_view> words;
+  };
+  const std::vector<Bad> all{
+      {"model_type", "mamba9", {"model_type is 'mamba9'", "glm4_moe", "llama"}},
+      {"model_type", 7, {"'model_type' is 7", "string"}},
+      {"hidden_size", nullptr, {"'hidden_size' is missing"}},
+      {"hidden_size", -64, {"'hidden_size' is -64", "at least 1"}},
+      {"hidden_size", 1e30, {"'hidden_size'", "whole number"}},
+      {"hidden_size", 4294967360LL, {"'hidden_size' is 4294967360"}},
+      {"num_hidden_layers", 2000000000, {"'num_hidden_layers' is 2000000000", "at most"}},
+      {"num_key_value_heads", 3, {"4 attention heads do not divide over 3"}},
+      {"hidden_act", "gelu", {"'hidden_act' is 'gelu'", "silu"}},
+      {"partial_rotary_factor", 1.5, {"partial_rotary_factor is 1.5"}},
+      {"rope_theta", 0, {"rope_theta is 0"}},
+      {"rope_scaling", {{"rope_type", "yarn"}, {"factor", 4}}, {"rope type 'yarn'", "llama3"}},
+      {"num_experts_per_tok", 9, {"9 experts per token of 8"}},
+      {"n_group", 3, {"groups", "8 experts"}},
+      {"use_sliding_window", true, {"sliding-window"}},
+      {"layer_types",
+       {"full_attention", "sliding_attention", "full_attention"},
+       {"'sliding_attention' is not supported"}},
+      {"eos_token_id", "end", {"'eos_token_id' is \"end\""}},
+  };
+  for (const Bad& bad : all) {
+    const TinyCheckpoint tiny("glm4_moe");
+    edit_config(tiny, [&](Json& config) { config[bad.key] = bad.value; });
+    const std::string message = load_error(tiny);
+    EXPECT_NE(message.find("config.json"), std::string::npos) << message;
+    for (const std::string_view word : bad.words)
+      EXPECT_NE(message.find(word), std::string::npos) << word << " in: " << message;
+  }
+}
+
+TEST(BadCheckpoint, ConfigAndWeightsDisagree) {
+  for (const auto& [key, value] : std::map<std::string, int>{{"hidden_size", 96},
+                                                             {"vocab_size", 95},
+                                                             {"intermediate_size", 64},
+                                                             {"n_routed_experts", 7},
+                                                             {"head_dim", 8}}) {
+    const TinyCheckpoint tiny("glm4_moe");
+    edit_config(tiny, [&, k = key, v = value](Json& config) { config[k] = v; });
+    expect_words(load_error(tiny), {"has shape", "but config.json means"});
+  }
+  const TinyCheckpoint more("llama");
+  edit_config(more, [](Json& config) { config["num_hidden_layers"] = 4; });
+  expect_words(load_error(more), {"model.layers.3.input_layernorm.weight", "missing"});
+  const TinyCheckpoint fewer("llama");
+  edit_config(fewer, [](Json& config) { config["num_hidden_layers"] = 2; });
+  expect_words(load_error(fewer), {"model.layers.2.", "not used"});
+}
+
+TEST(BadCheckpoint, MissingAndForeignTensors) {
+  const TinyCheckpoint missing("glm4_moe");
+  edit_tensors(missing, [](auto& tensors) {
+    std::erase_if(tensors,
+                  [](const StoredTensor& t) { return t.name == "model.layers.1.mlp.experts.5.up_proj.weight"; });
+  });
+  expect_words(load_error(missing), {"model.layers.1.mlp.experts.5.up_proj.weight", "missing", "[32, 64]"});
+
+  const TinyCheckpoint foreign("llama");
+  edit_tensors(foreign, [](auto& tensors) {
+    tensors.push_back(tensors.front());
+    tensors.back().name = "model.layers.0.self_attn.sinks";
+  });
+  expect_words(load_error(foreign), {"model.layers.0.self_attn.sinks", "not used"});
+
+  const TinyCheckpoint harmless("llama");
+  edit_tensors(harmless, [](auto& tensors) {
+    tensors.push_back(tensors.front());
+    tensors.back().name = "model.layers.0.self_attn.rotary_emb.inv_freq";
+  });
+  EXPECT_EQ(load_error(harmless), "no error");
+}
+
+TEST(BadCheckpoint, NotFiniteWeightsAreNamedAndNeverUsed) {
+  std::vector<float> values(64, 1.0f);
+  values[10] = std::numeric_limits<float>::quiet_NaN();
+  const TinyCheckpoint norm("llama");
+  edit_tensors(norm, [&](auto& tensors) {
+    named(tensors, "model.layers.1.input_layernorm.weight").data = reinterpret_cast<const std::byte*>(values.data());
+  });
+  expect_words(load_error(norm), {"model.layers.1.input_layernorm.weight", "NaN"});
+
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    for (const char* compute : {"f32", "default"}) {
+      const TinyCheckpoint tiny("llama");
+      std::vector<float> matrix(64 * 64, 0.1f);
+      for (std::size_t i = 0; i < 64; ++i) matrix[i] = bad;
+      edit_tensors(tiny, [&](auto& tensors) {
+        named(tensors, "model.layers.1.self_attn.o_proj.weight").data =
+            reinterpret_cast<const std::byte*>(matrix.data());
+      });
+      Engine engine({.threads = 1, .compute = compute});
+      const auto model = load_model(tiny.directory(), engine);
+      const auto state = model->new_state(8);
+      expect_words(message_of([&] {
+                     model->forward({{TokenId{1}}, {-1}}, *state, {});
+                   }),
+                   {"not finite", "model.layers.1.self_attn.o_proj.weight", "damaged"});
+    }
+  }
+}
+
+TEST(BadCheckpoint, TokensOutsideTheVocabulary) {
+  const TinyCheckpoint tiny("llama");
+  Engine engine({.threads = 1});
+  const auto model = load_model(tiny.directory(), engine);
+  const auto state = model->new_state(8);
+  for (const int id : {-1, kTinyVocab, 1 << 30}) {
+    expect_words(message_of([&] {
+                   model->forward({{TokenId{id}}, {-1}}, *state, {});
+                 }),
+                 {fmt::format("token id {}", id), "96 ids"});
+  }
+}
+
+TEST(BadCheckpoint, NoDirectoryNoConfigNoWeights) {
+  Engine engine({.threads = 1});
+  expect_words(message_of([&] { load_model("/nonexistent/model", engine); }), {"/nonexistent/model/config.json"});
+  const TinyCheckpoint tiny("llama");
+  std::filesystem::resize_file(tiny.directory() / "model.safetensors", 5000);
+  expect_words(load_error(tiny), {"model.safetensors"});
+  std::filesystem::remove(tiny.directory() / "model.safetensors");
+  expect_words(load_error(tiny), {tiny.directory().string(), "safetensors"});
+  std::ofstream(tiny.directory() / "config.json") << "{\"model_type\": \"llama\",";
+  expect_words(load_error(tiny), {"config.json"});
+}
+
+TEST(Engine, OptionsAreChecked) {
+  expect_words(message_of([] { Engine engine({.threads = -1}); }), {"-1 threads"});
+  expect_words(message_of([] { Engine engine({.compute = "f64"}); }), {"'f64'", "default, f32"});
+  expect_words(message_of([] { Engine engine({.cpu = "sse9"}); }), {"'sse9'", "generic"});
+}
+
+TEST(Model, SaysWhatItIs) {
+  const TinyCheckpoint tiny("glm4_moe");
+  std::ofstream(tiny.directory() / "generation_config.json") << R"({"eos_token_id": [7, 9]})";
+  edit_config(tiny, [](Json& config) { config["eos_token_id"] = 9; });
+  Engine engine({.threads = 1});
+  const auto model = load_model(tiny.directory(), engine);
+  const ModelInfo& info = model->info();
+  EXPECT_EQ(info.architecture, "glm4_moe");
+  EXPECT_EQ(info.hash.size(), 16u);
+  EXPECT_EQ(info.experts, 8);
+  EXPECT_EQ(info.experts_per_token, 3);
+  EXPECT_EQ(info.mtp_layers, 1);
+  EXPECT_EQ(info.eos, (std::vector{TokenId{9}, TokenId{7}}));
+  EXPECT_EQ(describe_model(tiny.directory()).layers, 3);
+
+  // Weights by hand: 3 experts of 3 matrices of 32 x 64 float32, and everything else once.
+  const WeightBytes& bytes = model->bytes();
+  EXPECT_EQ(bytes.expert, (std::vector<std::int64_t>{0, 3 * 32 * 64 * 4, 3 * 32 * 64 * 4}));
+  EXPECT_EQ(bytes.head, 96 * 64 * 4);
+  EXPECT_EQ(bytes.embedding_row, 64 * 4);
+  const std::int64_t attention = 4 * ((64 * 64 * 2 + 2 * 32 * 64) + (64 + 32 + 32) + 2 * 16 + 2 * 64);
+  const std::int64_t shared = 4 * (3 * 32 * 64 + 8 * 64 + 8);
+  EXPECT_EQ(bytes.fixed, 3 * attention + 3 * 96 * 64 * 4 + 2 * shared + 64 * 4 + bytes.head);
+  EXPECT_EQ(bytes.total, bytes.fixed + 2 * 8 * bytes.expert[1] + 96 * 64 * 4);
+}
+
+TEST(Model, WithoutItsMtpLayerItIsWithout) {
+  const TinyCheckpoint tiny("glm4_moe");
+  edit_tensors(tiny, [](auto& tensors) {
+    std::erase_if(tensors, [](const StoredTensor& t) { return t.name.starts_with("model.layers.3."); });
+  });
+  Engine engine({.threads = 1});
+  const auto model = load_model(tiny.directory(), engine);
+  EXPECT_EQ(model->mtp(), nullptr);
+  EXPECT_EQ(model->info().mtp_layers, 0);
+}
+
+TEST(Model, MtpHeadOverSomeTokensGivesTheirLogits) {
+  const TinyCheckpoint whole("glm4_moe");
+  const TinyCheckpoint part("glm4_moe");
+  const std::vector<std::int64_t> targets{0, 5, 6, 40, 95};
+  std::vector<std::int64_t> offsets;
+  for (std::size_t i = 0; i < targets.size(); ++i) offsets.push_back(targets[i] - static_cast<std::int64_t>(i));
+  edit_tensors(part, [&](auto& tensors) {
+    tensors.push_back(
+        {"model.layers.3.shared_head.d2t", DType::i64, {5}, reinterpret_cast<const std::byte*>(offsets.data()), 40});
+  });
+  Engine engine({.threads = 1});
+  const auto all = load_model(whole.directory(), engine);
+  const auto some = load_model(part.directory(), engine);
+  ASSERT_EQ(some->mtp()->head_tokens().size(), 5u);
+  const std::vector<float> hidden(64, 0.3f);
+  const MatView view(hidden.data(), 1, 64);
+  const auto state_all = all->mtp()->new_state(4);
+  const auto state_some = some->mtp()->new_state(4);
+  const Output a = all->mtp()->forward({{TokenId{3}}, {-1}}, view, *state_all);
+  const Output b = some->mtp()->forward({{TokenId{3}}, {-1}}, view, *state_some);
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    EXPECT_EQ(some->mtp()->head_tokens()[i], TokenId{static_cast<int>(targets[i])});
+    EXPECT_EQ(b.logits(0, static_cast<Eigen::Index>(i)), a.logits(0, targets[i]));
+  }
+  EXPECT_EQ(all->mtp()->bytes().fixed - some->mtp()->bytes().fixed, (96 - 5) * 64 * 4);
+
+  offsets[2] = 500;
+  edit_tensors(part, [&](auto& tensors) {
+    named(tensors, "model.layers.3.shared_head.d2t").data = reinterpret_cast<const std::byte*>(offsets.data());
+  });
+  expect_words(load_error(part), {"d2t", "outside the vocabulary"});
+}
+
+}  // namespace
+}  // namespace specdec

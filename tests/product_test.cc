@@ -1,0 +1,78 @@
+// Shared-out products against OpenBLAS in float32, and the thread pool that shares them out.
+#include "core/blocks/product.h"
+
+#include <cblas.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+
+#include "core/pool.h"
+#include "core/rng.h"
+
+namespace specdec {
+namespace {
+
+TEST(Multiply, EqualsOpenBlasForAnyThreads) {
+  constexpr std::int64_t kRows = 5, kIn = 300;
+  const auto draw = [](std::uint64_t seed, std::int64_t size) {
+    std::vector<float> values(static_cast<std::size_t>(size));
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(2 * Rng(seed).uniform(i) - 1);
+    return values;
+  };
+  const auto x = draw(1, kRows * kIn);
+  std::vector<std::vector<float>> first_run;
+  for (const int threads : {1, 2, 3}) {
+    Engine engine({.threads = threads, .compute = "f32"});
+    std::vector<Weight> weights;
+    std::vector<std::vector<float>> stored, results;
+    for (const std::int64_t out : {1, 17, 400, 64}) {
+      stored.push_back(draw(static_cast<std::uint64_t>(out), out * kIn));
+      results.emplace_back(static_cast<std::size_t>(kRows * out));
+      Weight& weight = weights.emplace_back();
+      weight.out = out;
+      weight.in = kIn;
+      weight.row_bytes = kIn * 4;
+    }
+    std::vector<Product> products;
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      weights[i].data = reinterpret_cast<const std::byte*>(stored[i].data());
+      for (const QuantFormat& format : quant_formats()) {
+        if (format.name == "f32") weights[i].format = &format;
+      }
+      products.push_back({&weights[i],
+                          {.x = x.data(), .stride = kIn, .q8 = std::nullopt},
+                          nullptr,
+                          kRows,
+                          results[i].data(),
+                          weights[i].out});
+    }
+    multiply(engine, products);
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      const auto out = static_cast<int>(weights[i].out);
+      std::vector<float> reference(results[i].size());
+      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, kRows, out, kIn, 1, x.data(), kIn, stored[i].data(), kIn, 0,
+                  reference.data(), out);
+      for (std::size_t k = 0; k < reference.size(); ++k)
+        EXPECT_NEAR(results[i][k], reference[k], 1e-5 * std::sqrt(kIn));
+    }
+    if (first_run.empty()) first_run = results;
+    EXPECT_EQ(results, first_run) << threads << " threads";
+  }
+}
+
+TEST(Pool, EveryTaskRunsOnceJobAfterJob) {
+  for (const int threads : {1, 2, 4}) {
+    Pool pool(threads);
+    EXPECT_EQ(pool.threads(), threads);
+    for (int job = 0; job < 3000; ++job) {
+      const std::int64_t count = job % 37;
+      std::array<std::atomic<int>, 37> runs{};
+      pool.for_each(count, [&](std::int64_t i) { ++runs[static_cast<std::size_t>(i)]; });
+      for (std::int64_t i = 0; i < 37; ++i) ASSERT_EQ(runs[static_cast<std::size_t>(i)], i < count ? 1 : 0);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace specdec
