@@ -111,14 +111,19 @@ double measure_read_bytes_per_s(Pool& pool, std::int64_t bytes, double patience_
 
 double measure_barrier_s(Pool& pool) {
   constexpr int kRepeats = 200;
+  constexpr double kTask_s = 10e-6;  // as long as a product of a small model
+  const auto wait = [](std::int64_t) {
+    for (const auto begin = std::chrono::steady_clock::now(); seconds_since(begin) < kTask_s;) {
+    }
+  };
   std::vector<double> times;
   for (int i = 0; i < kRepeats; ++i) {
     const auto begin = std::chrono::steady_clock::now();
-    pool.for_each(pool.threads(), [](std::int64_t) {});
+    pool.for_each(pool.threads(), wait);
     times.push_back(seconds_since(begin));
   }
   std::nth_element(times.begin(), times.begin() + kRepeats / 2, times.end());
-  return times[kRepeats / 2];
+  return std::max(0.0, times[kRepeats / 2] - kTask_s);
 }
 
 }  // namespace specdec

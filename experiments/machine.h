@@ -20,7 +20,7 @@ Machine this_machine();
 // there, from memory if not. Takes about `patience_s`.
 double measure_read_bytes_per_s(Pool& pool, std::int64_t bytes, double patience_s);
 
-// Time to start the team on a task and to wait for all of it.
+// What starting the team and waiting for all of it adds to the time of their work.
 double measure_barrier_s(Pool& pool);
 
 }  // namespace specdec

@@ -10,6 +10,8 @@
 #include "core/files/hf_cache.h"
 #include "core/kinds.h"
 #include "core/pool.h"
+#include "tokenizers/vocab_map.h"
+#include "tokenizers/vocab_report.h"
 #include "verify/rule.h"
 
 namespace specdec {
@@ -34,6 +36,25 @@ bool names_checkpoint(const std::string& name) {
 void check_depth(int depth) {
   if (depth == 0) throw UsageError("k = 0 guesses nothing; plain decoding is --draft none");
   if (depth < 0 || depth > kMostDepth) throw UsageError("k = {}: expected 1 to {} guesses", depth, kMostDepth);
+}
+
+// The target's token of each draft id; nothing when the ids are the same, as they are taken to be when one of the two
+// has no tokenizer.
+std::vector<std::optional<TokenId>> vocabulary_map(const LoadedTarget& target, const std::string& draft_name,
+                                                   const Model& draft, const std::unique_ptr<Tokenizer>& tokenizer) {
+  if (target.tokenizer == nullptr || tokenizer == nullptr) return {};
+  const VocabReport report = compare({target.name, *target.tokenizer, target.model->info().vocab},
+                                     {draft_name, *tokenizer, draft.info().vocab});
+  if (report.verdict != VocabVerdict::same_ids) {
+    throw Error(
+        "{} has another vocabulary than {} ({}); this version needs the target's own; `specdec vocab --target {} "
+        "--draft "
+        "{}` tells more",
+        draft_name, target.name, report.reasons.front(), target.name, draft_name);
+  }
+  const VocabMap map(*target.tokenizer, *tokenizer);
+  if (map.mapped() == draft.info().vocab) return {};
+  return {map.table().begin(), map.table().end()};
 }
 
 }  // namespace
@@ -67,7 +88,8 @@ std::vector<TokenId> encode_prompt(const LoadedTarget& target, std::string_view 
   return prompt;
 }
 
-LoadedDrafter load_drafter(const std::string& text, std::optional<int> depth, const LoadedTarget&, Engine& engine) {
+LoadedDrafter load_drafter(const std::string& text, std::optional<int> depth, const LoadedTarget& target,
+                           Engine& engine) {
   LoadedDrafter drafter;
   drafter.spec = parse_drafter_spec(text);
   if (!is_drafter_kind(drafter.spec.kind) && names_checkpoint(drafter.spec.kind)) {
@@ -88,6 +110,7 @@ LoadedDrafter load_drafter(const std::string& text, std::optional<int> depth, co
   }
   const fs::path directory = resolve_model(drafter.spec.path);
   drafter.model = load_model(directory, engine);
+  drafter.to_target = vocabulary_map(target, drafter.spec.path, *drafter.model, load_tokenizer(directory));
   return drafter;
 }
 
@@ -125,6 +148,7 @@ Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::s
     trial.steps.push_back(session.step());
     if (on_step) on_step(trial.steps.back());
   }
+  trial.drafter_step_bytes = guesses->step_bytes();
   trial.team_starts = engine.pool().starts() - starts;
   trial.generated.assign(session.generated().begin(), session.generated().end());
   trial.ending = session.ending();

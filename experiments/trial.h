@@ -65,7 +65,8 @@ struct Trial {
   std::vector<TokenId> generated;
   Ending ending = Ending::none;
   double prefill_s = 0;
-  std::int64_t team_starts = 0;  // of the engine's threads, during the steps
+  std::int64_t team_starts = 0;         // of the engine's threads, during the steps
+  std::int64_t drafter_step_bytes = 0;  // weights that one pass of one row of the drafter reads
 };
 
 // `on_step` sees every step when it is done, outside of the measured times.

@@ -1,0 +1,17 @@
+// Prompts of experiments/prompts/*.jsonl.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace specdec {
+
+struct NamedPrompt {
+  std::string id, domain, text;
+};
+
+// Throws Error that names the line that is not a prompt.
+std::vector<NamedPrompt> read_prompt_file(const std::filesystem::path& path);
+
+}  // namespace specdec
