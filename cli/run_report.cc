@@ -123,6 +123,8 @@ Section bytes(const RunReport& report) {
   const BytesTally& read = report.tally.bytes;
   const std::int64_t tokens = report.tally.tokens;
   const auto mean = [&](std::int64_t total) { return per(static_cast<double>(total), tokens); };
+  const double drafter_share =
+      static_cast<double>(report.trials.guessed.drafter_step_bytes) / report.plain.bytes_per_token();
   return {"weights read per token",
           {{"bytes_per_token", report.tally.bytes_per_token(), "with guesses",
             bytes_text(report.tally.bytes_per_token()), "the sum of the next three"},
@@ -133,7 +135,9 @@ Section bytes(const RunReport& report) {
            {"draft_bytes_per_token", mean(read.draft), "  drafter", bytes_text(mean(read.draft)),
             fmt::format("{} passes", report.tally.draft_passes)},
            {"plain_bytes_per_token", report.plain.bytes_per_token(), "plain decoding",
-            bytes_text(report.plain.bytes_per_token()), ""}}};
+            bytes_text(report.plain.bytes_per_token()), ""},
+           {"drafter_pass_share", drafter_share, "one pass of the drafter", percent_text(drafter_share),
+            "of what a plain step reads"}}};
 }
 
 Section limits(const RunReport& report) {
@@ -337,6 +341,7 @@ std::string json_of(const RunReport& report) {
   figures["accepted"] = report.tally.accepted;
   figures["draft_passes"] = report.tally.draft_passes;
   figures["repeats"] = report.trials.repeats;
+  figures["resident_bytes"] = report.limit_facts.resident_bytes;
   figures["fits_cache"] = report.limit.fits_cache;
   figures["limit"] = name_of(report.limit.limit);
   Json layers = Json::array();

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <string>
 
+#include "core/files/hf_cache.h"
 #include "tests/run_program.h"
 #include "tests/temporary_directory.h"
 #include "tests/tiny_checkpoint.h"
@@ -67,7 +69,7 @@ TEST_F(Cli, HelpAndVersionSucceed) {
 
 TEST_F(Cli, AWrongWordTeachesTheRightOnes) {
   expect_refused({}, 2, {"no command", "specdec run"});
-  expect_refused({"runn"}, 2, {"runn", "logits, models, run"});
+  expect_refused({"runn"}, 2, {"runn", "logits, models, run, vocab"});
   expect_refused({"run", "--foo"}, 2, {"--foo", "--target", "--draft"});
   expect_refused({"run", "--k", "many"}, 2, {"--k", "many"});
   expect_refused({"run", "--max-tokens"}, 2, {"--max-tokens"});
@@ -176,6 +178,32 @@ TEST_F(Cli, ModelsTellsWhatLoadsAndWhyNot) {
        {"org/good", "glm4_moe", "8 experts", "MTP", "org/odd", "does not load", "gpt_neo"}) {
     EXPECT_NE(result.output.find(words), std::string::npos) << words << " is not in:\n" << result.output;
   }
+}
+
+TEST_F(Cli, VocabTellsByItsExitCodeWhetherADraftFits) {
+  const auto tokenizer = [](const std::string& name) {
+    return std::string(SPECDEC_SOURCE_DIR) + "/tests/data/tokenizers/" + name;
+  };
+  const std::string gpt2 = tokenizer("gpt2/tokenizer.json");
+  EXPECT_EQ(specdec({"vocab", "--target", gpt2, "--draft", gpt2}).exit_code, 0);
+  EXPECT_EQ(specdec({"vocab", "--target", gpt2, "--draft", tokenizer("llama3/tokenizer.json")}).exit_code, 3);
+  const ProgramResult report = specdec({"vocab", "--target", gpt2, "--draft", tokenizer("spm_bpe"), "--json"});
+  EXPECT_EQ(report.exit_code, 3);
+  EXPECT_EQ(nlohmann::json::parse(report.output)["verdict"], "bridge");
+  expect_refused({"vocab", "--target", gpt2, "--draft", target_}, 1, {"no tokenizer to compare"});
+  expect_refused({"vocab", "--target", gpt2, "--draft", "/nowhere"}, 1, {"/nowhere"});
+  expect_refused({"vocab", "--target", gpt2, "--draft", directory_.write("broken.json", "{")}, 1, {"broken.json"});
+}
+
+TEST_F(Cli, ADraftOfAnotherVocabularyIsRefused) {
+  const std::vector<LocalModel> shipped = shipped_models();
+  if (std::ranges::find(shipped, "demo-draft-spm", &LocalModel::id) == shipped.end()) {
+    GTEST_SKIP() << "models/demo-draft-spm is not here";
+  }
+  expect_refused({"run", "--draft", "small:demo-draft-spm", "--prompt", "x"}, 1,
+                 {"another vocabulary", "specdec vocab --target demo-moe --draft demo-draft-spm"});
+  EXPECT_EQ(specdec({"vocab", "--target", "demo-moe", "--draft", "demo-draft-spm"}).exit_code, 3);
+  EXPECT_EQ(specdec({"vocab", "--target", "demo-moe", "--draft", "demo-draft"}).exit_code, 0);
 }
 
 }  // namespace

@@ -149,7 +149,7 @@ class Run : public Job {
   // The text is short, so it is repeated as long as the user would not notice; the first pair warms up.
   static PairedTrials measure(Trial first, const LoadedTarget& target, const LoadedDrafter& drafter,
                               std::span<const TokenId> prompt, const TrialOptions& guessed_options, Engine& engine) {
-    constexpr std::chrono::milliseconds kPatience{1500};
+    constexpr std::chrono::milliseconds kPatience{3000};
     constexpr std::size_t kMostRepeats = 9;
     TrialOptions plain_options = guessed_options;
     plain_options.max_tokens = static_cast<int>(first.generated.size());

@@ -1,0 +1,62 @@
+// specdec vocab: whether a drafter's vocabulary fits the target's.
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "cli/command.h"
+#include "core/arch.h"
+#include "core/error.h"
+#include "core/files/hf_cache.h"
+#include "tokenizers/vocab_report.h"
+
+namespace specdec {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A tokenizer and, if it lies beside a model, how many ids that model can say.
+struct Side {
+  fs::path path;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::optional<int> rows;
+};
+
+Side load_side(const std::string& name) {
+  Side side;
+  side.path = fs::is_regular_file(name) ? fs::path(name) : resolve_model(name);
+  side.tokenizer = load_tokenizer(side.path);
+  if (side.tokenizer == nullptr) throw Error("{}: has no tokenizer to compare", side.path.string());
+  if (fs::exists(side.path / "config.json")) side.rows = describe_model(side.path).vocab;
+  return side;
+}
+
+class Vocab : public Job {
+ public:
+  std::vector<Option> options() override {
+    return {{"target", &target_, "a model, or a tokenizer.json or tokenizer.model", Option::Presence::required},
+            {"draft", &draft_, "the same, of the drafter", Option::Presence::required},
+            {"json", &json_, "print the report as JSON"}};
+  }
+
+  int run() override {
+    const Side target = load_side(target_);
+    const Side draft = load_side(draft_);
+    const VocabReport report =
+        compare({target_, *target.tokenizer, target.rows}, {draft_, *draft.tokenizer, draft.rows});
+    fmt::print("{}", json_ ? to_json(report) + "\n" : to_text(report));
+    return exit_code_of(report.verdict);
+  }
+
+ private:
+  std::string target_, draft_;
+  bool json_ = false;
+};
+
+}  // namespace
+
+Command command_vocab() {
+  return {"vocab", "tell whether a draft's vocabulary fits a target's (exit code 0 as is, 3 with a bridge, 4 no)",
+          make_job<Vocab>};
+}
+
+}  // namespace specdec

@@ -1,0 +1,132 @@
+// Greedy text of the shipped model is the same bit for bit with every drafter, every K and one or two threads, on 50
+// prompts; and it does not matter in which steps a prompt is read. Every combination meets several prompts and every
+// prompt two combinations; all of them on all prompts, some minutes:
+//   build/release/tests/greedy_identity_test --gtest_also_run_disabled_tests --gtest_filter='*EveryCombination*'
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <map>
+
+#include "core/batch.h"
+#include "core/files/hf_cache.h"
+#include "experiments/prompt_file.h"
+#include "experiments/trial.h"
+
+namespace specdec {
+namespace {
+
+constexpr int kTokens = 128;
+
+std::vector<NamedPrompt> prompts() {
+  return read_prompt_file(std::filesystem::path(SPECDEC_SOURCE_DIR) / "experiments/prompts/losslessness.jsonl");
+}
+
+bool is_shipped(std::string_view name) {
+  for (const LocalModel& model : shipped_models()) {
+    if (model.id == name) return true;
+  }
+  return false;
+}
+
+// The shipped model and all that may draft for it, with so many threads.
+class Decoder {
+ public:
+  explicit Decoder(int threads) : engine_({.threads = threads}), target_(load_target("demo-moe", engine_)) {}
+
+  const LoadedTarget& target() const { return target_; }
+
+  std::vector<TokenId> text_after(const NamedPrompt& prompt, const std::string& drafter) {
+    if (!drafters_.contains(drafter)) drafters_.emplace(drafter, load_drafter(drafter, {}, target_, engine_));
+    TrialOptions options;
+    options.max_tokens = kTokens;
+    return run_trial(target_, drafters_.at(drafter), encode_prompt(target_, prompt.text), options, engine_).generated;
+  }
+
+ private:
+  Engine engine_;
+  LoadedTarget target_;
+  std::map<std::string, LoadedDrafter> drafters_;
+};
+
+struct Combination {
+  std::string drafter;
+  int threads;
+};
+
+std::vector<Combination> combinations() {
+  std::vector<Combination> all{{"none", 2}};
+  for (int k = 1; k <= 8; ++k) {
+    for (const int threads : {1, 2}) {
+      all.push_back({fmt::format("mtp,k={}", k), threads});
+      if (is_shipped("demo-draft")) all.push_back({fmt::format("small:demo-draft,k={}", k), threads});
+    }
+  }
+  return all;
+}
+
+class GreedyIdentity : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!is_shipped("demo-moe")) GTEST_SKIP() << "models/demo-moe is not here";
+  }
+
+  // `per_prompt` combinations for each prompt, going round.
+  static void expect_plain_text(std::size_t per_prompt) {
+    const std::vector<Combination> all = combinations();
+    std::map<int, Decoder> decoders;
+    for (const int threads : {1, 2}) decoders.try_emplace(threads, threads);
+    std::size_t next = 0;
+    for (const NamedPrompt& prompt : prompts()) {
+      const std::vector<TokenId> plain = decoders.at(1).text_after(prompt, "none");
+      EXPECT_EQ(plain.size(), static_cast<std::size_t>(kTokens)) << prompt.id;
+      for (std::size_t i = 0; i < per_prompt; ++i, ++next) {
+        const Combination& combination = all[next % all.size()];
+        EXPECT_EQ(decoders.at(combination.threads).text_after(prompt, combination.drafter), plain)
+            << prompt.id << " with " << combination.drafter << " on " << combination.threads << " threads";
+      }
+    }
+    EXPECT_GE(next, all.size());
+  }
+};
+
+TEST_F(GreedyIdentity, TextIsThatOfPlainDecoding) { expect_plain_text(2); }
+
+TEST_F(GreedyIdentity, DISABLED_EveryCombinationOnEveryPrompt) { expect_plain_text(combinations().size()); }
+
+std::vector<float> logits_after(const Model& model, std::span<const TokenId> tokens, std::size_t step) {
+  const auto state = model.new_state(static_cast<int>(tokens.size()));
+  auto rest = tokens.first(tokens.size() - 1);
+  Taps silent;
+  silent.logits = false;
+  while (!rest.empty()) {
+    const auto part = rest.first(std::min(step, rest.size()));
+    model.forward(chain_of(part), *state, silent);
+    state->commit(whole_chain(static_cast<int>(part.size())));
+    rest = rest.subspan(part.size());
+  }
+  const Output out = model.forward(chain_of(tokens.last(1)), *state, {});
+  return {out.logits.data(), out.logits.data() + out.logits.size()};
+}
+
+TEST_F(GreedyIdentity, AnyPrefillStepLeavesTheSameState) {
+  std::string text;
+  for (const NamedPrompt& prompt : prompts()) text += prompt.text;
+  const Decoder one(1);
+  std::vector<TokenId> tokens = encode_prompt(one.target(), text);
+  ASSERT_GT(tokens.size(), 400u);
+  tokens.resize(400);
+  const std::vector<float> expected = logits_after(*one.target().model, tokens, 1);
+  for (const int threads : {1, 2}) {
+    const Decoder decoder(threads);
+    for (const std::size_t step : {2, 3, 7, 16, 33, 128, 400}) {
+      const std::vector<float> logits = logits_after(*decoder.target().model, tokens, step);
+      ASSERT_EQ(logits.size(), expected.size());
+      EXPECT_EQ(std::memcmp(logits.data(), expected.data(), expected.size() * sizeof(float)), 0)
+          << "step " << step << ", " << threads << " threads";
+    }
+  }
+}
+
+}  // namespace
+}  // namespace specdec

@@ -1,0 +1,176 @@
+// specdec run on a tiny checkpoint: every file that it writes tells the same story, and every way to run it the same
+// text.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/run_program.h"
+#include "tests/temporary_directory.h"
+#include "tests/tiny_checkpoint.h"
+
+namespace specdec {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+json read_json(const fs::path& path) { return json::parse(std::ifstream(path)); }
+
+std::vector<json> read_lines(const fs::path& path) {
+  std::vector<json> lines;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) lines.push_back(json::parse(line));
+  return lines;
+}
+
+class Run : public testing::Test {
+ protected:
+  ProgramResult run(std::vector<std::string> more) const {
+    std::vector<std::string> words{SPECDEC_PROGRAM, "run", "--target",        target_,
+                                   "--max-tokens",  "40",  "--prompt-tokens", "5,9,2,33,33"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_program(words);
+  }
+
+  // The end of a text is whatever token the plain text has at this place.
+  int end_text_at(std::size_t place) {
+    const int token = run_json({"--draft", "none"})["tokens"][place];
+    std::ofstream(tiny_.directory() / "generation_config.json") << json{{"eos_token_id", token}};
+    return token;
+  }
+
+  json run_json(std::vector<std::string> more) {
+    more.insert(more.end(), {"--json", json_, "--trace", trace_});
+    const ProgramResult result = run(more);
+    EXPECT_EQ(result.exit_code, 0) << result.output;
+    return read_json(json_);
+  }
+
+  const TinyCheckpoint tiny_{"glm4_moe"};
+  const TinyCheckpoint dense_{"qwen3"};
+  const TemporaryDirectory directory_;
+  const std::string target_ = tiny_.directory().string();
+  const std::string small_ = "small:" + dense_.directory().string();
+  const std::string json_ = directory_.path() / "run.json";
+  const std::string trace_ = directory_.path() / "trace.jsonl";
+};
+
+TEST_F(Run, EveryDrafterPrintsTheTextOfPlainDecoding) {
+  const std::string plain = run({"--text-only", "--draft", "none", "--threads", "1"}).output;
+  EXPECT_EQ(std::ranges::count(plain, ' '), 40) << plain;
+  for (const std::string& draft : {std::string("mtp"), small_, small_ + ",k=8", std::string("mtp,k=5,width=2")}) {
+    for (const std::string threads : {"1", "2"}) {
+      EXPECT_EQ(run({"--text-only", "--draft", draft, "--threads", threads}).output, plain) << draft;
+    }
+  }
+  EXPECT_EQ(run({"--text-only", "--prefill-step", "1"}).output, plain);
+}
+
+TEST_F(Run, TheSameSeedGivesTheSameTextAndAnotherOneAnother) {
+  const std::vector<std::string> hot{"--text-only", "--temperature", "1.5", "--seed", "7"};
+  EXPECT_EQ(run(hot).output, run(hot).output);
+  EXPECT_NE(run(hot).output, run({"--text-only", "--temperature", "1.5", "--seed", "8"}).output);
+}
+
+TEST_F(Run, JsonHoldsWhatWasRunAndWhatCameOut) {
+  const json found = run_json({"--draft", small_, "--k", "4", "--seed", "3", "--threads", "1"});
+  const json& what = found["run"];
+  EXPECT_EQ(what["seed"], 3);
+  EXPECT_EQ(what["options"]["k"], 4);
+  EXPECT_EQ(what["options"]["max-tokens"], 40);
+  EXPECT_EQ(what["drafter"]["kind"], "small");
+  EXPECT_EQ(what["drafter"]["k"], 4);
+  EXPECT_EQ(what["target"]["hash"].get<std::string>().size(), 16u);
+  EXPECT_EQ(what["drafter"]["model"]["hash"].get<std::string>().size(), 16u);
+  EXPECT_NE(what["target"]["hash"], what["drafter"]["model"]["hash"]);
+  EXPECT_EQ(what["machine"]["threads"], 1);
+  EXPECT_TRUE(what["version"].get<std::string>().starts_with("0."));
+
+  const json& figures = found["figures"];
+  EXPECT_EQ(figures["identical_to_plain"], true);
+  EXPECT_EQ(figures["tokens"], 40);
+  EXPECT_EQ(found["tokens"].size(), 40u);
+  EXPECT_DOUBLE_EQ(figures["tokens_per_pass"], 40.0 / figures["steps"].get<double>());
+  EXPECT_EQ(figures["tokens"].get<int>(), figures["steps"].get<int>() + figures["accepted"].get<int>());
+  EXPECT_NEAR(figures["bytes_per_token"].get<double>(),
+              figures["accepted_bytes_per_token"].get<double>() + figures["rejected_bytes_per_token"].get<double>() +
+                  figures["draft_bytes_per_token"].get<double>(),
+              1e-6);
+  const double shares = figures["compute_share"].get<double>() + figures["reading_share"].get<double>() +
+                        figures["barrier_share"].get<double>() + figures["loop_share"].get<double>();
+  EXPECT_NEAR(shares, 1, 1e-9);
+  for (const json& layer : found["experts_by_layer"]) {
+    EXPECT_NEAR(layer["woken"].get<double>(), layer["accepted"].get<double>() + layer["rejected_only"].get<double>(),
+                1e-9);
+  }
+  EXPECT_FALSE(found["experts_by_layer"].empty());
+}
+
+TEST_F(Run, TheSummarySaysWhatJsonSays) {
+  const ProgramResult result = run({"--draft", small_, "--json", json_});
+  const json found = read_json(json_);
+  EXPECT_NE(result.output.find(found["text"].get<std::string>()), std::string::npos) << result.output;
+  EXPECT_NE(result.output.find(found["verdict"].get<std::string>()), std::string::npos) << result.output;
+  EXPECT_NE(result.output.find("identical to plain decoding"), std::string::npos) << result.output;
+}
+
+TEST_F(Run, TheTraceAddsUpToTheSummary) {
+  const json found = run_json({"--draft", small_});
+  const std::vector<json> steps = read_lines(trace_);
+  ASSERT_EQ(steps.size(), found["figures"]["steps"].get<std::size_t>());
+  std::vector<int> tokens;
+  int drafted = 0, accepted = 0;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    EXPECT_EQ(steps[i]["step"], i);
+    EXPECT_EQ(steps[i]["position"], 4 + tokens.size());
+    EXPECT_EQ(steps[i]["run"], found["run"]);
+    EXPECT_FALSE(steps[i]["routed_row_layer_expert"].empty());
+    for (const int token : steps[i]["emitted"]) tokens.push_back(token);
+    drafted += steps[i]["rows"].get<int>() - 1;
+    accepted += steps[i]["accepted"].get<int>();
+  }
+  EXPECT_EQ(json(tokens), found["tokens"]);
+  EXPECT_EQ(drafted, found["figures"]["drafted"]);
+  EXPECT_EQ(accepted, found["figures"]["accepted"]);
+}
+
+TEST_F(Run, AtATemperatureTextsAreNotCompared) {
+  const json found = run_json({"--temperature", "1"});
+  EXPECT_TRUE(found["figures"]["identical_to_plain"].is_null());
+  EXPECT_GT(found["figures"]["plain_tokens_per_s"], 0);
+}
+
+TEST_F(Run, TheTextEndsAtEosWhateverTheDrafter) {
+  const int eos = end_text_at(20);
+  const json plain = run_json({"--draft", "none"});
+  EXPECT_EQ(plain["ending"], "end of text");
+  EXPECT_EQ(plain["tokens"].back(), eos);
+  EXPECT_LE(plain["tokens"].size(), 21u);
+  // The target drafts for itself, so that the end of the text lies inside accepted guesses.
+  for (const std::string k : {"1", "2", "3", "5", "8"}) {
+    const json drafted = run_json({"--draft", "small:" + target_, "--k", k});
+    EXPECT_EQ(drafted["tokens"], plain["tokens"]) << k;
+    EXPECT_EQ(drafted["text"], plain["text"]) << k;
+    EXPECT_EQ(drafted["figures"]["tokens"], plain["tokens"].size()) << k;
+    EXPECT_GT(drafted["figures"]["accepted"], 0) << k;
+  }
+  EXPECT_EQ(run_json({"--ignore-eos"})["tokens"].size(), 40u);
+}
+
+TEST_F(Run, TheContextLimitsTheText) {
+  json config = read_json(tiny_.directory() / "config.json");
+  config["max_position_embeddings"] = 24;
+  std::ofstream(tiny_.directory() / "config.json") << config;
+  const ProgramResult result = run({"--draft", small_, "--json", json_});
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_NE(result.output.find("the context of 24 tokens leaves room for 20"), std::string::npos) << result.output;
+  EXPECT_EQ(read_json(json_)["tokens"].size(), 20u);
+  EXPECT_EQ(read_json(json_)["figures"]["identical_to_plain"], true);
+}
+
+}  // namespace
+}  // namespace specdec
