@@ -1,0 +1,217 @@
+// What a pass of w rows costs, and what guessing gains, on a model as it is shipped.
+//   ./dev bench            demo-moe on all cores
+//   build/release/decode_bench TARGET DRAFT THREADS
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "core/batch.h"
+#include "core/error.h"
+#include "core/files/hf_cache.h"
+#include "core/traffic.h"
+#include "experiments/machine.h"
+#include "experiments/prompt_file.h"
+#include "experiments/provenance.h"
+#include "experiments/trial.h"
+#include "verify/tally.h"
+
+namespace specdec {
+namespace {
+
+constexpr int kWidths = 16;
+constexpr int kRounds = 31;   // passes of each width
+constexpr int kPairs = 5;     // runs of each drafter, each beside one of plain decoding
+constexpr int kTokens = 128;  // of each text
+constexpr int kMostDepth = 8;
+constexpr std::size_t kContext = 200;  // positions that a measured pass looks back at, about
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+// A few prompts of every domain.
+std::vector<NamedPrompt> some_prompts() {
+  const auto all =
+      read_prompt_file(std::filesystem::path(SPECDEC_SOURCE_DIR) / "experiments/prompts/losslessness.jsonl");
+  constexpr std::size_t kEach = 12;
+  std::vector<NamedPrompt> some;
+  for (std::size_t i = 0; i < all.size(); i += kEach) some.push_back(all[i]);
+  return some;
+}
+
+void print_origin(const LoadedTarget& target, const Engine& engine) {
+  const Machine machine = this_machine();
+  fmt::print("specdec {}, {}\n", version(), utc_now());
+  fmt::print("{}, {} cores, last-level cache {:.0f} MB, {} threads, {}\n", machine.cpu, machine.cores,
+             static_cast<double>(machine.last_level_cache_bytes) / 1e6, engine.threads(), engine.cpu_level());
+  fmt::print("{} ({}), {:.1f} MB of weights\n", target.name, target.model->info().hash,
+             static_cast<double>(target.model->bytes().total) / 1e6);
+}
+
+// Passes over the next w tokens of a real text, thrown away again: all widths see the same context.
+void print_widths(const LoadedTarget& target, Engine& engine) {
+  const Model& model = *target.model;
+  std::string text;
+  for (const NamedPrompt& prompt : some_prompts()) text += prompt.text;
+  std::vector<TokenId> tokens = encode_prompt(target, text);
+  TrialOptions options;
+  options.max_tokens = kWidths;
+  tokens.resize(std::min(tokens.size(), kContext));
+  const std::vector<TokenId> next = run_trial(target, no_drafter(), tokens, options, engine).generated;
+
+  const auto state = model.new_state(static_cast<int>(tokens.size()) + kWidths);
+  model.forward(chain_of(tokens), *state, {});
+  state->commit(whole_chain(static_cast<int>(tokens.size())));
+  std::vector<std::vector<double>> times(kWidths + 1);
+  std::vector<std::int64_t> bytes(kWidths + 1);
+  std::vector<double> woken(kWidths + 1);
+  for (int round = 0; round < kRounds; ++round) {
+    for (int width = 1; width <= kWidths; ++width) {
+      const auto w = static_cast<std::size_t>(width);
+      const Batch batch = chain_of(std::span(next).first(w));
+      const auto begin = Clock::now();
+      const Output out = model.forward(batch, *state, {});
+      times[w].push_back(seconds_since(begin));
+      const auto experts = woken_experts(out.routed);
+      bytes[w] = bytes_of_pass(model.bytes(), width, experts);
+      woken[w] = static_cast<double>(experts.size());
+      state->commit({});
+    }
+  }
+  const auto layers =
+      std::max<std::ptrdiff_t>(1, std::ranges::count_if(model.bytes().expert, [](auto b) { return b > 0; }));
+  fmt::print("\na pass of w rows, logits of all rows, after {} tokens (medians of {} passes, widths in turn)\n",
+             tokens.size(), kRounds);
+  fmt::print("{:>4}{:>10}{:>12}{:>12}{:>10}{:>22}{:>14}\n", "w", "ms", "T(w)/T(1)", "ms per row", "MB read",
+             "experts of a layer", "MB(w)/MB(1)");
+  const double one_s = median(times[1]);
+  for (std::size_t w = 1; w <= kWidths; ++w) {
+    const double pass_s = median(times[w]);
+    fmt::print("{:>4}{:>10.3f}{:>12.2f}{:>12.3f}{:>10.2f}{:>22.1f}{:>14.2f}\n", w, pass_s * 1e3, pass_s / one_s,
+               pass_s * 1e3 / static_cast<double>(w), static_cast<double>(bytes[w]) / 1e6,
+               woken[w] / static_cast<double>(layers), static_cast<double>(bytes[w]) / static_cast<double>(bytes[1]));
+  }
+}
+
+// All prompts, one after the other, as if they were one run.
+Tally run_all(const LoadedTarget& target, const LoadedDrafter& drafter, const std::vector<NamedPrompt>& prompts,
+              Engine& engine) {
+  std::vector<StepRecord> steps;
+  TrialOptions options;
+  options.max_tokens = kTokens;
+  for (const NamedPrompt& prompt : prompts) {
+    Trial trial = run_trial(target, drafter, encode_prompt(target, prompt.text), options, engine);
+    std::ranges::move(trial.steps, std::back_inserter(steps));
+  }
+  return tally_of(steps, target.model->info(), target.model->bytes());
+}
+
+// One drafter with one K, measured several times, each time beside plain decoding.
+struct Row {
+  LoadedDrafter drafter;
+  std::vector<double> ratios, tokens_per_s;
+  Tally tally;
+};
+
+struct Best {
+  int depth = 0;
+  double ratio = 0;
+};
+
+Best print_rows(const std::string& name, const std::vector<Row>& rows, const Tally& plain) {
+  Best best;
+  for (const Row& row : rows) {
+    const double ratio = median(row.ratios);
+    if (ratio > best.ratio) best = {row.drafter.budget.depth, ratio};
+    const auto [least, most] = std::ranges::minmax(row.ratios);
+    const Comparison comparison = compare(row.tally, plain);
+    const double drafted = static_cast<double>(std::max<std::int64_t>(1, row.tally.drafted));
+    fmt::print("{:<8}{:>3}{:>12.0f}{:>10.2f}{:>14}{:>12.2f}{:>12.2f}{:>10.0f} %{:>8.2f}{:>12.2f}{:>14.2f}\n", name,
+               row.drafter.budget.depth, median(row.tokens_per_s), ratio, fmt::format("{:.2f}-{:.2f}", least, most),
+               row.tally.tokens_per_pass, comparison.break_even_seconds,
+               100 * static_cast<double>(row.tally.accepted) / drafted, row.tally.alpha,
+               row.tally.bytes_per_token() / 1e6, comparison.break_even_bytes);
+  }
+  return best;
+}
+
+std::vector<Best> print_drafters(const LoadedTarget& target, const std::vector<std::string>& drafters, Engine& engine,
+                                 double& plain_tokens_per_s) {
+  const std::vector<NamedPrompt> prompts = some_prompts();
+  std::vector<std::vector<Row>> rows;
+  for (const std::string& drafter : drafters) {
+    std::vector<Row>& of_drafter = rows.emplace_back();
+    for (int k = 1; k <= kMostDepth; ++k) of_drafter.push_back({load_drafter(drafter, k, target, engine), {}, {}, {}});
+  }
+  run_all(target, no_drafter(), prompts, engine);  // warms up
+  std::vector<double> plain_rates;
+  Tally plain;
+  for (int pair = 0; pair < kPairs; ++pair) {
+    for (std::vector<Row>& of_drafter : rows) {
+      for (Row& row : of_drafter) {
+        plain = run_all(target, no_drafter(), prompts, engine);
+        row.tally = run_all(target, row.drafter, prompts, engine);
+        plain_rates.push_back(1 / plain.seconds_per_token());
+        row.tokens_per_s.push_back(1 / row.tally.seconds_per_token());
+        row.ratios.push_back(plain.seconds_per_token() / row.tally.seconds_per_token());
+      }
+    }
+  }
+  plain_tokens_per_s = median(plain_rates);
+  fmt::print("\ngreedy, {} prompts x {} tokens (medians of {} runs, each beside a run of plain decoding)\n",
+             prompts.size(), kTokens, kPairs);
+  fmt::print("{:<8}{:>3}{:>12}{:>10}{:>14}{:>12}{:>12}{:>12}{:>8}{:>12}{:>14}\n", "drafter", "K", "tokens/s", "x plain",
+             "range", "tokens/pass", "break-even", "accepted", "alpha", "MB/token", "b.-e. (bytes)");
+  fmt::print("{:<8}{:>3}{:>12.0f}{:>10.2f}{:>14}{:>12.2f}{:>12.2f}{:>12}{:>8}{:>12.2f}{:>14.2f}\n", "none", 0,
+             plain_tokens_per_s, 1.0, "", 1.0, 1.0, "", "", plain.bytes_per_token() / 1e6, 1.0);
+  std::vector<Best> best;
+  for (std::size_t i = 0; i < drafters.size(); ++i) {
+    best.push_back(print_rows(rows[i].front().drafter.spec.kind, rows[i], plain));
+  }
+  return best;
+}
+
+void bench(const std::vector<std::string>& words) {
+  const auto word = [&](std::size_t i, const std::string& otherwise) {
+    return i < words.size() ? words[i] : otherwise;
+  };
+  const std::string draft = word(1, "demo-draft");
+  Engine engine({.threads = std::atoi(word(2, "0").c_str())});
+  const LoadedTarget target = load_target(word(0, "demo-moe"), engine);
+  print_origin(target, engine);
+  print_widths(target, engine);
+
+  const std::vector<std::string> drafters{"mtp", "small:" + draft};
+  double plain_tokens_per_s = 0;
+  const std::vector<Best> best = print_drafters(target, drafters, engine, plain_tokens_per_s);
+  fmt::print("\nplain decoding: {:.0f} tokens/s on {} threads\n", plain_tokens_per_s, engine.threads());
+  for (std::size_t i = 0; i < drafters.size(); ++i) {
+    fmt::print("{}: best K = {}, {:.2f} times plain decoding\n", drafters[i], best[i].depth, best[i].ratio);
+  }
+}
+
+}  // namespace
+}  // namespace specdec
+
+int main(int argc, char** argv) {
+  try {
+    std::vector<std::string> words(argv + 1, argv + argc);
+    std::erase_if(words, [](const std::string& word) { return word.starts_with("--"); });  // Google Benchmark's
+    specdec::bench(words);
+    return 0;
+  } catch (const specdec::Error& error) {
+    fmt::print(stderr, "decode_bench: {}\n", error.what());
+    return 1;
+  }
+}
