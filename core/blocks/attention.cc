@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 
 #include "core/kernels/kernels.h"
 #include "core/pool.h"
@@ -14,18 +15,26 @@ void add_bias(float* row, const std::vector<float>& bias) {
   for (std::size_t i = 0; i < bias.size(); ++i) row[i] += bias[i];
 }
 
-// One head of one row: scores over all visible slots in the order of their positions, softmax, weighted sum.
+// The slots that a row sees, in the order of their positions; null if they are 0, 1, 2, …
+const int* slots_of(const RowView& view, int capacity) {
+  if (view.more.empty()) return nullptr;
+  thread_local Buffer<int> buffer;
+  int* slots = buffer.get(capacity);
+  std::iota(slots, slots + view.prefix, 0);
+  std::copy(view.more.begin(), view.more.end(), slots + view.prefix);
+  return slots;
+}
+
+// One head of one row: scores over all visible slots, softmax, weighted sum.
 void attend_head(const Kernels& kernels, const float* query, const float* keys, const float* values,
-                 std::int64_t kv_stride, const RowView& view, int head_dim, float* scores, float* out) {
-  const auto more = static_cast<std::int64_t>(view.more.size());
-  kernels.dot(query, head_dim, keys, kv_stride, nullptr, view.prefix, scores, 1);
-  kernels.dot(query, head_dim, keys, kv_stride, view.more.data(), more, scores + view.prefix, 1);
+                 std::int64_t kv_stride, const RowView& view, const int* slots, int head_dim, float* scores,
+                 float* out) {
+  kernels.dot(query, head_dim, keys, kv_stride, slots, view.length(), scores, 1);
   const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
   for (int i = 0; i < view.length(); ++i) scores[i] *= scale;
   kernels.softmax(scores, view.length());
   std::fill_n(out, head_dim, 0.0f);
-  kernels.weighted_sum(scores, values, kv_stride, nullptr, view.prefix, head_dim, out);
-  kernels.weighted_sum(scores + view.prefix, values, kv_stride, view.more.data(), more, head_dim, out);
+  kernels.weighted_sum(scores, values, kv_stride, slots, view.length(), head_dim, out);
 }
 
 }  // namespace
@@ -97,8 +106,9 @@ void attend(const Engine& engine, const AttentionSpec& spec, const Attention& we
     const std::int64_t kv_offset = head / queries_per_key * spec.head_dim;
     const std::int64_t q_offset = row * q_size + head * spec.head_dim;
     thread_local Buffer<float> scores;
-    attend_head(kernels, query + q_offset, keys + kv_offset, values + kv_offset, kv_size,
-                rows[static_cast<std::size_t>(row)], spec.head_dim, scores.get(state.capacity()), attended + q_offset);
+    const RowView& view = rows[static_cast<std::size_t>(row)];
+    attend_head(kernels, query + q_offset, keys + kv_offset, values + kv_offset, kv_size, view,
+                slots_of(view, state.capacity()), spec.head_dim, scores.get(state.capacity()), attended + q_offset);
   };
   constexpr std::int64_t kSerialProducts = 16384;
   if (work < kSerialProducts) {

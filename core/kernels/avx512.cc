@@ -46,8 +46,34 @@ void dot_rows(const float* w, std::int64_t n, const float* x, std::int64_t x_str
   for (int r = 0; r < kRows; ++r) y[(row + r) * y_stride] = results[r];
 }
 
+// For rows of at most kVectors * 16 elements, an attention head's: w stays in registers.
+template <int kVectors>
+void dot_short(const float* w, std::int64_t n, const float* x, std::int64_t x_stride, const int* rows,
+               std::int64_t count, float* y, std::int64_t y_stride) {
+  const __mmask16 last = first_of_16(n - 16 * (kVectors - 1));
+  __m512 w_parts[kVectors];
+  for (int j = 0; j < kVectors; ++j) w_parts[j] = _mm512_maskz_loadu_ps(j + 1 < kVectors ? 0xffff : last, w + 16 * j);
+  for (std::int64_t row = 0; row < count; row += 4) {
+    __m512 totals[4];
+    for (int r = 0; r < 4; ++r) {
+      const float* x_row = x + row_of(rows, row + r < count ? row + r : count - 1) * x_stride;
+      totals[r] = _mm512_setzero_ps();
+      for (int j = 0; j < kVectors; ++j) {
+        const __m512 part = _mm512_maskz_loadu_ps(j + 1 < kVectors ? 0xffff : last, x_row + 16 * j);
+        totals[r] = _mm512_fmadd_ps(w_parts[j], part, totals[r]);
+      }
+    }
+    alignas(16) float results[4];
+    _mm_store_ps(results, sums_of(totals));
+    for (int r = 0; r < 4 && row + r < count; ++r) y[(row + r) * y_stride] = results[r];
+  }
+}
+
 void dot(const float* w, std::int64_t n, const float* x, std::int64_t x_stride, const int* rows, std::int64_t count,
          float* y, std::int64_t y_stride) {
+  if (n <= 16) return dot_short<1>(w, n, x, x_stride, rows, count, y, y_stride);
+  if (n <= 32) return dot_short<2>(w, n, x, x_stride, rows, count, y, y_stride);
+  if (n <= 64) return dot_short<4>(w, n, x, x_stride, rows, count, y, y_stride);
   std::int64_t row = 0;
   for (; row + 4 <= count; row += 4) dot_rows<4>(w, n, x, x_stride, rows, row, y, y_stride);
   for (; row < count; ++row) dot_rows<1>(w, n, x, x_stride, rows, row, y, y_stride);
@@ -167,17 +193,41 @@ void dot_affine(const AffineMatrix& w, const Q8Rows& x, const int* rows, std::in
   }
 }
 
+// Columns [0, n) of at most kVectors * 16; four chains of rows, so that one addition does not wait for another.
+template <int kVectors>
+void weighted_columns(const float* p, const float* v, std::int64_t v_stride, const int* rows, std::int64_t count,
+                      std::int64_t n, float* out) {
+  constexpr int kChains = 4;
+  __mmask16 masks[kVectors];
+  __m512 sums[kChains][kVectors];
+  for (int j = 0; j < kVectors; ++j) masks[j] = first_of_16(n - 16 * j > 0 ? n - 16 * j : 0);
+  for (auto& chain : sums) {
+    for (__m512& sum : chain) sum = _mm512_setzero_ps();
+  }
+  const auto add = [&](std::int64_t i, int chain) __attribute__((always_inline)) {
+    const float* row = v + row_of(rows, i) * v_stride;
+    for (int j = 0; j < kVectors; ++j) {
+      const __m512 part = _mm512_maskz_loadu_ps(masks[j], row + 16 * j);
+      sums[chain][j] = _mm512_fmadd_ps(_mm512_set1_ps(p[i]), part, sums[chain][j]);
+    }
+  };
+  std::int64_t i = 0;
+  for (; i + kChains <= count; i += kChains) {
+    for (int chain = 0; chain < kChains; ++chain) add(i + chain, chain);
+  }
+  for (int chain = 0; i < count; ++i, ++chain) add(i, chain);
+  for (int j = 0; j < kVectors; ++j) {
+    const __m512 total = _mm512_add_ps(_mm512_add_ps(sums[0][j], sums[1][j]), _mm512_add_ps(sums[2][j], sums[3][j]));
+    _mm512_mask_storeu_ps(out + 16 * j, masks[j], _mm512_add_ps(_mm512_maskz_loadu_ps(masks[j], out + 16 * j), total));
+  }
+}
+
 void weighted_sum(const float* p, const float* v, std::int64_t v_stride, const int* rows, std::int64_t count,
                   std::int64_t n, float* out) {
-  for (std::int64_t k = 0; k < n; k += 16) {
-    const __mmask16 mask = first_of_16(n - k);
-    __m512 sum = _mm512_maskz_loadu_ps(mask, out + k);
-    for (std::int64_t i = 0; i < count; ++i) {
-      const float* row = v + row_of(rows, i) * v_stride + k;
-      sum = _mm512_fmadd_ps(_mm512_set1_ps(p[i]), _mm512_maskz_loadu_ps(mask, row), sum);
-    }
-    _mm512_mask_storeu_ps(out + k, mask, sum);
-  }
+  std::int64_t k = 0;
+  for (; n - k > 32; k += 64) weighted_columns<4>(p, v + k, v_stride, rows, count, n - k, out + k);
+  if (n - k > 16) weighted_columns<2>(p, v + k, v_stride, rows, count, n - k, out + k);
+  if (n - k > 0 && n - k <= 16) weighted_columns<1>(p, v + k, v_stride, rows, count, n - k, out + k);
 }
 
 }  // namespace

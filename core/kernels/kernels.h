@@ -50,7 +50,7 @@ struct Kernels {
   void (*dot_affine4)(const AffineMatrix& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
                       std::int64_t y_stride);
 
-  // out += sum over i of p[i] * v_i, i ascending, n elements each.
+  // out += sum over i of p[i] * v_i, n elements each, in an order that depends on i alone.
   void (*weighted_sum)(const float* p, const float* v, std::int64_t v_stride, const int* rows, std::int64_t count,
                        std::int64_t n, float* out);
 
