@@ -161,6 +161,7 @@ class SentencePiece : public Tokenizer {
     if (size > Vocabulary::kMaxSize)
       throw Error("{}: {} pieces; at most {} are supported", name, size, Vocabulary::kMaxSize);
     int bytes = 0;
+    bool writes_spaces = false;  // without a piece for the mark, a space becomes the bytes of U+2581
     for (int id = 0; id < size; ++id) {
       const std::string& piece = whole_->IdToPiece(id);
       if (whole_->IsByte(id)) {
@@ -171,10 +172,11 @@ class SentencePiece : public Tokenizer {
       } else if (whole_->IsUnknown(id)) {
         vocabulary_.set(TokenId{id}, {spec.unknown_surface, PieceKind::unknown, false});
       } else {
+        writes_spaces = writes_spaces || piece == kSpaceMark;
         vocabulary_.set(TokenId{id}, {spaces_for_marks(piece), PieceKind::text, false});
       }
     }
-    keeps_ = bytes == 256 && spec.byte_fallback;
+    keeps_ = bytes == 256 && spec.byte_fallback && writes_spaces;
   }
 
   static char byte_of(std::string_view piece, const std::string& name) {
