@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "core/batch.h"
 #include "core/engine.h"
 #include "core/error.h"
 #include "core/model.h"
@@ -45,12 +46,6 @@ Golden read_golden(const std::filesystem::path& directory) {
   return golden;
 }
 
-Batch chain(std::span<const TokenId> tokens) {
-  Batch batch{{tokens.begin(), tokens.end()}, {}};
-  for (int i = 0; i < static_cast<int>(tokens.size()); ++i) batch.parents.push_back(i - 1);
-  return batch;
-}
-
 void append(const MatView& logits, std::vector<float>& values) {
   values.insert(values.end(), logits.data(), logits.data() + logits.size());
 }
@@ -76,7 +71,7 @@ TEST_P(Parity, LogitsEqualTransformers) {
       std::vector<float> logits;
       for (const auto& list : golden.lists) {
         const auto state = model->new_state(64);
-        append(model->forward(chain(list), *state, {}).logits, logits);
+        append(model->forward(chain_of(list), *state, {}).logits, logits);
       }
       const auto& expected = golden.values.at("logits");
       ASSERT_EQ(logits.size(), expected.size());
@@ -99,7 +94,7 @@ TEST(MtpParity, ChainsEqualTransformers) {
   for (const auto& list : golden.lists) {
     const int length = static_cast<int>(list.size());
     const auto state = model->new_state(64);
-    const Output seen = model->forward(chain(list), *state, {.layers = {-1}});
+    const Output seen = model->forward(chain_of(list), *state, {.layers = {-1}});
     const auto head = model->mtp()->new_state(64);
     for (int i = 0; i + 1 < length; ++i) {
       const auto next = [&](int step) { return list[static_cast<std::size_t>(i + step)]; };

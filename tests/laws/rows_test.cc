@@ -2,8 +2,7 @@
 // how many rows share its pass, on the tree around it, or on how its past was chunked.
 #include <gtest/gtest.h>
 
-#include <numeric>
-
+#include "core/batch.h"
 #include "core/engine.h"
 #include "core/error.h"
 #include "core/model.h"
@@ -23,20 +22,8 @@ std::vector<TokenId> some_tokens(int count) {
   return tokens;
 }
 
-Batch chain(std::span<const TokenId> tokens) {
-  Batch batch{{tokens.begin(), tokens.end()}, {}};
-  for (int i = 0; i < static_cast<int>(tokens.size()); ++i) batch.parents.push_back(i - 1);
-  return batch;
-}
-
 Logits row_of(const Output& out, int row) {
   return {out.logits.row(row).data(), out.logits.row(row).data() + out.logits.cols()};
-}
-
-void commit_first(State& state, int rows) {
-  std::vector<int> path(static_cast<std::size_t>(rows));
-  std::iota(path.begin(), path.end(), 0);
-  state.commit(path);
 }
 
 // Logits after every token, `width` tokens a pass.
@@ -45,9 +32,9 @@ std::vector<Logits> in_passes(const Model& model, std::span<const TokenId> token
   std::vector<Logits> all;
   for (std::size_t i = 0; i < tokens.size(); i += width) {
     const auto part = tokens.subspan(i, std::min(width, tokens.size() - i));
-    const Output out = model.forward(chain(part), *state, {});
+    const Output out = model.forward(chain_of(part), *state, {});
     for (int row = 0; row < static_cast<int>(part.size()); ++row) all.push_back(row_of(out, row));
-    commit_first(*state, static_cast<int>(part.size()));
+    state->commit(whole_chain(static_cast<int>(part.size())));
   }
   return all;
 }
@@ -83,8 +70,8 @@ TEST_P(Rows, ATreeRowIsItsPathAsAChain) {
   const Batch tree{some_tokens(6), {-1, 0, 0, 1, 1, 2}};
   const std::vector<std::vector<int>> paths{{0}, {0, 1}, {0, 2}, {0, 1, 3}, {0, 1, 4}, {0, 2, 5}};
   const auto state = model_->new_state(64);
-  model_->forward(chain(prompt), *state, {});
-  commit_first(*state, 6);
+  model_->forward(chain_of(prompt), *state, {});
+  state->commit(whole_chain(6));
   const Output out = model_->forward(tree, *state, {});
   for (const auto& path : paths) {
     std::vector<TokenId> text(prompt.begin(), prompt.end());
@@ -94,8 +81,8 @@ TEST_P(Rows, ATreeRowIsItsPathAsAChain) {
   // Keeping any path leaves the state of its text.
   for (const auto& path : paths) {
     const auto kept = model_->new_state(64);
-    model_->forward(chain(prompt), *kept, {});
-    commit_first(*kept, 6);
+    model_->forward(chain_of(prompt), *kept, {});
+    kept->commit(whole_chain(6));
     model_->forward(tree, *kept, {});
     kept->commit(path);
     std::vector<TokenId> text(prompt.begin(), prompt.end());
@@ -138,7 +125,7 @@ TEST_P(MtpRows, AnyWidthGivesTheBitsOfWidthOne) {
   ASSERT_NE(mtp, nullptr);
   const auto tokens = some_tokens(20);
   const auto state = model_->new_state(64);
-  const Output seen = model_->forward(chain(tokens), *state, {.layers = {-1}});
+  const Output seen = model_->forward(chain_of(tokens), *state, {.layers = {-1}});
   const auto run = [&](int width) {
     const auto head = mtp->new_state(64);
     std::vector<Logits> all;
@@ -146,9 +133,9 @@ TEST_P(MtpRows, AnyWidthGivesTheBitsOfWidthOne) {
       const int count = std::min(width, 19 - i);
       const MatView hidden(seen.hidden[0].row(i).data(), count, seen.hidden[0].cols());
       const auto next = std::span(tokens).subspan(static_cast<std::size_t>(i + 1), static_cast<std::size_t>(count));
-      const Output out = mtp->forward(chain(next), hidden, *head);
+      const Output out = mtp->forward(chain_of(next), hidden, *head);
       for (int row = 0; row < count; ++row) all.push_back(row_of(out, row));
-      commit_first(*head, count);
+      head->commit(whole_chain(count));
     }
     return all;
   };
