@@ -15,7 +15,11 @@ TEST(Error, FormatsItsLine) {
   }
 }
 
-TEST(ErrorDeathTest, AssertNamesTheCondition) { EXPECT_DEATH(SPECDEC_ASSERT(1 + 1 == 3), "1 \\+ 1 == 3"); }
+// Compared as a string: GoogleTest's regular expressions call regcomp, a name that Oniguruma has too.
+TEST(ErrorDeathTest, AssertNamesTheCondition) {
+  const std::string line = fmt::format("specdec: this is a bug: {}:{}: 1 + 1 == 3\n", __FILE__, __LINE__ + 1);
+  EXPECT_DEATH(SPECDEC_ASSERT(1 + 1 == 3), testing::Eq(line));
+}
 
 TEST(Rng, DrawsDependOnlyOnSeedAndForks) {
   const Rng rng(7);
