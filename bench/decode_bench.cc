@@ -120,66 +120,72 @@ Tally run_all(const LoadedTarget& target, const LoadedDrafter& drafter, const st
 // One drafter with one K, measured several times, each time beside plain decoding.
 struct Row {
   LoadedDrafter drafter;
-  std::vector<double> ratios, tokens_per_s;
-  Tally tally;
-};
+  std::vector<double> tokens_per_s{}, ratios{};
+  std::vector<double> step{}, look{}, guess{};  // time of a step and of its parts, in steps of plain decoding
+  Tally tally{};                                // of the last run: counts are the same in all
 
-struct Best {
-  int depth = 0;
-  double ratio = 0;
-};
-
-Best print_rows(const std::string& name, const std::vector<Row>& rows, const Tally& plain) {
-  Best best;
-  for (const Row& row : rows) {
-    const double ratio = median(row.ratios);
-    if (ratio > best.ratio) best = {row.drafter.budget.depth, ratio};
-    const auto [least, most] = std::ranges::minmax(row.ratios);
-    const Comparison comparison = compare(row.tally, plain);
-    const double drafted = static_cast<double>(std::max<std::int64_t>(1, row.tally.drafted));
-    fmt::print("{:<8}{:>3}{:>12.0f}{:>10.2f}{:>14}{:>12.2f}{:>12.2f}{:>10.0f} %{:>8.2f}{:>12.2f}{:>14.2f}\n", name,
-               row.drafter.budget.depth, median(row.tokens_per_s), ratio, fmt::format("{:.2f}-{:.2f}", least, most),
-               row.tally.tokens_per_pass, comparison.break_even_seconds,
-               100 * static_cast<double>(row.tally.accepted) / drafted, row.tally.alpha,
-               row.tally.bytes_per_token() / 1e6, comparison.break_even_bytes);
+  void add(const Tally& measured, const Tally& plain) {
+    const double plain_step_s = plain.times.total_s() / static_cast<double>(plain.steps);
+    const double unit_s = plain_step_s * static_cast<double>(measured.steps);
+    tokens_per_s.push_back(1 / measured.seconds_per_token());
+    ratios.push_back(plain.seconds_per_token() / measured.seconds_per_token());
+    step.push_back(measured.times.total_s() / unit_s);
+    look.push_back(measured.times.look_s / unit_s);
+    guess.push_back((measured.times.guess_s + measured.times.tell_s) / unit_s);
+    tally = measured;
   }
-  return best;
+};
+
+void print_row(const Row& row, const Tally& plain) {
+  const auto [least, most] = std::ranges::minmax(row.ratios);
+  const double drafted = static_cast<double>(std::max<std::int64_t>(1, row.tally.drafted));
+  fmt::print("{:<8}{:>3}{:>10.0f}{:>9.2f}{:>12}{:>13.2f}{:>7.2f}{:>7.2f}{:>7.2f}{:>9.0f} %{:>7.2f}{:>10.2f}{:>14.2f}\n",
+             row.drafter.spec.kind, row.drafter.budget.depth, median(row.tokens_per_s), median(row.ratios),
+             fmt::format("{:.2f}-{:.2f}", least, most), row.tally.tokens_per_pass, median(row.step), median(row.look),
+             median(row.guess), 100 * static_cast<double>(row.tally.accepted) / drafted, row.tally.alpha,
+             row.tally.bytes_per_token() / 1e6, compare(row.tally, plain).break_even_bytes);
 }
 
-std::vector<Best> print_drafters(const LoadedTarget& target, const std::vector<std::string>& drafters, Engine& engine,
-                                 double& plain_tokens_per_s) {
+void print_best(const std::vector<Row>& rows) {
+  const Row& best = *std::ranges::max_element(rows, {}, [](const Row& row) { return median(row.ratios); });
+  fmt::print(
+      "{}: best K = {}, {:.2f} times plain decoding; a pass gives {:.2f} tokens and takes {:.2f} plain steps (looking "
+      "{:.2f}, guessing {:.2f})\n",
+      best.drafter.spec.kind, best.drafter.budget.depth, median(best.ratios), best.tally.tokens_per_pass,
+      median(best.step), median(best.look), median(best.guess));
+}
+
+void print_drafters(const LoadedTarget& target, const std::vector<std::string>& drafters, Engine& engine) {
   const std::vector<NamedPrompt> prompts = some_prompts();
   std::vector<std::vector<Row>> rows;
   for (const std::string& drafter : drafters) {
     std::vector<Row>& of_drafter = rows.emplace_back();
-    for (int k = 1; k <= kMostDepth; ++k) of_drafter.push_back({load_drafter(drafter, k, target, engine), {}, {}, {}});
+    for (int k = 1; k <= kMostDepth; ++k) of_drafter.push_back({load_drafter(drafter, k, target, engine)});
   }
-  run_all(target, no_drafter(), prompts, engine);  // warms up
+  Tally plain = run_all(target, no_drafter(), prompts, engine);  // warms up
   std::vector<double> plain_rates;
-  Tally plain;
   for (int pair = 0; pair < kPairs; ++pair) {
     for (std::vector<Row>& of_drafter : rows) {
       for (Row& row : of_drafter) {
         plain = run_all(target, no_drafter(), prompts, engine);
-        row.tally = run_all(target, row.drafter, prompts, engine);
         plain_rates.push_back(1 / plain.seconds_per_token());
-        row.tokens_per_s.push_back(1 / row.tally.seconds_per_token());
-        row.ratios.push_back(plain.seconds_per_token() / row.tally.seconds_per_token());
+        row.add(run_all(target, row.drafter, prompts, engine), plain);
       }
     }
   }
-  plain_tokens_per_s = median(plain_rates);
-  fmt::print("\ngreedy, {} prompts x {} tokens (medians of {} runs, each beside a run of plain decoding)\n",
+  fmt::print("\ngreedy, {} prompts x {} tokens (medians of {} runs, each beside a run of plain decoding;\n",
              prompts.size(), kTokens, kPairs);
-  fmt::print("{:<8}{:>3}{:>12}{:>10}{:>14}{:>12}{:>12}{:>12}{:>8}{:>12}{:>14}\n", "drafter", "K", "tokens/s", "x plain",
-             "range", "tokens/pass", "break-even", "accepted", "alpha", "MB/token", "b.-e. (bytes)");
-  fmt::print("{:<8}{:>3}{:>12.0f}{:>10.2f}{:>14}{:>12.2f}{:>12.2f}{:>12}{:>8}{:>12.2f}{:>14.2f}\n", "none", 0,
-             plain_tokens_per_s, 1.0, "", 1.0, 1.0, "", "", plain.bytes_per_token() / 1e6, 1.0);
-  std::vector<Best> best;
-  for (std::size_t i = 0; i < drafters.size(); ++i) {
-    best.push_back(print_rows(rows[i].front().drafter.spec.kind, rows[i], plain));
+  fmt::print("step, look and guess: time of a step and of its parts, in steps of plain decoding)\n");
+  fmt::print("{:<8}{:>3}{:>10}{:>9}{:>12}{:>13}{:>7}{:>7}{:>7}{:>11}{:>7}{:>10}{:>14}\n", "drafter", "K", "tokens/s",
+             "x plain", "range", "tokens/pass", "step", "look", "guess", "accepted", "alpha", "MB/token",
+             "step by bytes");
+  fmt::print("{:<8}{:>3}{:>10.0f}{:>9.2f}{:>12}{:>13.2f}{:>7.2f}{:>7}{:>7}{:>11}{:>7}{:>10.2f}{:>14.2f}\n", "none", "-",
+             median(plain_rates), 1.0, "", 1.0, 1.0, "", "", "", "", plain.bytes_per_token() / 1e6, 1.0);
+  for (const auto& of_drafter : rows) {
+    for (const Row& row : of_drafter) print_row(row, plain);
   }
-  return best;
+  fmt::print("\nplain decoding: {:.0f} tokens/s on {} threads\n", median(plain_rates), engine.threads());
+  for (const auto& of_drafter : rows) print_best(of_drafter);
 }
 
 void bench(const std::vector<std::string>& words) {
@@ -192,13 +198,7 @@ void bench(const std::vector<std::string>& words) {
   print_origin(target, engine);
   print_widths(target, engine);
 
-  const std::vector<std::string> drafters{"mtp", "small:" + draft};
-  double plain_tokens_per_s = 0;
-  const std::vector<Best> best = print_drafters(target, drafters, engine, plain_tokens_per_s);
-  fmt::print("\nplain decoding: {:.0f} tokens/s on {} threads\n", plain_tokens_per_s, engine.threads());
-  for (std::size_t i = 0; i < drafters.size(); ++i) {
-    fmt::print("{}: best K = {}, {:.2f} times plain decoding\n", drafters[i], best[i].depth, best[i].ratio);
-  }
+  print_drafters(target, {"mtp", "small:" + draft}, engine);
 }
 
 }  // namespace
