@@ -71,6 +71,7 @@ void TextStream::step(const StepRecord& record) {
 
 void TextStream::finish() {
   print(text_.finish(), "");
+  if (colours_ == Colours::on) fmt::print(file_, "\n{}(dim: the prompt; green: accepted guesses){}", kDim, kPlain);
   std::fflush(file_);
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "cli/command.h"
 #include "core/arch.h"
 #include "core/quant.h"
 #include "draft/drafter.h"
@@ -97,6 +98,7 @@ TEST(Structure, EveryKindHasANameAndASummary) {
   expect_described(drafter_kinds(), "drafter_kinds");
   expect_described(policy_kinds(), "policy_kinds");
   expect_described(rules(), "rules");
+  expect_described(commands(), "commands");
 }
 
 TEST(Dev, TellsItsCommandsAndRefusesOthers) {

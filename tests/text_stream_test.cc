@@ -52,8 +52,9 @@ TEST_F(TextStreams, ColoursTellPromptAndAcceptedGuesses) {
   stream.prompt(ids("p"), TextStream::Show::text);
   EXPECT_EQ(screen_.shown(), "");
   stream.step(step_of({id("a")}, id("b")));
-  stream.finish();
   EXPECT_EQ(screen_.shown(), "\x1b[2mp\x1b[0m\x1b[32ma\x1b[0mb");
+  stream.finish();
+  EXPECT_NE(screen_.shown().find("green: accepted guesses"), std::string::npos);
 }
 
 TEST_F(TextStreams, AFileGetsTheTextAlone) {

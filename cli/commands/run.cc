@@ -72,7 +72,8 @@ class Run : public Job {
     const std::vector<TokenId> prompt = read_prompt(target);
     const TrialOptions trial_options = trial_options_for(target, prompt);
 
-    TextStream stream(target, trial_options.eos, TextStream::colours_for(stdout), stdout);
+    const auto colours = text_only_ ? TextStream::Colours::off : TextStream::colours_for(stdout);
+    TextStream stream(target, trial_options.eos, colours, stdout);
     stream.prompt(prompt, text_only_ ? TextStream::Show::nothing : TextStream::Show::text);
     const auto show = [&](const StepRecord& record) { stream.step(record); };
     Trial first = run_trial(target, drafter, prompt, trial_options, engine, show);
