@@ -13,6 +13,7 @@
 #include "draft/policy.h"
 #include "tests/run_program.h"
 #include "tests/temporary_directory.h"
+#include "tokenizers/tokenizer.h"
 #include "verify/rule.h"
 
 namespace specdec {
@@ -98,6 +99,7 @@ TEST(Structure, EveryKindHasANameAndASummary) {
   expect_described(drafter_kinds(), "drafter_kinds");
   expect_described(policy_kinds(), "policy_kinds");
   expect_described(rules(), "rules");
+  expect_described(tokenizer_kinds(), "tokenizer_kinds");
   expect_described(commands(), "commands");
 }
 
