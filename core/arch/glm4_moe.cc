@@ -6,7 +6,7 @@ namespace specdec {
 namespace {
 
 DecoderSpec read(const ConfigReader& config) {
-  DecoderSpec spec = read_decoder(config, /*partial_rotary_fallback=*/0.5);
+  DecoderSpec spec = read_decoder(config, {.partial_rotary_factor = 0.5, .rms_norm_eps = 1e-5});
   spec.attention.qkv_bias = config.boolean("attention_bias", false);
   spec.attention.qk_norm = config.boolean("use_qk_norm", false);
   spec.moe.sigmoid = true;

@@ -5,7 +5,7 @@ namespace specdec {
 namespace {
 
 DecoderSpec read(const ConfigReader& config) {
-  DecoderSpec spec = read_decoder(config);
+  DecoderSpec spec = read_decoder(config, {.head_dim = 128});
   spec.attention.qkv_bias = spec.attention.output_bias = config.boolean("attention_bias", false);
   spec.attention.qk_norm = true;
   return spec;

@@ -101,14 +101,14 @@ void require(bool holds, const ConfigReader& config, const std::string& what) {
 
 }  // namespace
 
-DecoderSpec read_decoder(const ConfigReader& config, double partial_rotary_fallback) {
+DecoderSpec read_decoder(const ConfigReader& config, const DecoderDefaults& defaults) {
   DecoderSpec spec;
   spec.info.vocab = config.count("vocab_size");
   spec.info.hidden = spec.hidden = config.count("hidden_size");
   spec.info.layers = config.count("num_hidden_layers");
   spec.info.context = config.count("max_position_embeddings", 2048);
   spec.intermediate = config.count("intermediate_size", 0);
-  spec.eps = static_cast<float>(config.number("rms_norm_eps", 1e-6));
+  spec.eps = static_cast<float>(config.number("rms_norm_eps", defaults.rms_norm_eps));
   spec.tied = config.boolean("tie_word_embeddings", false);
   constexpr int kMostLayers = 10000;  // a config that says more is damaged: do not try to allocate for it
   require(spec.info.layers <= kMostLayers, config,
@@ -118,14 +118,15 @@ DecoderSpec read_decoder(const ConfigReader& config, double partial_rotary_fallb
   AttentionSpec& attention = spec.attention;
   attention.heads = config.count("num_attention_heads");
   attention.kv_heads = config.has("num_key_value_heads") ? config.count("num_key_value_heads") : attention.heads;
-  attention.head_dim = config.has("head_dim") ? config.count("head_dim") : spec.hidden / attention.heads;
+  const int head_dim = defaults.head_dim > 0 ? defaults.head_dim : spec.hidden / attention.heads;
+  attention.head_dim = config.count("head_dim", head_dim);
   attention.eps = spec.eps;
   require(attention.heads % attention.kv_heads == 0, config,
           fmt::format("{} attention heads do not divide over {} key-value heads", attention.heads, attention.kv_heads));
   constexpr int kMostDim = 1 << 16;
   require(attention.head_dim >= 1 && attention.head_dim <= kMostDim, config,
           fmt::format("'head_dim' is {}; expected 1 to {}", attention.head_dim, kMostDim));
-  attention.rope = read_rope(config, attention.head_dim, partial_rotary_fallback);
+  attention.rope = read_rope(config, attention.head_dim, defaults.partial_rotary_factor);
 
   const std::string activation = config.text("hidden_act", "silu");
   require(activation == "silu", config,

@@ -21,8 +21,15 @@ struct DecoderSpec {
   MoeSpec moe;
 };
 
+// What transformers takes for keys that a config.json leaves out.
+struct DecoderDefaults {
+  double partial_rotary_factor = 1;
+  double rms_norm_eps = 1e-6;
+  int head_dim = 0;  // 0 = hidden_size / num_attention_heads
+};
+
 // The keys that all of these architectures spell alike. The caller adds what is its own.
-DecoderSpec read_decoder(const ConfigReader& config, double partial_rotary_fallback = 1);
+DecoderSpec read_decoder(const ConfigReader& config, const DecoderDefaults& defaults = {});
 
 // experts_key, num_experts_per_tok, moe_intermediate_size; the shared expert's width from info.shared_experts.
 void read_experts(const ConfigReader& config, std::string_view experts_key, DecoderSpec& spec);
