@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "core/error.h"
 #include "core/files/json.h"
+#include "core/files/mapped_file.h"
 
 namespace specdec {
 
@@ -56,11 +55,10 @@ ConfigReader::ConfigReader(std::string_view json, std::string origin) : origin_(
 }
 
 ConfigReader ConfigReader::of_file(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error("{}: cannot be read; a checkpoint directory holds config.json and safetensors", path.string());
-  std::ostringstream text;
-  text << file.rdbuf();
-  return ConfigReader(text.str(), path.string());
+  if (!std::filesystem::exists(path)) {
+    throw Error("{}: missing; a checkpoint directory holds config.json and safetensors", path.string());
+  }
+  return ConfigReader(MappedFile(path).text(), path.string());
 }
 
 bool ConfigReader::has(std::string_view key) const { return json_->find(key) != nullptr; }

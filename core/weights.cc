@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include "core/error.h"
+#include "core/files/mapped_file.h"
 
 namespace specdec {
 namespace {
@@ -143,9 +142,7 @@ void WeightFile::expect_all_used(std::span<const std::string> ignored) const {
 
 std::string WeightFile::hash() const {
   Hash hash;
-  std::ostringstream config;
-  config << std::ifstream(directory_ / "config.json", std::ios::binary).rdbuf();
-  hash.add(config.str());
+  hash.add(MappedFile(directory_ / "config.json").text());
   for (const auto& file : files_) {
     hash.add(file->header());
     for (const auto& [name, tensor] : file->tensors()) {

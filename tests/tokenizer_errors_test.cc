@@ -159,7 +159,7 @@ TEST(TokenizerErrors, BrokenNeighbours) {
   expect_config_refused(R"({"added_tokens_decoder": {"x": {"content": "<s>"}}})",
                         {"added_tokens_decoder.x", "not a token id"});
   expect_config_refused(R"({"added_tokens_decoder": {"7": {"content": "<s>"}}})", {"<s>", "id 7", "in the model"});
-  expect_error([&] { load_tokenizer(model.path() / "absent.json"); }, {"absent.json", "cannot be read"});
+  expect_error([&] { load_tokenizer(model.path() / "absent.json"); }, {"absent.json", "cannot open"});
 }
 
 }  // namespace

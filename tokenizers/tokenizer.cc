@@ -1,10 +1,9 @@
 #include "tokenizers/tokenizer.h"
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 #include "core/error.h"
+#include "core/files/mapped_file.h"
 #include "tokenizers/utf8.h"
 
 namespace specdec {
@@ -13,10 +12,9 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string read_file(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) throw Error("{}: cannot be read, or is empty", path.string());
-  return std::move(text).str();
+  const MappedFile file(path);
+  if (file.bytes().empty()) throw Error("{}: is empty", path.string());
+  return std::string(file.text());
 }
 
 std::string read_if_there(const fs::path& path) { return fs::exists(path) ? read_file(path) : ""; }
