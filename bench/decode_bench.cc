@@ -1,7 +1,8 @@
 // What a pass of w rows costs, and what guessing gains, on a model as it is shipped.
-//   ./dev bench            demo-moe on all cores
-//   build/release/decode_bench TARGET DRAFT THREADS
+//   ./dev bench                          demo-moe and demo-draft on all cores
+//   ./dev bench TARGET [DRAFT [THREADS]]
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -189,6 +190,9 @@ void print_drafters(const LoadedTarget& target, const std::vector<std::string>& 
 }
 
 void bench(const std::vector<std::string>& words) {
+  if (words.size() > 3 || (!words.empty() && words.front().starts_with("-"))) {
+    throw UsageError("expected [TARGET [DRAFT [THREADS]]], found: {}", fmt::join(words, " "));
+  }
   const auto word = [&](std::size_t i, const std::string& otherwise) {
     return i < words.size() ? words[i] : otherwise;
   };
@@ -206,9 +210,7 @@ void bench(const std::vector<std::string>& words) {
 
 int main(int argc, char** argv) {
   try {
-    std::vector<std::string> words(argv + 1, argv + argc);
-    std::erase_if(words, [](const std::string& word) { return word.starts_with("--"); });  // Google Benchmark's
-    specdec::bench(words);
+    specdec::bench({argv + 1, argv + argc});
     return 0;
   } catch (const specdec::Error& error) {
     fmt::print(stderr, "decode_bench: {}\n", error.what());
