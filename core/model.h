@@ -62,7 +62,7 @@ struct WeightBytes {
 struct ModelInfo {
   std::string architecture;  // its kind's name, e.g. "glm4_moe"
   std::string path;          // the directory it was loaded from
-  std::string hash;          // of config.json and of the tensor headers, 16 hex digits: which checkpoint this was
+  std::string hash;          // of config.json, the tensor headers and a sample of the data, 16 hex digits
   int vocab = 0;             // rows of the output head
   int hidden = 0;
   int layers = 0;

@@ -118,10 +118,6 @@ std::vector<float> WeightFile::vector(const std::string& name, std::int64_t size
   return values;
 }
 
-std::vector<float> WeightFile::optional_vector(const std::string& name, std::int64_t size) {
-  return has(name) ? vector(name, size) : std::vector<float>{};
-}
-
 std::int64_t WeightFile::bytes_of_prefix(const std::string& prefix) const {
   std::int64_t bytes = 0;
   for (auto next = tensors_.lower_bound(prefix); next != tensors_.end() && next->first.starts_with(prefix); ++next) {

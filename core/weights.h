@@ -34,7 +34,6 @@ class WeightFile {
   Weight linear(const std::string& path, std::initializer_list<std::int64_t> shape);
   // A float32 copy of a small tensor (norms, biases) stored as f32, f16 or bf16.
   std::vector<float> vector(const std::string& name, std::int64_t size);
-  std::vector<float> optional_vector(const std::string& name, std::int64_t size);  // empty if absent
 
   std::int64_t bytes_of_prefix(const std::string& prefix) const;  // as stored
 

@@ -21,7 +21,7 @@ constexpr int kExperts = 8, kPerToken = 3, kWidth = 32;
 // Collects tensors, then writes them as one file.
 class Writer {
  public:
-  explicit Writer(bool affine) : affine_(affine) {}
+  explicit Writer(std::string_view format) : format_(format) {}
 
   void vector(const std::string& name, std::int64_t size, double center, double spread) {
     std::vector<float> values = draw(name, size);
@@ -35,10 +35,13 @@ class Writer {
     std::int64_t elements = 1;
     for (const std::int64_t size : shape) elements *= size;
     const double spread = 1.5 / std::sqrt(static_cast<double>(in));
-    if (!affine_) {
+    if (format_ != "affine") {
       std::vector<float> values = draw(path, elements);
       for (float& value : values) value = static_cast<float>(value * spread);
-      return store(path + ".weight", DType::f32, std::move(shape), values);
+      if (format_ == "f32") return store(path + ".weight", DType::f32, std::move(shape), values);
+      std::vector<std::uint16_t> halves;
+      for (const float value : values) halves.push_back(format_ == "bf16" ? to_bf16(value) : to_f16(value));
+      return store(path + ".weight", format_ == "bf16" ? DType::bf16 : DType::f16, std::move(shape), halves);
     }
     constexpr std::int64_t kGroup = 32;
     std::vector<std::uint32_t> words(static_cast<std::size_t>(elements / 32 * bits));
@@ -58,6 +61,17 @@ class Writer {
   void write(const std::filesystem::path& path) const { write_safetensors(path, tensors_); }
 
  private:
+  static std::uint16_t to_bf16(float value) {
+    return static_cast<std::uint16_t>(__builtin_bit_cast(std::uint32_t, value) >> 16);
+  }
+  // Truncated; below the smallest normal number, zero.
+  static std::uint16_t to_f16(float value) {
+    const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, value);
+    const std::uint32_t exponent = (bits >> 23) & 255;
+    const std::uint32_t magnitude = exponent < 113 ? 0 : ((exponent - 112) << 10) | ((bits >> 13) & 1023);
+    return static_cast<std::uint16_t>(((bits >> 16) & 0x8000) | magnitude);
+  }
+
   static Rng stream(const std::string& name) { return Rng(std::hash<std::string>{}(name)); }
 
   static std::vector<float> draw(const std::string& name, std::int64_t size) {
@@ -73,7 +87,7 @@ class Writer {
     tensors_.push_back({name, dtype, std::move(shape), bytes.data(), bytes.size()});
   }
 
-  bool affine_;
+  std::string_view format_;
   std::vector<std::vector<std::byte>> bytes_;
   std::vector<StoredTensor> tensors_;
 };
@@ -117,10 +131,13 @@ void add_layer(Writer& writer, int layer, bool routed, bool biased, bool qk_norm
 
 TinyCheckpoint::TinyCheckpoint(std::string_view name) {
   static int count = 0;
-  directory_ = std::filesystem::temp_directory_path() / fmt::format("specdec-{}-{}-{}", name, getpid(), count++);
+  directory_ = std::filesystem::temp_directory_path() / fmt::format("specdec-{}-{}", getpid(), count++);
   std::filesystem::create_directories(directory_);
-  const bool affine = name.ends_with("_affine");
-  const std::string type(affine ? name.substr(0, name.size() - 7) : name);
+  // An architecture's name, with the weight format after a colon unless it is f32.
+  const std::size_t colon = name.find(':');
+  const std::string type(name.substr(0, colon));
+  const std::string_view format = colon == std::string_view::npos ? "f32" : name.substr(colon + 1);
+  const bool affine = format == "affine";
   const bool glm = type == "glm4_moe";
   const bool moe = type.ends_with("_moe");
   const bool tied = type == "qwen2";
@@ -145,7 +162,7 @@ TinyCheckpoint::TinyCheckpoint(std::string_view name) {
   }
   std::ofstream(directory_ / "config.json") << config.dump(2);
 
-  Writer writer(affine);
+  Writer writer(format);
   const bool biased = glm || type == "qwen2";
   const bool qk_norm = glm || type.starts_with("qwen3");
   writer.linear("model.embed_tokens", {kTinyVocab, kHidden}, 5);
@@ -169,7 +186,9 @@ TinyCheckpoint::~TinyCheckpoint() { std::filesystem::remove_all(directory_); }
 std::vector<std::string> tiny_checkpoints() {
   std::vector<std::string> names;
   for (const Architecture& architecture : architectures()) names.emplace_back(architecture.name);
-  names.emplace_back("glm4_moe_affine");
+  for (const QuantFormat& format : quant_formats()) {
+    if (format.name != "f32") names.push_back(fmt::format("glm4_moe:{}", format.name));
+  }
   return names;
 }
 

@@ -23,7 +23,7 @@ class TinyCheckpoint {
   std::filesystem::path directory_;
 };
 
-// Every architecture in float32, and glm4_moe in MLX affine formats as "glm4_moe_affine".
+// Every architecture in float32, and glm4_moe in every other weight format: "glm4_moe:affine".
 std::vector<std::string> tiny_checkpoints();
 
 inline constexpr int kTinyVocab = 96;

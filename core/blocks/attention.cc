@@ -11,10 +11,6 @@
 namespace specdec {
 namespace {
 
-void add_bias(float* row, const std::vector<float>& bias) {
-  for (std::size_t i = 0; i < bias.size(); ++i) row[i] += bias[i];
-}
-
 // The slots that a row sees, in the order of their positions; null if they are 0, 1, 2, …
 const int* slots_of(const RowView& view, int capacity) {
   if (view.more.empty()) return nullptr;
@@ -78,6 +74,9 @@ void attend(const Engine& engine, const AttentionSpec& spec, const Attention& we
                       Product{&weights.v, x, nullptr, count, new_values, kv_size}};
   multiply(engine, products);
 
+  add_bias(query, count, weights.q_bias);
+  add_bias(new_keys, count, weights.k_bias);
+  add_bias(new_values, count, weights.v_bias);
   const int half = spec.rope.dims / 2;
   const float* cosines = buffers.cosines.get(count * half);
   const float* sines = buffers.sines.get(count * half);
@@ -89,9 +88,6 @@ void attend(const Engine& engine, const AttentionSpec& spec, const Attention& we
     }
   };
   for (std::int64_t i = 0; i < count; ++i) {
-    add_bias(query + i * q_size, weights.q_bias);
-    add_bias(new_keys + i * kv_size, weights.k_bias);
-    add_bias(new_values + i * kv_size, weights.v_bias);
     position_heads(query + i * q_size, spec.heads, weights.q_norm, i);
     position_heads(new_keys + i * kv_size, spec.kv_heads, weights.k_norm, i);
   }
@@ -121,7 +117,7 @@ void attend(const Engine& engine, const AttentionSpec& spec, const Attention& we
   Product output{&weights.o, activate(engine, attended, count, q_size, buffers.activations), nullptr, count, projected,
                  hidden};
   multiply(engine, {&output, 1});
-  for (std::int64_t i = 0; i < count; ++i) add_bias(projected + i * hidden, weights.o_bias);
+  add_bias(projected, count, weights.o_bias);
 }
 
 }  // namespace specdec

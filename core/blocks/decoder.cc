@@ -167,6 +167,8 @@ void read_routed_layers(const ConfigReader& config, DecoderSpec& spec, const std
   require(types.empty() || types.size() == spec.routed.size(), config,
           fmt::format("'mlp_layer_types' lists {} layers of {}", types.size(), spec.routed.size()));
   for (std::size_t layer = 0; layer < spec.routed.size(); ++layer) {
+    require(types.empty() || types[layer] == "sparse" || types[layer] == "dense", config,
+            fmt::format("'mlp_layer_types' has '{}'; expected sparse or dense", types.empty() ? "" : types[layer]));
     spec.routed[layer] = types.empty() ? routed(static_cast<int>(layer)) : types[layer] == "sparse";
   }
 }

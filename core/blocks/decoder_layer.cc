@@ -43,6 +43,7 @@ std::int64_t expert_bytes(const DecoderLayer& layer) {
 }
 
 Pass begin_pass(const Engine& engine, const DecoderSpec& spec, const Batch& batch, KvState& state) {
+  SPECDEC_ASSERT(state.kv_size() == spec.attention.kv_size());
   const std::span<const RowView> rows = state.append(batch);
   const auto count = static_cast<std::int64_t>(rows.size());
   PassBuffers& buffers = state.buffers();
@@ -58,6 +59,7 @@ Pass begin_pass(const Engine& engine, const DecoderSpec& spec, const Batch& batc
 }
 
 void run_layer(Pass& pass, const DecoderLayer& weights, int layer) {
+  SPECDEC_ASSERT(layer < pass.state.layers());
   PassBuffers& buffers = pass.state.buffers();
   const int hidden = pass.spec.hidden;
   float* normed = buffers.normed.get(pass.count() * hidden);

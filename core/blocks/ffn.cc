@@ -13,12 +13,6 @@
 namespace specdec {
 namespace {
 
-void add_bias(float* rows, std::int64_t count, const std::vector<float>& bias) {
-  const auto width = static_cast<std::int64_t>(bias.size());
-  if (width == 0) return;
-  for (std::int64_t i = 0; i < count * width; ++i) rows[i] += bias[static_cast<std::size_t>(i % width)];
-}
-
 // Scores of all experts -> the chosen ones, ascending, with their weights. Ties go to the lowest id.
 // The rule of DeepSeek-V3 (arXiv 2412.19437, section 2.1.2) and GLM-4.5, and Qwen3's softmax.
 void choose(const MoeSpec& spec, const std::vector<float>& correction, float* scores, const Kernels& kernels,

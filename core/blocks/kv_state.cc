@@ -1,6 +1,7 @@
 #include "core/blocks/kv_state.h"
 
 #include <algorithm>
+#include <new>
 
 #include "core/error.h"
 
@@ -8,12 +9,17 @@ namespace specdec {
 
 KvState::KvState(int layers, std::int64_t kv_size, int capacity) : capacity_(capacity), kv_size_(kv_size) {
   SPECDEC_ASSERT(capacity > 0);
-  const auto size = static_cast<std::size_t>(capacity * kv_size);
-  for (int layer = 0; layer < layers; ++layer) {
-    keys_.push_back(std::make_unique_for_overwrite<float[]>(size));
-    values_.push_back(std::make_unique_for_overwrite<float[]>(size));
+  const auto size = static_cast<std::size_t>(capacity) * static_cast<std::size_t>(kv_size);
+  try {
+    for (int layer = 0; layer < layers; ++layer) {
+      keys_.push_back(std::make_unique_for_overwrite<float[]>(size));
+      values_.push_back(std::make_unique_for_overwrite<float[]>(size));
+    }
+    views_.reserve(static_cast<std::size_t>(capacity));
+  } catch (const std::bad_alloc&) {
+    throw Error("the keys and values of {} positions need {:.1f} GB, more than there is; ask for fewer tokens",
+                capacity, 2e-9 * layers * static_cast<double>(size) * sizeof(float));
   }
-  views_.reserve(static_cast<std::size_t>(capacity));
 }
 
 std::span<const RowView> KvState::append(const Batch& batch) {

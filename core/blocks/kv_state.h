@@ -46,6 +46,7 @@ class KvState : public State {
   // Appends the batch's rows and says what each of them sees. The views hold until the next append or commit.
   std::span<const RowView> append(const Batch& batch);
 
+  int layers() const { return static_cast<int>(keys_.size()); }
   std::int64_t kv_size() const { return kv_size_; }
   float* keys(int layer) { return keys_[static_cast<std::size_t>(layer)].get(); }  // (capacity, kv_size)
   float* values(int layer) { return values_[static_cast<std::size_t>(layer)].get(); }

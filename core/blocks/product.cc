@@ -69,4 +69,10 @@ void multiply(const Engine& engine, std::span<Product> products) {
   }
 }
 
+void add_bias(float* rows, std::int64_t count, const std::vector<float>& bias) {
+  for (std::int64_t row = 0; row < count; ++row) {
+    for (const float value : bias) *rows++ += value;
+  }
+}
+
 }  // namespace specdec

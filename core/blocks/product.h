@@ -51,4 +51,7 @@ struct Product {
 
 void multiply(const Engine& engine, std::span<Product> products);
 
+// Adds a bias to each of `count` rows of its size; nothing if it is empty.
+void add_bias(float* rows, std::int64_t count, const std::vector<float>& bias);
+
 }  // namespace specdec

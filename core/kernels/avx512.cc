@@ -9,7 +9,10 @@ namespace {
 
 #include "core/kernels/portable.inl"
 
-__mmask16 first_of_16(std::int64_t count) { return static_cast<__mmask16>(count >= 16 ? 0xffff : (1 << count) - 1); }
+__mmask16 first_of_16(std::int64_t count) {
+  if (count <= 0) return 0;
+  return static_cast<__mmask16>(count >= 16 ? 0xffff : (1 << count) - 1);
+}
 
 // The four sums over the lanes of four vectors, each added up in the same order.
 __m128 sums_of(const __m512* v) {
@@ -73,6 +76,7 @@ void dot(const float* w, std::int64_t n, const float* x, std::int64_t x_stride, 
          float* y, std::int64_t y_stride) {
   if (n <= 16) return dot_short<1>(w, n, x, x_stride, rows, count, y, y_stride);
   if (n <= 32) return dot_short<2>(w, n, x, x_stride, rows, count, y, y_stride);
+  if (n <= 48) return dot_short<3>(w, n, x, x_stride, rows, count, y, y_stride);
   if (n <= 64) return dot_short<4>(w, n, x, x_stride, rows, count, y, y_stride);
   std::int64_t row = 0;
   for (; row + 4 <= count; row += 4) dot_rows<4>(w, n, x, x_stride, rows, row, y, y_stride);
@@ -200,7 +204,7 @@ void weighted_columns(const float* p, const float* v, std::int64_t v_stride, con
   constexpr int kChains = 4;
   __mmask16 masks[kVectors];
   __m512 sums[kChains][kVectors];
-  for (int j = 0; j < kVectors; ++j) masks[j] = first_of_16(n - 16 * j > 0 ? n - 16 * j : 0);
+  for (int j = 0; j < kVectors; ++j) masks[j] = first_of_16(n - 16 * j);
   for (auto& chain : sums) {
     for (__m512& sum : chain) sum = _mm512_setzero_ps();
   }

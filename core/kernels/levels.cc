@@ -16,10 +16,12 @@ std::span<const Kernels* const> kernel_levels() {
 #if defined(__x86_64__)
     const auto has = [](auto... names) { return (names && ...); };
     if (has(__builtin_cpu_supports("avx512f"), __builtin_cpu_supports("avx512bw"), __builtin_cpu_supports("avx512vl"),
-            __builtin_cpu_supports("avx512dq"), __builtin_cpu_supports("avx512vnni"))) {
+            __builtin_cpu_supports("avx512dq"), __builtin_cpu_supports("avx512vnni"), __builtin_cpu_supports("fma"),
+            __builtin_cpu_supports("f16c"))) {
       found.push_back(&kAvx512Kernels);
     }
-    if (has(__builtin_cpu_supports("avx2"), __builtin_cpu_supports("fma"))) found.push_back(&kAvx2Kernels);
+    if (has(__builtin_cpu_supports("avx2"), __builtin_cpu_supports("fma"), __builtin_cpu_supports("f16c")))
+      found.push_back(&kAvx2Kernels);
 #endif
     found.push_back(&kGenericKernels);
     return found;

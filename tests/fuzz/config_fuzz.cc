@@ -8,8 +8,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   try {
-    const specdec::ConfigReader config(std::string_view(reinterpret_cast<const char*>(data), size), "fuzz");
-    const specdec::ModelInfo info = specdec::find_architecture(config).describe(config);
+    const std::string_view text(reinterpret_cast<const char*>(data), size);
+    const specdec::ModelInfo info = specdec::parse_config(text, "fuzz");
     SPECDEC_ASSERT(info.vocab > 0 && info.hidden > 0 && info.layers > 0);
     SPECDEC_ASSERT(info.experts_per_token <= info.experts);
   } catch (const specdec::Error& error) {

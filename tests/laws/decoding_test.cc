@@ -1,6 +1,7 @@
 // The laws of lossless_test on the real engine: every drafter, every tiny architecture, one thread and two.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -127,8 +128,11 @@ TEST_P(Decoding, ADraftersMemoryIsThatOfAFreshPrefill) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiny, Decoding, testing::ValuesIn(tiny_checkpoints()),
-                         [](const auto& checkpoint) { return checkpoint.param; });
+INSTANTIATE_TEST_SUITE_P(Tiny, Decoding, testing::ValuesIn(tiny_checkpoints()), [](const auto& checkpoint) {
+  std::string name = checkpoint.param;
+  std::ranges::replace(name, ':', '_');
+  return name;
+});
 
 }  // namespace
 }  // namespace specdec

@@ -2,6 +2,8 @@
 // how many rows share its pass, on the tree around it, or on how its past was chunked.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/batch.h"
 #include "core/engine.h"
 #include "core/error.h"
@@ -159,7 +161,9 @@ std::vector<Case> cases() {
 
 std::string name_of_case(const testing::TestParamInfo<Case>& instance) {
   const Case& c = instance.param;
-  return fmt::format("{}_{}_{}_{}threads", c.checkpoint, c.cpu, c.compute, c.threads);
+  std::string name = fmt::format("{}_{}_{}_{}threads", c.checkpoint, c.cpu, c.compute, c.threads);
+  std::ranges::replace(name, ':', '_');
+  return name;
 }
 
 std::vector<Case> mtp_cases() {
