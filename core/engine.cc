@@ -16,18 +16,19 @@ const Kernels& find_level(const std::string& name) {
   for (const Kernels* level : levels) {
     if (level->name == name) return *level;
   }
-  throw Error("this machine has no instruction-set level '{}'; it has: auto, {}", name, fmt::join(cpu_levels(), ", "));
+  throw UsageError("this machine has no instruction-set level '{}'; it has: auto, {}", name,
+                   fmt::join(cpu_levels(), ", "));
 }
 
 int count_threads(int asked) {
   constexpr int kMost = 1024;
-  if (asked < 0 || asked > kMost) throw Error("{} threads: expected 1 to {}, or 0 for one per core", asked, kMost);
+  if (asked < 0 || asked > kMost) throw UsageError("{} threads: expected 1 to {}, or 0 for one per core", asked, kMost);
   return asked != 0 ? asked : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 bool quantises(const std::string& compute) {
   if (compute != "f32" && compute != "default") {
-    throw Error("no way to compute is called '{}'; there are: default, f32", compute);
+    throw UsageError("no way to compute is called '{}'; there are: default, f32", compute);
   }
   return compute == "default";
 }

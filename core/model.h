@@ -73,6 +73,9 @@ struct ModelInfo {
   std::vector<TokenId> eos;  // of config.json and generation_config.json
 };
 
+// Rows of a pass whose logits are computed: the head is a large part of a small model.
+enum class LogitRows { all, last, none };
+
 // A multi-token-prediction layer stored with the model (DeepSeek-V3, arXiv 2412.19437, section 2.2). Const, like Model.
 class MtpHead {
  public:
@@ -81,8 +84,10 @@ class MtpHead {
 
   // Row i consumes batch.tokens[i] (the token after the one that made the hidden state) and hidden.row(i) (the target's
   // state after its final norm, or the state carried from the step before), and predicts the token after.
-  // Output::hidden[0] is the state to carry (after shared_head.norm); logits are (rows, head_tokens().size()).
-  virtual Output forward(const Batch& batch, const MatView& hidden, State& state) const = 0;
+  // Output::hidden[0] is the state to carry (after shared_head.norm); logits are (rows asked for,
+  // head_tokens().size()).
+  virtual Output forward(const Batch& batch, const MatView& hidden, State& state,
+                         LogitRows logits = LogitRows::all) const = 0;
 
   // The target token of each logit column, ascending; empty = the whole vocabulary.
   virtual std::span<const TokenId> head_tokens() const = 0;

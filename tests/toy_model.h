@@ -121,7 +121,7 @@ class ToyMtp : public MtpHead {
   std::unique_ptr<State> new_state(int capacity) const override {
     return std::make_unique<ToyState<ToyPair>>(capacity);
   }
-  Output forward(const Batch& batch, const MatView& hidden, State& state) const override {
+  Output forward(const Batch& batch, const MatView& hidden, State& state, LogitRows logits) const override {
     auto& toy = static_cast<ToyState<ToyPair>&>(state);
     toy.logits.clear();
     toy.hidden.clear();
@@ -134,15 +134,16 @@ class ToyMtp : public MtpHead {
       double noise = *options_.mtp_noise;
       for (std::size_t j = 0; j + 1 < path.size(); ++j) noise += 0.5 * static_cast<double>(path[j].hidden[4] > 0);
       const std::uint64_t text = hash_after(text_of(given), batch.tokens[i]);
-      for (std::size_t column = 0; column < columns(); ++column) {
+      const bool read = logits == LogitRows::all || (logits == LogitRows::last && i + 1 == batch.tokens.size());
+      for (std::size_t column = 0; read && column < columns(); ++column) {
         toy.logits.push_back(toy_logit(text, token(column), options_, noise));
       }
       const ToyHidden carried = hidden_of(text, static_cast<int>(given[4]) + 1);
       toy.hidden.insert(toy.hidden.end(), carried.begin(), carried.end());
     }
-    const auto rows = static_cast<Eigen::Index>(batch.tokens.size());
+    const auto width = static_cast<Eigen::Index>(columns());
     toy.tap(1);
-    return {{toy.logits.data(), rows, static_cast<Eigen::Index>(columns())}, toy.tapped, toy.routed};
+    return {{toy.logits.data(), static_cast<Eigen::Index>(toy.logits.size()) / width, width}, toy.tapped, toy.routed};
   }
   std::span<const TokenId> head_tokens() const override { return options_.head_tokens; }
   const WeightBytes& bytes() const override { return bytes_; }

@@ -64,7 +64,7 @@ class Decoder : public Model {
       SPECDEC_ASSERT(taps.layers[i] >= -1 && taps.layers[i] < spec_.info.layers);
       buffers.tapped.emplace_back(buffers.taps[i].get(size), pass.count(), spec_.hidden);
     }
-    return {taps.logits ? head_logits(pass, head_, normed) : MatView(nullptr, 0, 0), buffers.tapped, buffers.routed};
+    return {head_logits(pass, head_, normed, taps.logits ? pass.count() : 0), buffers.tapped, buffers.routed};
   }
 
  private:

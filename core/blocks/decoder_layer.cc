@@ -103,14 +103,15 @@ void embed(const Engine& engine, const Weight& embedding, std::span<const TokenI
   }
 }
 
-MatView head_logits(const Pass& pass, const Weight& head, const float* normed) {
+MatView head_logits(const Pass& pass, const Weight& head, const float* normed, std::int64_t rows) {
+  if (rows == 0) return MatView(nullptr, 0, 0);
   PassBuffers& buffers = pass.state.buffers();
-  float* logits = buffers.logits.get(pass.count() * head.out);
-  Product product{&head,   activate(pass.engine, normed, pass.count(), pass.spec.hidden, buffers.activations),
-                  nullptr, pass.count(),
+  float* logits = buffers.logits.get(rows * head.out);
+  Product product{&head,   activate(pass.engine, normed, rows, pass.spec.hidden, buffers.activations),
+                  nullptr, rows,
                   logits,  head.out};
   multiply(pass.engine, {&product, 1});
-  return MatView(logits, pass.count(), head.out);
+  return MatView(logits, rows, head.out);
 }
 
 }  // namespace specdec

@@ -39,6 +39,6 @@ void final_norm(const Pass& pass, const std::vector<float>& w, const WeightFile&
 void embed(const Engine& engine, const Weight& embedding, std::span<const TokenId> tokens, float* out);
 
 // logits (rows, head.out) from normed (rows, hidden), in the state's buffers.
-MatView head_logits(const Pass& pass, const Weight& head, const float* normed);
+MatView head_logits(const Pass& pass, const Weight& head, const float* normed, std::int64_t rows);
 
 }  // namespace specdec

@@ -76,7 +76,7 @@ class MtpDecoder : public MtpHead {
     return std::make_unique<KvState>(1, spec_.attention.kv_size(), capacity);
   }
 
-  Output forward(const Batch& batch, const MatView& hidden, State& state) const override {
+  Output forward(const Batch& batch, const MatView& hidden, State& state, LogitRows logits) const override {
     SPECDEC_ASSERT(hidden.rows() == static_cast<Eigen::Index>(batch.tokens.size()) && hidden.cols() == spec_.hidden);
     auto& kv_state = static_cast<KvState&>(state);
     Pass pass = begin_pass(engine_, spec_, batch, kv_state);
@@ -100,7 +100,8 @@ class MtpDecoder : public MtpHead {
     final_norm(pass, head_norm_, *file_, carried);
     buffers.tapped.clear();
     buffers.tapped.emplace_back(carried, pass.count(), size);
-    return {head_logits(pass, head_, carried), buffers.tapped, buffers.routed};
+    const std::int64_t unread = logits == LogitRows::all ? 0 : pass.count() - (logits == LogitRows::last ? 1 : 0);
+    return {head_logits(pass, head_, carried + unread * size, pass.count() - unread), buffers.tapped, buffers.routed};
   }
 
   std::span<const TokenId> head_tokens() const override { return head_tokens_; }

@@ -44,9 +44,9 @@ class Mtp : public CachedDrafter {
     return CachedDrafter::wait(token);
   }
 
-  Output look_at_final(const Batch& batch, HeadUse) override {
+  Output look_at_final(const Batch& batch, HeadUse head) override {
     const std::size_t rows = batch.tokens.size();
-    const Output out = run(batch, waiting_hidden_);
+    const Output out = run(batch, waiting_hidden_, head == HeadUse::read ? LogitRows::last : LogitRows::none);
     const auto last = row_span(out.hidden.front(), static_cast<Eigen::Index>(rows) - 1);
     carried_.assign(last.begin(), last.end());
     waiting_hidden_.erase(waiting_hidden_.begin(),
@@ -61,7 +61,7 @@ class Mtp : public CachedDrafter {
           carried_.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(tree[node].parent) * hidden_);
       hidden.insert(hidden.end(), carried, carried + static_cast<std::ptrdiff_t>(hidden_));
     }
-    const Output out = run(batch, hidden);
+    const Output out = run(batch, hidden, LogitRows::all);
     carried_.resize(static_cast<std::size_t>(tree.size()) * hidden_);
     for (std::size_t i = 0; i < nodes.size(); ++i) {
       const auto row = row_span(out.hidden.front(), static_cast<Eigen::Index>(i));
@@ -71,10 +71,11 @@ class Mtp : public CachedDrafter {
     return out;
   }
 
-  Output run(const Batch& batch, const std::vector<float>& hidden) {
+  Output run(const Batch& batch, const std::vector<float>& hidden, LogitRows logits) {
     const auto rows = static_cast<Eigen::Index>(batch.tokens.size());
-    const Output out = head_.forward(batch, MatView(hidden.data(), rows, static_cast<Eigen::Index>(hidden_)), state());
-    count(out, static_cast<int>(rows), HeadUse::read);
+    const MatView states(hidden.data(), rows, static_cast<Eigen::Index>(hidden_));
+    const Output out = head_.forward(batch, states, state(), logits);
+    count(out, static_cast<int>(rows), logits == LogitRows::none ? HeadUse::skipped : HeadUse::read);
     return out;
   }
 
