@@ -47,12 +47,4 @@ std::optional<ProtobufField> ProtobufReader::next() {
   return field;
 }
 
-std::optional<ProtobufField> find_field(std::string_view message, std::uint64_t number, std::string_view where) {
-  ProtobufReader reader(message, where);
-  std::optional<ProtobufField> found;
-  while (const auto field = reader.next())
-    if (field->number == number) found = field;
-  return found;
-}
-
 }  // namespace specdec

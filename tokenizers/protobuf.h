@@ -28,7 +28,4 @@ class ProtobufReader {
   std::string where_;
 };
 
-// The last occurrence of a field, which is the one that counts.
-std::optional<ProtobufField> find_field(std::string_view message, std::uint64_t number, std::string_view where);
-
 }  // namespace specdec
