@@ -59,6 +59,8 @@ void CachedDrafter::count(const Output& out, int rows, HeadUse head) {
   cost_.bytes += bytes_of_pass(weights_, rows, woken_experts(out.routed), head);
 }
 
+void CachedDrafter::prompt_ends() { feed(HeadUse::skipped); }
+
 std::span<const float> CachedDrafter::feed(HeadUse head) {
   std::span<const float> logits;
   for (std::size_t fed = 0; fed < waiting_.size();) {
@@ -67,7 +69,7 @@ std::span<const float> CachedDrafter::feed(HeadUse head) {
     const Batch batch = chain_of(std::span(waiting_).subspan(fed, rows));
     const Output out = look_at_final(batch, last ? head : HeadUse::skipped);
     state_->commit(whole_chain(static_cast<int>(rows)));
-    if (last && head == HeadUse::read) logits = row_span(out.logits, static_cast<Eigen::Index>(rows) - 1);
+    if (last && head == HeadUse::read) logits = row_span(out.logits, out.logits.rows() - 1);
     fed += rows;
   }
   waiting_.clear();

@@ -19,8 +19,10 @@ Sampler draft_sampler(const DrafterContext& context, const std::string& owner);
 class CachedDrafter : public Drafter {
  public:
   void propose(DraftTree& tree, const Budget& budget, const Rng& rng) final;
+  void prompt_ends() final;
   DraftCost cost() const final { return cost_; }
   std::int64_t step_bytes() const final { return bytes_of_plain_pass(weights_, experts_per_token_); }
+  std::int64_t weight_bytes() const final { return weights_.total; }
 
  protected:
   CachedDrafter(std::unique_ptr<State> state, DraftLaw law, const WeightBytes& weights, int experts_per_token);

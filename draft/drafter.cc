@@ -39,12 +39,27 @@ Budget take_budget(DrafterSpec& spec, const Budget& otherwise) {
   return budget;
 }
 
-std::unique_ptr<Drafter> make_drafter(const DrafterSpec& spec, DrafterContext context) {
+const PolicyKind& take_policy(DrafterSpec& spec) {
+  Options options(std::move(spec.options), "drafter " + spec.kind);
+  const std::string name = options.text("policy", "fixed");
+  spec.options = options.unread();
+  return find_kind(policy_kinds(), "policy", name);
+}
+
+const DrafterKind& find_drafter(const DrafterSpec& spec) {
   const DrafterKind& kind = find_kind(drafter_kinds(), "drafter", spec.kind);
+  if (!kind.needs_model && !spec.path.empty()) {
+    throw UsageError("drafter {} reads no checkpoint, but '{}:{}' names one; write {}", kind.name, kind.name, spec.path,
+                     kind.name);
+  }
+  return kind;
+}
+
+std::unique_ptr<Drafter> make_drafter(const DrafterSpec& spec, DrafterContext context) {
+  const DrafterKind& kind = find_drafter(spec);
   if (kind.needs_model && context.draft == nullptr) {
     throw UsageError("drafter {} needs a draft model: write {}:PATH", kind.name, kind.name);
   }
-  context.path = spec.path;
   context.options = spec.options;
   return kind.make(context);
 }

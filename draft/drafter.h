@@ -44,13 +44,15 @@ class Drafter {
   virtual ~Drafter() = default;
   virtual Taps needs() const { return {}; }  // what it must see of the target
   virtual void observe(const Final& seen) = 0;
+  virtual void prompt_ends() {}  // all of the prompt but its last token was told: what it makes of that, it makes now
 
   // Adds guesses below the anchor, within the budget. The draw of a guess depends on `rng`, its position in the text
   // and its rank there, never on how far others are drafted.
   virtual void propose(DraftTree& tree, const Budget& budget, const Rng& rng) = 0;
 
   virtual DraftCost cost() const { return {}; }
-  virtual std::int64_t step_bytes() const { return 0; }  // weights that one pass of one row reads
+  virtual std::int64_t step_bytes() const { return 0; }    // weights that one pass of one row reads
+  virtual std::int64_t weight_bytes() const { return 0; }  // all of its own weights: those besides the target's
 };
 
 // What a drafter may see. Everything outlives the drafter.
@@ -60,8 +62,6 @@ struct DrafterContext {
   std::vector<std::optional<TokenId>> to_target{};  // the target's token of each draft id; empty = the same ids
   Sampler sampler{};                                // the target's; a drafter draws with it unless an option says else
   int capacity = 0;                                 // positions, as in the target's State
-  std::string path{};                               // as given, for kinds that load something of their own
-  Engine* engine = nullptr;                         // for those
   std::map<std::string, std::string> options{};     // key=value of the kind, without those of the budget
 };
 
@@ -79,8 +79,13 @@ struct DrafterSpec {
 };
 DrafterSpec parse_drafter_spec(std::string_view text);
 
+// By the kind's name. Throws UsageError when the spec has a path that this kind does not read.
+const DrafterKind& find_drafter(const DrafterSpec& spec);
+
 // Takes k (depth), width and rows out of the options: how much is drafted is not the drafter's choice.
 Budget take_budget(DrafterSpec& spec, const Budget& otherwise);
+// Takes policy out of the options, which says how much within the budget. Throws UsageError naming the policies.
+const PolicyKind& take_policy(DrafterSpec& spec);
 
 std::unique_ptr<Drafter> make_drafter(const DrafterSpec& spec, DrafterContext context);
 

@@ -38,6 +38,12 @@ double Options::number(const std::string& key, double otherwise, double least, d
   return value.empty() ? otherwise : parse(owner_, key, value.mapped(), least, most);
 }
 
+std::string Options::text(const std::string& key, const std::string& otherwise) {
+  known_.push_back(key);
+  const auto value = values_.extract(key);
+  return value.empty() ? otherwise : value.mapped();
+}
+
 void Options::refuse_unknown() const {
   if (values_.empty()) return;
   throw UsageError("{} has no option '{}'; there are: {}", owner_, values_.begin()->first,

@@ -127,6 +127,37 @@ TEST(Session, AnyPrefillStepLeavesTheSameState) {
   }
 }
 
+TEST(Session, ThePromptIsReadBeforeTheFirstStep) {
+  const ToyModel target({.vocab = 32, .mtp_noise = 0.0});
+  const auto draft = std::make_shared<ToyModel>(ToyOptions{.vocab = 32});
+  for (const std::string kind : {"small", "mtp"}) {
+    for (const std::size_t tokens : {1U, 2U, 50U, 64U, 65U, 200U}) {
+      const std::vector<TokenId> prompt(tokens, TokenId{4});
+      const Outcome all =
+          run(target, *drafter_for(target, kind, {}, draft), {.budget = {.depth = 3}, .max_tokens = 8}, {}, 1, prompt);
+      const bool silent = kind == "mtp" && tokens == 1;  // no hidden state before the first token
+      EXPECT_EQ(all.steps.front().draft.rows, silent ? 0 : 3) << kind << ", " << tokens;
+    }
+  }
+}
+
+// Rows whose logits nobody reads: the bytes of the head are those of the guesses.
+TEST(Session, TheHeadOfTheMtpLayerIsReadOncePerGuess) {
+  const ToyModel target({.vocab = 32, .mtp_noise = 0.25});
+  const auto drafter = drafter_for(target, "mtp");
+  Session session(target, *drafter, sampled(), {}, {.budget = {.depth = 3}, .max_tokens = 100}, Rng(1));
+  session.prefill(kPrompt);
+  const WeightBytes& bytes = target.mtp()->bytes();
+  const DraftCost prompt = drafter->cost();
+  EXPECT_EQ(prompt.passes, 1);
+  EXPECT_EQ(prompt.bytes, bytes.fixed - bytes.head + prompt.rows * bytes.embedding_row);
+  while (!session.done()) {
+    const StepRecord step = session.step();
+    EXPECT_EQ(step.draft.bytes, step.draft.passes * bytes.fixed + step.draft.rows * bytes.embedding_row);
+    EXPECT_EQ(step.draft.passes, step.drafted());
+  }
+}
+
 TEST(Session, APromptOfOneTokenWorks) {
   const ToyModel target({.vocab = 32, .mtp_noise = 0.0});
   const auto draft = std::make_shared<ToyModel>(ToyOptions{.vocab = 32});
@@ -227,7 +258,13 @@ TEST(Session, EndOfTextEndsAlsoInsideAnAcceptedDraft) {
       std::size_t emitted = 0;
       for (const StepRecord& step : ended.steps) {
         emitted += step.emitted.size();
-        EXPECT_EQ(step.emitted.size(), step.path.size());
+        // The last token is an accepted guess, or the one more token where no guess was left to make.
+        const auto emitted_here = static_cast<int>(step.emitted.size());
+        const bool last = &step == &ended.steps.back();
+        EXPECT_TRUE(step.accepted() == emitted_here - 1 || (last && step.accepted() == emitted_here));
+        if (last && depth > 0 && emitted_here <= step.depth) {
+          EXPECT_EQ(step.accepted(), emitted_here);
+        }
         EXPECT_FALSE(step.rejected);
       }
       EXPECT_EQ(emitted, expected.size());
@@ -244,6 +281,7 @@ TEST(Session, ARejectionAfterTheEndOfTextIsNotCounted) {
   ASSERT_EQ(ended.steps.size(), 1U);
   EXPECT_EQ(ended.generated.size(), 1U);
   EXPECT_EQ(ended.steps.front().drafted(), 3);
+  EXPECT_EQ(ended.steps.front().path, (std::vector<int>{0, 1}));  // the end of text itself was guessed, and accepted
   EXPECT_FALSE(ended.steps.front().rejected);
 }
 

@@ -94,6 +94,7 @@ void Session::prefill(std::span<const TokenId> prompt) {
     tell(tokens, path, out);
     rest = rest.subspan(tokens.size());
   }
+  drafter_.prompt_ends();
   prefill_s_ = watch.lap();
 }
 
@@ -112,8 +113,8 @@ StepRecord Session::step() {
   record.times.look_s = watch.lap();
 
   RngDice dice(rng_.fork(kJudge));
-  const Verdict judged = rule_.judge(tree, sampler_.distributions(out.logits), dice);  // judge
-  const Verdict verdict = until_end(tree, judged);
+  Verdict verdict = rule_.judge(tree, sampler_.distributions(out.logits), dice);  // judge
+  const bool end_was_guessed = cut_after_end(tree, verdict.path);
   record.times.judge_s = watch.lap();
 
   state_->commit(verdict.path);  // keep
@@ -126,9 +127,9 @@ StepRecord Session::step() {
   record.rows = tree.size();
   record.depth = tree.depth();
   record.path = verdict.path;
-  record.rejected = tree.has_children(judged.path.back()) && verdict.path.size() == judged.path.size();
+  record.rejected = tree.has_children(verdict.path.back()) && !end_was_guessed;
   record.emitted = tokens_of(tree, std::span(verdict.path).subspan(1));
-  record.emitted.push_back(verdict.next);
+  if (!end_was_guessed) record.emitted.push_back(verdict.next);
   record.routed.assign(out.routed.begin(), out.routed.end());
   record.draft = drafter_.cost() - before;
   append(record.emitted);
@@ -149,14 +150,11 @@ bool Session::ends(TokenId token) const {
 }
 
 // An accepted end of text is the last token: what follows it is neither kept nor counted.
-Verdict Session::until_end(const DraftTree& tree, Verdict verdict) const {
-  for (std::size_t i = 1; i < verdict.path.size(); ++i) {
-    const TokenId token = tree[verdict.path[i]].token;
-    if (!ends(token)) continue;
-    verdict.path.resize(i);
-    verdict.next = token;
-  }
-  return verdict;
+bool Session::cut_after_end(const DraftTree& tree, std::vector<int>& path) const {
+  const auto end = std::find_if(path.begin() + 1, path.end(), [&](int node) { return ends(tree[node].token); });
+  if (end == path.end()) return false;
+  path.erase(end + 1, path.end());
+  return true;
 }
 
 void Session::tell(std::span<const TokenId> tokens, std::span<const int> rows, const Output& out) {

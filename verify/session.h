@@ -38,7 +38,7 @@ struct StepRecord {
   int depth = 0;                 // of the longest guess
   std::vector<int> path;         // rows that stayed, the anchor first
   bool rejected = false;         // guesses followed the last accepted token, and none of them was taken
-  std::vector<TokenId> emitted;  // the accepted guesses and one more token
+  std::vector<TokenId> emitted;  // the accepted guesses and, unless they end the text, one more token
   std::vector<RouterUse> routed;
   DraftCost draft;  // of this step
   StepTimes times;
@@ -69,7 +69,7 @@ class Session {
  private:
   Budget budget_left() const;
   bool ends(TokenId token) const;
-  Verdict until_end(const DraftTree& tree, Verdict verdict) const;
+  bool cut_after_end(const DraftTree& tree, std::vector<int>& path) const;  // whether the end was among the guesses
   void tell(std::span<const TokenId> tokens, std::span<const int> rows, const Output& out);
   void append(std::span<const TokenId> emitted);
 
