@@ -71,7 +71,7 @@ Section speed(const RunReport& report) {
        {"speed_up", report.comparison.speed_up, "speed-up", fmt::format("{:.2f} x", report.comparison.speed_up), ""},
        identity(report),
        {"prefill_s", report.trials.guessed.prefill_s, "reading the prompt",
-        seconds_text(report.trials.guessed.prefill_s), fmt::format("{} tokens", report.prompt_tokens)}}};
+        seconds_text(report.trials.guessed.prefill_s), fmt::format("{} tokens", report.prompt_ids.size())}}};
 }
 
 Section guesses(const RunReport& report) {
@@ -187,7 +187,8 @@ std::string layers_text(const RunReport& report) {
 }
 
 std::string drafter_text(const LoadedDrafter& drafter) {
-  std::string text = drafter.spec.kind;
+  if (drafter.budget.depth == 0) return "decoded without guesses";
+  std::string text = "guessed by " + drafter.spec.kind;
   if (!drafter.spec.path.empty()) text += ":" + drafter.spec.path;
   return text;
 }
@@ -220,11 +221,10 @@ Json model_json(const Model& model) {
 Json provenance(const RunReport& report) {
   Json options = Json::object();
   for (const Option& option : report.options) options[std::string(option.name)] = option_value(option);
-  Json drafter = {{"kind", report.drafter.spec.kind},
-                  {"path", report.drafter.spec.path},
-                  {"k", report.drafter.budget.depth},
-                  {"width", report.drafter.budget.width},
-                  {"options", report.drafter.spec.options}};
+  Json drafter = {{"kind", report.drafter.spec.kind},          {"path", report.drafter.spec.path},
+                  {"k", report.drafter.budget.depth},          {"width", report.drafter.budget.width},
+                  {"rows", report.drafter.budget.row_limit()}, {"options", report.drafter.spec.options}};
+  if (report.drafter.policy != nullptr) drafter["policy"] = report.drafter.policy->name;
   if (report.drafter.model != nullptr) drafter["model"] = model_json(*report.drafter.model);
   Json target = model_json(*report.target.model);
   target["name"] = report.target.name;
@@ -260,7 +260,7 @@ std::string dump(const Json& json, int indent) {
 std::string payment(const RunReport& report) {
   constexpr double kNoise = 0.02;  // runs of a fraction of a second repeat no better
   const double speed_up = report.comparison.speed_up;
-  if (report.drafter.spec.kind == "none") {
+  if (report.tally.drafted == 0) {
     return fmt::format("Plain decoding: nothing was guessed, {:.0f} tokens/s.", tokens_per_s(report.tally));
   }
   const std::string_view pays = speed_up > 1 + kNoise   ? "It pays"
@@ -312,10 +312,10 @@ void count_figures(RunReport& report) {
 }
 
 std::string summary_of(const RunReport& report) {
-  std::string text = fmt::format("{} ({}, {}), guessed by {}; ended: {}\n", report.target.name,
-                                 report.target.model->info().architecture,
-                                 bytes_text(static_cast<double>(report.target.model->bytes().total)),
-                                 drafter_text(report.drafter), name_of(report.trials.guessed.ending));
+  std::string text =
+      fmt::format("{} ({}, {}), {}; ended: {}\n", report.target.name, report.target.model->info().architecture,
+                  bytes_text(static_cast<double>(report.target.model->bytes().total)), drafter_text(report.drafter),
+                  name_of(report.trials.guessed.ending));
   for (const Section& section : sections_of(report)) {
     text += fmt::format("\n{}\n", section.title);
     for (const Figure& figure : section.figures) {
@@ -335,10 +335,14 @@ std::string json_of(const RunReport& report) {
   for (const Section& section : sections_of(report)) {
     for (const Figure& figure : section.figures) figures[figure.key] = figure.value;
   }
+  std::vector<std::int64_t> tested;
+  for (const PositionTally& position : report.tally.positions) tested.push_back(position.tested);
   figures["steps"] = report.tally.steps;
   figures["tokens"] = report.tally.tokens;
   figures["drafted"] = report.tally.drafted;
   figures["accepted"] = report.tally.accepted;
+  figures["rejections"] = report.tally.rejections;
+  figures["tested_by_position"] = tested;
   figures["draft_passes"] = report.tally.draft_passes;
   figures["repeats"] = report.trials.repeats;
   figures["resident_bytes"] = report.limit_facts.resident_bytes;
@@ -355,7 +359,8 @@ std::string json_of(const RunReport& report) {
   return dump({{"run", provenance(report)},
                {"prompt", report.prompt},
                {"prompt_source", report.prompt_source},
-               {"prompt_tokens", report.prompt_tokens},
+               {"prompt_tokens", report.prompt_ids.size()},
+               {"prompt_ids", ids_of(report.prompt_ids)},
                {"text", report.text},
                {"tokens", ids_of(report.trials.guessed.generated)},
                {"ending", name_of(report.trials.guessed.ending)},
@@ -366,8 +371,7 @@ std::string json_of(const RunReport& report) {
 }
 
 std::string trace_of(const RunReport& report) {
-  const Json run = provenance(report);
-  std::string lines;
+  std::string lines = dump({{"run", provenance(report)}}, -1);
   int number = 0;
   for (const StepRecord& step : report.trials.guessed.steps) {
     Json routed = Json::array();
@@ -388,8 +392,7 @@ std::string trace_of(const RunReport& report) {
                    {"draft_passes", step.draft.passes},
                    {"draft_rows", step.draft.rows},
                    {"draft_bytes", step.draft.bytes},
-                   {"routed_row_layer_expert", routed},
-                   {"run", run}},
+                   {"routed_row_layer_expert", routed}},
                   -1);
   }
   return lines;

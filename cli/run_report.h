@@ -31,7 +31,7 @@ struct RunReport {
   TrialOptions trial_options;
   std::string prompt;
   std::string prompt_source;
-  int prompt_tokens = 0;
+  std::vector<TokenId> prompt_ids;
 
   // What came out.
   std::string text;
@@ -49,6 +49,6 @@ void count_figures(RunReport& report);
 std::string summary_of(const RunReport& report);  // for people, several lines
 std::string verdict_of(const RunReport& report);  // one line: pays or not, by how much, what binds
 std::string json_of(const RunReport& report);     // one object
-std::string trace_of(const RunReport& report);    // one JSON object per step, each on a line
+std::string trace_of(const RunReport& report);    // JSON, one object on each line: the run, then every step
 
 }  // namespace specdec

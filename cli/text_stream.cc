@@ -64,6 +64,7 @@ void TextStream::step(const StepRecord& record) {
   for (std::size_t i = 0; i < record.emitted.size(); ++i) {
     if (holds(eos_, record.emitted[i])) break;
     const bool guessed = i < static_cast<std::size_t>(record.accepted());
+    guesses_shown_ = guesses_shown_ || guessed;
     print(text_.add(record.emitted[i]), guessed ? kGreen : "");
   }
   std::fflush(file_);
@@ -71,7 +72,9 @@ void TextStream::step(const StepRecord& record) {
 
 void TextStream::finish() {
   print(text_.finish(), "");
-  if (colours_ == Colours::on) fmt::print(file_, "\n{}(dim: the prompt; green: accepted guesses){}", kDim, kPlain);
+  if (colours_ == Colours::on && guesses_shown_) {
+    fmt::print(file_, "\n{}(dim: the prompt; green: accepted guesses){}", kDim, kPlain);
+  }
   std::fflush(file_);
 }
 

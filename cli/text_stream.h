@@ -49,6 +49,7 @@ class TextStream {
   std::string prompt_;  // not shown yet
   std::span<const TokenId> eos_;
   Colours colours_;
+  bool guesses_shown_ = false;
   std::FILE* file_;
 };
 

@@ -10,6 +10,7 @@
 #include "core/files/hf_cache.h"
 #include "core/kinds.h"
 #include "core/pool.h"
+#include "draft/options.h"
 #include "tokenizers/vocab_map.h"
 #include "tokenizers/vocab_report.h"
 #include "verify/rule.h"
@@ -52,9 +53,13 @@ std::vector<std::optional<TokenId>> vocabulary_map(const LoadedTarget& target, c
         "{}` tells more",
         draft_name, target.name, report.reasons.front(), target.name, draft_name);
   }
+  // A tokenizer may know more ids than its model has rows.
   const VocabMap map(*target.tokenizer, *tokenizer);
-  if (map.mapped() == draft.info().vocab) return {};
-  return {map.table().begin(), map.table().end()};
+  const auto rows = static_cast<std::size_t>(draft.info().vocab);
+  const auto ids = map.table().first(std::min(map.table().size(), rows));
+  const auto mapped = std::ranges::count_if(ids, [](const auto& id) { return id.has_value(); });
+  if (static_cast<std::size_t>(mapped) == rows) return {};
+  return {ids.begin(), ids.end()};
 }
 
 }  // namespace
@@ -93,16 +98,17 @@ LoadedDrafter load_drafter(const std::string& text, std::optional<int> depth, co
   LoadedDrafter drafter;
   drafter.spec = parse_drafter_spec(text);
   if (!is_drafter_kind(drafter.spec.kind) && names_checkpoint(drafter.spec.kind)) {
-    drafter.recognised = true;
+    drafter.recognised = describe_model(resolve_model(drafter.spec.kind));
     drafter.spec.path = drafter.spec.kind;
     drafter.spec.kind = "small";
   }
-  const DrafterKind& kind = find_kind(drafter_kinds(), "drafter", drafter.spec.kind);
-  drafter.budget = take_budget(drafter.spec, {.depth = depth.value_or(kDefaultDepth)});
-  if (kind.name == "none") {
-    drafter.budget = {};
+  const DrafterKind& kind = find_drafter(drafter.spec);
+  if (kind.name == no_drafter().spec.kind) {  // there is nothing to limit
+    Options(drafter.spec.options, "drafter none").refuse_unknown();
     return drafter;
   }
+  drafter.budget = take_budget(drafter.spec, {.depth = depth.value_or(kDefaultDepth)});
+  drafter.policy = &take_policy(drafter.spec);
   check_depth(drafter.budget.depth);
   if (!kind.needs_model) return drafter;
   if (drafter.spec.path.empty()) {
@@ -130,12 +136,13 @@ Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::s
                          .to_target = drafter.to_target,
                          .sampler = options.sampler,
                          .capacity = capacity,
-                         .path = drafter.spec.path,
-                         .engine = &engine,
                          .options = {}};
   const std::unique_ptr<Drafter> guesses = make_drafter(drafter.spec, std::move(context));
+  Budget budget = drafter.budget;
+  const std::unique_ptr<Policy> policy = drafter.policy != nullptr ? drafter.policy->make({}) : nullptr;
+  budget.policy = policy.get();
   Session session(*target.model, *guesses, find_kind(rules(), "rule", "sampled"), options.sampler,
-                  {.budget = drafter.budget,
+                  {.budget = budget,
                    .max_tokens = options.max_tokens,
                    .eos = options.eos,
                    .capacity = capacity,
@@ -149,6 +156,7 @@ Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::s
     if (on_step) on_step(trial.steps.back());
   }
   trial.drafter_step_bytes = guesses->step_bytes();
+  trial.drafter_weight_bytes = guesses->weight_bytes();
   trial.team_starts = engine.pool().starts() - starts;
   trial.generated.assign(session.generated().begin(), session.generated().end());
   trial.ending = session.ending();

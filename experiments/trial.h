@@ -38,10 +38,11 @@ std::vector<TokenId> encode_prompt(const LoadedTarget& target, std::string_view 
 
 struct LoadedDrafter {
   DrafterSpec spec;
-  Budget budget;
+  Budget budget;                                  // without its policy, which a trial makes
+  const PolicyKind* policy = nullptr;             // null: as far as the budget goes
   std::shared_ptr<const Model> model;             // null for a kind without one
   std::vector<std::optional<TokenId>> to_target;  // see DrafterContext
-  bool recognised = false;                        // the text was the bare path of a checkpoint
+  std::optional<ModelInfo> recognised;            // the text was the bare path of this checkpoint
 };
 
 // `text` is KIND[:PATH][,key=value…] or the bare path of a checkpoint, whose config then decides the kind. k of the
@@ -53,11 +54,11 @@ LoadedDrafter load_drafter(const std::string& text, std::optional<int> depth, co
 LoadedDrafter no_drafter();
 
 struct TrialOptions {
-  Sampler sampler;
+  Sampler sampler{};
   std::uint64_t seed = 1;
   int max_tokens = 128;
   int prefill_step = 256;
-  std::vector<TokenId> eos;  // empty: the text never ends by itself
+  std::vector<TokenId> eos{};  // empty: the text never ends by itself
 };
 
 struct Trial {
@@ -65,8 +66,9 @@ struct Trial {
   std::vector<TokenId> generated;
   Ending ending = Ending::none;
   double prefill_s = 0;
-  std::int64_t team_starts = 0;         // of the engine's threads, during the steps
-  std::int64_t drafter_step_bytes = 0;  // weights that one pass of one row of the drafter reads
+  std::int64_t team_starts = 0;           // of the engine's threads, during the steps
+  std::int64_t drafter_step_bytes = 0;    // weights that one pass of one row of the drafter reads
+  std::int64_t drafter_weight_bytes = 0;  // all weights that it reads besides the target's
 };
 
 // `on_step` sees every step when it is done, outside of the measured times.

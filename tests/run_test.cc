@@ -96,6 +96,14 @@ TEST_F(Run, JsonHoldsWhatWasRunAndWhatCameOut) {
   EXPECT_EQ(found["tokens"].size(), 40u);
   EXPECT_DOUBLE_EQ(figures["tokens_per_pass"], 40.0 / figures["steps"].get<double>());
   EXPECT_EQ(figures["tokens"].get<int>(), figures["steps"].get<int>() + figures["accepted"].get<int>());
+  EXPECT_EQ(found["prompt_ids"], json({5, 9, 2, 33, 33}));
+  EXPECT_EQ(figures["tested_by_position"].size(), figures["acceptance_by_position"].size());
+  int tested = 0;
+  for (const json& count : figures["tested_by_position"]) tested += count.get<int>();
+  EXPECT_EQ(tested, figures["accepted"].get<int>() + figures["rejections"].get<int>());
+  EXPECT_EQ(figures["resident_bytes"], what["target"]["weight_bytes"].get<std::int64_t>() +
+                                           what["drafter"]["model"]["weight_bytes"].get<std::int64_t>());
+  EXPECT_EQ(what["drafter"]["policy"], "fixed");
   EXPECT_NEAR(figures["bytes_per_token"].get<double>(),
               figures["accepted_bytes_per_token"].get<double>() + figures["rejected_bytes_per_token"].get<double>() +
                   figures["draft_bytes_per_token"].get<double>(),
@@ -120,14 +128,16 @@ TEST_F(Run, TheSummarySaysWhatJsonSays) {
 
 TEST_F(Run, TheTraceAddsUpToTheSummary) {
   const json found = run_json({"--draft", small_});
-  const std::vector<json> steps = read_lines(trace_);
+  std::vector<json> steps = read_lines(trace_);
+  EXPECT_EQ(steps.front()["run"], found["run"]);
+  steps.erase(steps.begin());
   ASSERT_EQ(steps.size(), found["figures"]["steps"].get<std::size_t>());
   std::vector<int> tokens;
   int drafted = 0, accepted = 0;
   for (std::size_t i = 0; i < steps.size(); ++i) {
     EXPECT_EQ(steps[i]["step"], i);
     EXPECT_EQ(steps[i]["position"], 4 + tokens.size());
-    EXPECT_EQ(steps[i]["run"], found["run"]);
+    EXPECT_FALSE(steps[i].contains("run"));
     EXPECT_FALSE(steps[i]["routed_row_layer_expert"].empty());
     for (const int token : steps[i]["emitted"]) tokens.push_back(token);
     drafted += steps[i]["rows"].get<int>() - 1;
@@ -136,6 +146,19 @@ TEST_F(Run, TheTraceAddsUpToTheSummary) {
   EXPECT_EQ(json(tokens), found["tokens"]);
   EXPECT_EQ(drafted, found["figures"]["drafted"]);
   EXPECT_EQ(accepted, found["figures"]["accepted"]);
+}
+
+TEST_F(Run, WeightsThatTheDrafterDoesNotReadAreNotCounted) {
+  const json plain = run_json({"--draft", "none"});
+  EXPECT_EQ(plain["figures"]["resident_bytes"], plain["run"]["target"]["weight_bytes"]);
+  EXPECT_GT(run_json({})["figures"]["resident_bytes"], plain["figures"]["resident_bytes"]);
+}
+
+TEST_F(Run, WithoutGuessesNothingIsSaidToBeGuessed) {
+  const std::string said = run({"--draft", "none"}).output;
+  EXPECT_NE(said.find("decoded without guesses"), std::string::npos) << said;
+  EXPECT_NE(said.find("nothing was guessed"), std::string::npos) << said;
+  EXPECT_EQ(said.find("guessed by"), std::string::npos) << said;
 }
 
 TEST_F(Run, AtATemperatureTextsAreNotCompared) {
@@ -157,6 +180,7 @@ TEST_F(Run, TheTextEndsAtEosWhateverTheDrafter) {
     EXPECT_EQ(drafted["text"], plain["text"]) << k;
     EXPECT_EQ(drafted["figures"]["tokens"], plain["tokens"].size()) << k;
     EXPECT_GT(drafted["figures"]["accepted"], 0) << k;
+    EXPECT_EQ(drafted["figures"]["rejections"], 0) << k;
   }
   EXPECT_EQ(run_json({"--ignore-eos"})["tokens"].size(), 40u);
 }

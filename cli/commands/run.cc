@@ -5,6 +5,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <utility>
 
 #include "cli/command.h"
@@ -17,6 +18,8 @@
 
 namespace specdec {
 namespace {
+
+namespace fs = std::filesystem;
 
 std::vector<TokenId> parse_tokens(const std::string& text) {
   std::vector<TokenId> tokens;
@@ -31,6 +34,18 @@ std::vector<TokenId> parse_tokens(const std::string& text) {
     at = next;
   }
   return tokens;
+}
+
+void write_file(const fs::path& path, const std::string& text) {
+  OutputFile file(path);
+  file.write(text);
+  file.close();
+}
+
+// Nothing is left behind, even when the run is interrupted. What is no file (a pipe) is not opened twice.
+void check_writable(const fs::path& path) {
+  std::error_code unknown;
+  if (!fs::is_other(fs::status(path, unknown))) OutputFile{path};
 }
 
 class Run : public Job {
@@ -61,14 +76,13 @@ class Run : public Job {
 
   int run() override {
     check();
-    std::optional<OutputFile> json, trace;
-    if (json_) json.emplace(*json_);
-    if (trace_) trace.emplace(*trace_);
-
     Engine engine(engine_);
     const LoadedTarget target = load_target(target_name_, engine);
     const LoadedDrafter drafter = load_drafter(draft_, k_, target, engine);
-    if (drafter.recognised) note("--draft {} is a checkpoint: the drafter is small:{}", draft_, drafter.spec.path);
+    if (drafter.recognised) {
+      note("--draft {} is a {} model of {} layers: the drafter is {}:{}", draft_, drafter.recognised->architecture,
+           drafter.recognised->layers, drafter.spec.kind, drafter.spec.path);
+    }
     const std::vector<TokenId> prompt = read_prompt(target);
     const TrialOptions trial_options = trial_options_for(target, prompt);
 
@@ -78,7 +92,7 @@ class Run : public Job {
     const auto show = [&](const StepRecord& record) { stream.step(record); };
     Trial first = run_trial(target, drafter, prompt, trial_options, engine, show);
     stream.finish();
-    if (text_only_ && !json && !trace) return 0;
+    if (text_only_ && !json_ && !trace_) return 0;
 
     RunReport report{.date = utc_now(),
                      .options = options(),
@@ -90,7 +104,7 @@ class Run : public Job {
                      .trial_options = trial_options,
                      .prompt = read_.text,
                      .prompt_source = std::string(read_.source),
-                     .prompt_tokens = static_cast<int>(prompt.size()),
+                     .prompt_ids = prompt,
                      .text = text_after(target, prompt, first.generated, trial_options.eos)};
     report.trials = measure(std::move(first), target, drafter, prompt, trial_options, engine);
     report.limit_facts = machine_facts(report, engine);
@@ -98,10 +112,8 @@ class Run : public Job {
 
     if (!text_only_) fmt::print("\n\n{}", summary_of(report));
     std::fflush(stdout);
-    if (json) json->write(json_of(report));
-    if (json) json->close();
-    if (trace) trace->write(trace_of(report));
-    if (trace) trace->close();
+    if (json_) write_file(*json_, json_of(report));
+    if (trace_) write_file(*trace_, trace_of(report));
     if (report.identical == false) throw Error("the text differs from plain decoding: this is a bug of specdec");
     return 0;
   }
@@ -120,7 +132,12 @@ class Run : public Job {
     if (prompt_tokens_ && (prompt_ || prompt_file_)) {
       throw UsageError("--prompt-tokens and a text to continue are both given; expected one of them");
     }
-    if (json_ && json_ == trace_) throw UsageError("--json and --trace name the same file: {}", *json_);
+    for (const auto& path : {json_, trace_}) {
+      if (path) check_writable(*path);
+    }
+    if (json_ && trace_ && fs::weakly_canonical(*json_) == fs::weakly_canonical(*trace_)) {
+      throw UsageError("--json and --trace name the same file: {}", *json_);
+    }
   }
 
   std::vector<TokenId> read_prompt(const LoadedTarget& target) {
@@ -190,9 +207,7 @@ class Run : public Job {
     constexpr std::int64_t kLeast = 4 << 20;
     const Model& target = *report.target.model;
     LimitFacts facts;
-    facts.resident_bytes = target.bytes().total;
-    if (target.mtp() != nullptr) facts.resident_bytes += target.mtp()->bytes().total;
-    if (report.drafter.model != nullptr) facts.resident_bytes += report.drafter.model->bytes().total;
+    facts.resident_bytes = target.bytes().total + report.trials.guessed.drafter_weight_bytes;
     facts.last_level_cache_bytes = report.machine.last_level_cache_bytes;
     // A buffer as large as the weights, or as tells memory from cache.
     const std::int64_t most = std::max<std::int64_t>(256 << 20, 2 * facts.last_level_cache_bytes);

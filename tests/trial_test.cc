@@ -1,0 +1,68 @@
+#include "experiments/trial.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/temporary_directory.h"
+#include "tests/tiny_checkpoint.h"
+#include "tests/toy_model.h"
+
+namespace specdec {
+namespace {
+
+// A byte-level tokenizer of so many ids, each a string of its own.
+std::string tokenizer_of(int ids) {
+  nlohmann::json vocab = nlohmann::json::object();
+  for (int id = 0; id < ids; ++id) {
+    const auto letter = [](int i) { return std::string(1, static_cast<char>('A' + i)); };
+    vocab[id < 26 ? letter(id) : letter(id / 26) + letter(id % 26)] = id;
+  }
+  const nlohmann::json byte_level = {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
+  return nlohmann::json{{"version", "1.0"},
+                        {"added_tokens", nlohmann::json::array()},
+                        {"pre_tokenizer", byte_level},
+                        {"decoder", byte_level},
+                        {"model", {{"type", "BPE"}, {"vocab", vocab}, {"merges", nlohmann::json::array()}}}}
+      .dump();
+}
+
+std::unique_ptr<Tokenizer> tokenizer_with(int ids) {
+  const TemporaryDirectory directory;
+  directory.write("tokenizer.json", tokenizer_of(ids));
+  return load_tokenizer(directory.path());
+}
+
+TEST(Trial, ADraftTokenizerMayKnowMoreIdsThanItsModelHasRows) {
+  Engine engine({.threads = 1});
+  const LoadedTarget target{
+      "toy", std::make_unique<ToyModel>(ToyOptions{.vocab = 130, .context = 200}), tokenizer_with(120), {}};
+  for (const int ids : {kTinyVocab - 5, kTinyVocab, kTinyVocab + 14}) {
+    const TinyCheckpoint draft("qwen3");
+    std::ofstream(draft.directory() / "tokenizer.json") << tokenizer_of(ids);
+    const LoadedDrafter drafter = load_drafter("small:" + draft.directory().string(), {}, target, engine);
+    EXPECT_EQ(drafter.to_target.size(), ids < kTinyVocab ? static_cast<std::size_t>(ids) : 0U) << ids;
+    const std::vector<TokenId> prompt{TokenId{1}, TokenId{2}};
+    EXPECT_EQ(run_trial(target, drafter, prompt, {.max_tokens = 20}, engine).generated,
+              run_trial(target, no_drafter(), prompt, {.max_tokens = 20}, engine).generated)
+        << ids;
+  }
+}
+
+TEST(Trial, ThePolicyIsAnOptionOfTheDrafter) {
+  Engine engine({.threads = 1});
+  const LoadedTarget target{"toy", std::make_unique<ToyModel>(ToyOptions{.vocab = 32, .mtp_noise = 0.0}), nullptr, {}};
+  const LoadedDrafter drafter = load_drafter("mtp,k=2,policy=fixed", {}, target, engine);
+  EXPECT_EQ(drafter.policy->name, "fixed");
+  EXPECT_TRUE(drafter.spec.options.empty());
+  const std::vector<TokenId> prompt{TokenId{1}, TokenId{2}};
+  EXPECT_EQ(run_trial(target, drafter, prompt, {.max_tokens = 9}, engine).steps.size(), 3U);
+}
+
+}  // namespace
+}  // namespace specdec
