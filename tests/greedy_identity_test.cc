@@ -1,6 +1,6 @@
 // Greedy text of the shipped model is the same bit for bit with every drafter, every K and one or two threads, on 50
 // prompts; and it does not matter in which steps a prompt is read. Every combination meets several prompts and every
-// prompt four combinations; all of them on all prompts, some minutes:
+// prompt four combinations; all of them on all prompts take some minutes: ./dev test --all, or
 //   build/release/tests/greedy_identity_test --gtest_also_run_disabled_tests --gtest_filter='*EveryCombination*'
 #include <fmt/format.h>
 #include <gtest/gtest.h>
