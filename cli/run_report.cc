@@ -58,11 +58,13 @@ Figure identity(const RunReport& report) {
   return figure;
 }
 
+std::string this_run(const RunReport& report) { return report.tally.drafted == 0 ? "this run" : "with guesses"; }
+
 Section speed(const RunReport& report) {
   const double total_s = report.tally.times.total_s();
   return {
       "speed",
-      {{"tokens_per_s", tokens_per_s(report.tally), "with guesses",
+      {{"tokens_per_s", tokens_per_s(report.tally), this_run(report),
         fmt::format("{:.0f} tokens/s", tokens_per_s(report.tally)),
         fmt::format("{} tokens in {}", report.tally.tokens, seconds_text(total_s))},
        {"plain_tokens_per_s", tokens_per_s(report.plain), "plain decoding",
@@ -126,7 +128,7 @@ Section bytes(const RunReport& report) {
   const double drafter_share =
       static_cast<double>(report.trials.guessed.drafter_step_bytes) / report.plain.bytes_per_token();
   return {"weights read per token",
-          {{"bytes_per_token", report.tally.bytes_per_token(), "with guesses",
+          {{"bytes_per_token", report.tally.bytes_per_token(), this_run(report),
             bytes_text(report.tally.bytes_per_token()), "the sum of the next three"},
            {"accepted_bytes_per_token", mean(read.accepted), "  accepted", bytes_text(mean(read.accepted)),
             "what the rows that stayed needed"},
@@ -317,6 +319,7 @@ std::string summary_of(const RunReport& report) {
                   bytes_text(static_cast<double>(report.target.model->bytes().total)), drafter_text(report.drafter),
                   name_of(report.trials.guessed.ending));
   for (const Section& section : sections_of(report)) {
+    if (report.tally.drafted == 0 && section.title == guesses(report).title) continue;
     text += fmt::format("\n{}\n", section.title);
     for (const Figure& figure : section.figures) {
       text += fmt::format("  {:<28}{:>17}", figure.label, figure.shown);

@@ -159,6 +159,8 @@ TEST_F(Run, WithoutGuessesNothingIsSaidToBeGuessed) {
   EXPECT_NE(said.find("decoded without guesses"), std::string::npos) << said;
   EXPECT_NE(said.find("nothing was guessed"), std::string::npos) << said;
   EXPECT_EQ(said.find("guessed by"), std::string::npos) << said;
+  EXPECT_EQ(said.find("accepted guesses"), std::string::npos) << said;
+  EXPECT_EQ(said.find("with guesses"), std::string::npos) << said;
 }
 
 TEST_F(Run, AtATemperatureTextsAreNotCompared) {
