@@ -146,17 +146,17 @@ Section limits(const RunReport& report) {
   const LimitReport& limit = report.limit;
   const LimitFacts& facts = report.limit_facts;
   return {"where the time goes",
-          {{"compute_share", limit.compute, "compute", percent_text(limit.compute),
+          {{"compute_share", limit.compute_share, "compute", percent_text(limit.compute_share),
             "arithmetic, and what the rest does not explain"},
-           {"reading_share", limit.reading, limit.fits_cache ? "reading from cache" : "reading from memory",
-            percent_text(limit.reading),
+           {"reading_share", limit.reading_share, limit.fits_cache ? "reading from cache" : "reading from memory",
+            percent_text(limit.reading_share),
             fmt::format("{} in all, at the {:.1f} GB/s that {} give here", bytes_text(facts.bytes_read),
                         facts.read_bytes_per_s / 1e9,
                         report.threads == 1 ? "1 thread" : fmt::format("{} threads", report.threads))},
-           {"barrier_share", limit.barriers, "barriers", percent_text(limit.barriers),
-            fmt::format("{:.0f} times starting and joining the threads, {} each", facts.barriers,
+           {"barrier_share", limit.barrier_share, "barriers", percent_text(limit.barrier_share),
+            fmt::format("{:.0f} times starting and joining the threads, {} each", facts.barrier_count,
                         seconds_text(facts.barrier_s))},
-           {"loop_share", limit.loop, "loop", percent_text(limit.loop), "judge and keep"}}};
+           {"loop_share", limit.loop_share, "loop", percent_text(limit.loop_share), "judge and keep"}}};
 }
 
 std::vector<Section> sections_of(const RunReport& report) {
@@ -274,7 +274,7 @@ std::string payment(const RunReport& report) {
 
 std::string binding(const RunReport& report) {
   const LimitReport& limit = report.limit;
-  const double largest = std::max({limit.compute, limit.reading, limit.barriers, limit.loop});
+  const double largest = std::max({limit.compute_share, limit.reading_share, limit.barrier_share, limit.loop_share});
   if (largest < 0.5) {
     return fmt::format("Nothing binds alone; the most is {} ({} of the time).", name_of(limit.limit),
                        percent_text(largest));
@@ -309,7 +309,7 @@ void count_figures(RunReport& report) {
   report.limit_facts.total_s = report.tally.times.total_s();
   report.limit_facts.passes_s = report.tally.times.guess_s + report.tally.times.look_s + report.tally.times.tell_s;
   report.limit_facts.bytes_read = static_cast<double>(report.tally.bytes.total());
-  report.limit_facts.barriers = static_cast<double>(guessed.team_starts);
+  report.limit_facts.barrier_count = static_cast<double>(guessed.team_starts);
   report.limit = find_limit(report.limit_facts);
 }
 

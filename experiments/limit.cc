@@ -11,18 +11,20 @@ LimitReport find_limit(const LimitFacts& facts) {
   LimitReport report;
   report.fits_cache = facts.last_level_cache_bytes > 0 && facts.resident_bytes <= facts.last_level_cache_bytes;
   const double passes = std::min(1.0, facts.passes_s / facts.total_s);
-  report.loop = 1 - passes;
-  report.barriers = std::min(passes, facts.barriers * facts.barrier_s / facts.total_s);
-  report.reading = std::min(passes - report.barriers, facts.bytes_read / facts.read_bytes_per_s / facts.total_s);
-  report.compute = passes - report.barriers - report.reading;
+  report.loop_share = 1 - passes;
+  report.barrier_share = std::min(passes, facts.barrier_count * facts.barrier_s / facts.total_s);
+  report.reading_share =
+      std::min(passes - report.barrier_share, facts.bytes_read / facts.read_bytes_per_s / facts.total_s);
+  report.compute_share = passes - report.barrier_share - report.reading_share;
 
-  const double largest = std::max({report.compute, report.reading, report.barriers, report.loop});
-  if (largest == report.compute) {
+  const double largest =
+      std::max({report.compute_share, report.reading_share, report.barrier_share, report.loop_share});
+  if (largest == report.compute_share) {
     report.limit = Limit::compute;
-  } else if (largest == report.reading) {
+  } else if (largest == report.reading_share) {
     report.limit = report.fits_cache ? Limit::cache : Limit::memory;
   } else {
-    report.limit = largest == report.barriers ? Limit::barriers : Limit::loop;
+    report.limit = largest == report.barrier_share ? Limit::barriers : Limit::loop;
   }
   return report;
 }

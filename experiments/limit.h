@@ -15,7 +15,7 @@ struct LimitFacts {
   double read_bytes_per_s = 0;              // what the machine reads from a buffer of `resident_bytes`
   std::int64_t resident_bytes = 0;          // all weights that the run may touch
   std::int64_t last_level_cache_bytes = 0;  // 0 = unknown
-  double barriers = 0;                      // times that the threads were started and waited for
+  double barrier_count = 0;                 // times that the threads were started and waited for
   double barrier_s = 0;                     // one of them
 };
 
@@ -25,10 +25,10 @@ struct LimitReport {
   Limit limit = Limit::compute;  // the largest share
   bool fits_cache = false;
   // Shares of the total time that add up to one.
-  double reading = 0;   // the least that reading the weights can take at the measured rate
-  double barriers = 0;  // starting and joining the threads
-  double loop = 0;      // outside of the passes: choosing, judging, keeping, telling
-  double compute = 0;   // what is left: arithmetic, and reading that the arithmetic does not hide
+  double reading_share = 0;  // the least that reading the weights can take at the measured rate
+  double barrier_share = 0;  // starting and joining the threads
+  double loop_share = 0;     // outside of the passes: choosing, judging, keeping, telling
+  double compute_share = 0;  // what is left: arithmetic, and reading that the arithmetic does not hide
 };
 LimitReport find_limit(const LimitFacts& facts);
 

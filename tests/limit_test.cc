@@ -13,7 +13,7 @@ LimitFacts facts() {
           .read_bytes_per_s = 10e9,
           .resident_bytes = 1'000'000'000,
           .last_level_cache_bytes = 100'000'000,
-          .barriers = 0,
+          .barrier_count = 0,
           .barrier_s = 1e-6};
 }
 
@@ -23,13 +23,13 @@ TEST(Limit, TheLargestShareBinds) {
   LimitFacts reading = facts();
   reading.bytes_read = 6e9;
   EXPECT_EQ(find_limit(reading).limit, Limit::memory);
-  EXPECT_NEAR(find_limit(reading).reading, 0.6, 1e-12);
+  EXPECT_NEAR(find_limit(reading).reading_share, 0.6, 1e-12);
   reading.last_level_cache_bytes = 2'000'000'000;
   EXPECT_EQ(find_limit(reading).limit, Limit::cache);
   EXPECT_TRUE(find_limit(reading).fits_cache);
 
   LimitFacts waiting = facts();
-  waiting.barriers = 700'000;
+  waiting.barrier_count = 700'000;
   EXPECT_EQ(find_limit(waiting).limit, Limit::barriers);
 
   LimitFacts judging = facts();
@@ -43,11 +43,12 @@ TEST(Limit, SharesAddUpToOneWhateverWasMeasured) {
       for (const double passes_s : {0.0, 0.5, 1.0, 1.1}) {
         LimitFacts some = facts();
         some.bytes_read = bytes;
-        some.barriers = barriers;
+        some.barrier_count = barriers;
         some.passes_s = passes_s;
         const LimitReport report = find_limit(some);
-        EXPECT_NEAR(report.compute + report.reading + report.barriers + report.loop, 1, 1e-12);
-        for (const double share : {report.compute, report.reading, report.barriers, report.loop}) {
+        EXPECT_NEAR(report.compute_share + report.reading_share + report.barrier_share + report.loop_share, 1, 1e-12);
+        for (const double share :
+             {report.compute_share, report.reading_share, report.barrier_share, report.loop_share}) {
           EXPECT_GE(share, 0);
         }
       }
