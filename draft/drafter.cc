@@ -35,6 +35,8 @@ Budget take_budget(DrafterSpec& spec, const Budget& otherwise) {
   budget.depth = options.integer("k", otherwise.depth, 0, 64);
   budget.width = options.integer("width", otherwise.width, 1, 64);
   budget.rows = options.integer("rows", otherwise.rows, 0, 1024);
+  constexpr int kMostRows = 256;  // of a tree whose size was not asked for
+  if (budget.rows == 0 && budget.row_limit() > kMostRows) budget.rows = kMostRows;
   spec.options = options.unread();
   return budget;
 }

@@ -219,5 +219,23 @@ TEST_F(Cli, ADraftOfAnotherVocabularyIsRefused) {
   EXPECT_EQ(specdec({"vocab", "--target", "demo-moe", "--draft", "demo-draft"}).exit_code, 0);
 }
 
+TEST_F(Cli, AnotherModelsTokenizerIsNoted) {
+  const fs::path shipped = shipped_models_directory();
+  if (!fs::exists(shipped / "demo-draft-spm/tokenizer.model") || !fs::exists(shipped / "demo-moe/config.json")) {
+    GTEST_SKIP() << "models/demo-moe and models/demo-draft-spm are not here";
+  }
+  for (const char* file : {"config.json", "generation_config.json", "model.safetensors"}) {
+    fs::create_symlink(shipped / "demo-moe" / file, directory_.path() / file);
+  }
+  for (const char* file : {"tokenizer.model", "tokenizer_config.json"}) {
+    fs::create_symlink(shipped / "demo-draft-spm" / file, directory_.path() / file);
+  }
+  const ProgramResult result =
+      specdec({"run", "--target", directory_.path(), "--prompt", "x", "--max-tokens", "1", "--text-only"});
+  EXPECT_NE(result.output.find("is it the model's tokenizer?"), std::string::npos) << result.output;
+  EXPECT_EQ(specdec({"run", "--prompt", "x", "--max-tokens", "1", "--text-only"}).output.find("note:"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace specdec

@@ -78,6 +78,7 @@ class Run : public Job {
     check();
     Engine engine(engine_);
     const LoadedTarget target = load_target(target_name_, engine);
+    note_foreign_tokenizer(target);
     const LoadedDrafter drafter = load_drafter(draft_, k_, target, engine);
     if (drafter.recognised) {
       note("--draft {} is a {} model of {} layers: the drafter is {}:{}", draft_, drafter.recognised->architecture,
@@ -119,6 +120,16 @@ class Run : public Job {
   }
 
  private:
+  // A tokenizer of fewer ids than the model has rows may be padding, or another model's: its end of text tells.
+  void note_foreign_tokenizer(const LoadedTarget& target) const {
+    if (target.tokenizer == nullptr) return;
+    const std::vector<TokenId>& eos = target.model->info().eos;
+    const std::optional<TokenId> of_text = target.tokenizer->role("eos");
+    if (!of_text || eos.empty() || std::ranges::find(eos, *of_text) != eos.end()) return;
+    note("a text of this tokenizer ends with id {}, one of the model with id {}: is it the model's tokenizer?",
+         index(*of_text), index(eos.front()));
+  }
+
   template <typename... Args>
   void note(fmt::format_string<Args...> text, Args&&... args) const {
     fmt::print(stderr, "specdec: note: {}\n", fmt::format(text, std::forward<Args>(args)...));
