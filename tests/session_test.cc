@@ -17,12 +17,6 @@
 namespace specdec {
 namespace {
 
-std::vector<TokenId> ids(std::initializer_list<int> tokens) {
-  std::vector<TokenId> all;
-  for (const int token : tokens) all.push_back(TokenId{token});
-  return all;
-}
-
 const std::vector<TokenId> kPrompt = ids({1, 0, 3, 3, 2});
 
 const Rule& sampled() { return find_kind(rules(), "rule", "sampled"); }

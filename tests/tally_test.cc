@@ -13,12 +13,6 @@
 namespace specdec {
 namespace {
 
-std::vector<TokenId> ids(std::initializer_list<int> tokens) {
-  std::vector<TokenId> all;
-  for (const int token : tokens) all.push_back(TokenId{token});
-  return all;
-}
-
 // A chain of `drafted` guesses of which `accepted` stayed.
 StepRecord chain(int drafted, int accepted) {
   StepRecord step;

@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -216,5 +217,11 @@ class ToyModel : public Model {
   WeightBytes bytes_;
   std::unique_ptr<ToyMtp> mtp_;
 };
+
+inline std::vector<TokenId> ids(std::initializer_list<int> tokens) {
+  std::vector<TokenId> all;
+  for (const int token : tokens) all.push_back(TokenId{token});
+  return all;
+}
 
 }  // namespace specdec
