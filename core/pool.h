@@ -31,6 +31,13 @@ class Pool {
         count, [](const void* context, std::int64_t i) { (*static_cast<const Work*>(context))(i); }, &work);
   }
 
+  // The same, but by the caller alone if a job of `size` is done before the others have woken: if it is below `least`.
+  template <typename Work>
+  void for_each_if_worth(std::int64_t size, std::int64_t least, std::int64_t count, const Work& work) {
+    if (size >= least) return for_each(count, work);
+    for (std::int64_t i = 0; i < count; ++i) work(i);
+  }
+
  private:
   using Call = void (*)(const void*, std::int64_t);
   void run(std::int64_t count, Call call, const void* context);

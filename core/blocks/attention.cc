@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <numeric>
 
 #include "core/kernels/kernels.h"
 #include "core/pool.h"
@@ -11,26 +10,15 @@
 namespace specdec {
 namespace {
 
-// The slots that a row sees, in the order of their positions; null if they are 0, 1, 2, …
-const int* slots_of(const RowView& view, int capacity) {
-  if (view.more.empty()) return nullptr;
-  thread_local Buffer<int> buffer;
-  int* slots = buffer.get(capacity);
-  std::iota(slots, slots + view.prefix, 0);
-  std::copy(view.more.begin(), view.more.end(), slots + view.prefix);
-  return slots;
-}
-
 // One head of one row: scores over all visible slots, softmax, weighted sum.
 void attend_head(const Kernels& kernels, const float* query, const float* keys, const float* values,
-                 std::int64_t kv_stride, const RowView& view, const int* slots, int head_dim, float* scores,
-                 float* out) {
-  kernels.dot(query, head_dim, keys, kv_stride, slots, view.length(), scores, 1);
+                 std::int64_t kv_stride, const RowView& view, int head_dim, float* scores, float* out) {
+  kernels.dot(query, head_dim, keys, kv_stride, view.slots, view.length, scores, 1);
   const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
-  for (int i = 0; i < view.length(); ++i) scores[i] *= scale;
-  kernels.softmax(scores, view.length());
+  for (int i = 0; i < view.length; ++i) scores[i] *= scale;
+  kernels.softmax(scores, view.length);
   std::fill_n(out, head_dim, 0.0f);
-  kernels.weighted_sum(scores, values, kv_stride, slots, view.length(), head_dim, out);
+  kernels.weighted_sum(scores, values, kv_stride, view.slots, view.length, head_dim, out);
 }
 
 }  // namespace
@@ -95,23 +83,18 @@ void attend(const Engine& engine, const AttentionSpec& spec, const Attention& we
   float* attended = buffers.attended.get(count * q_size);
   const int queries_per_key = spec.heads / spec.kv_heads;
   std::int64_t work = 0;
-  for (const RowView& view : rows) work += static_cast<std::int64_t>(view.length()) * q_size * 2;
+  for (const RowView& view : rows) work += static_cast<std::int64_t>(view.length) * q_size * 2;
   const auto run = [&](std::int64_t task) {
     const std::int64_t row = task / spec.heads;
     const std::int64_t head = task % spec.heads;
     const std::int64_t kv_offset = head / queries_per_key * spec.head_dim;
     const std::int64_t q_offset = row * q_size + head * spec.head_dim;
     thread_local Buffer<float> scores;
-    const RowView& view = rows[static_cast<std::size_t>(row)];
-    attend_head(kernels, query + q_offset, keys + kv_offset, values + kv_offset, kv_size, view,
-                slots_of(view, state.capacity()), spec.head_dim, scores.get(state.capacity()), attended + q_offset);
+    attend_head(kernels, query + q_offset, keys + kv_offset, values + kv_offset, kv_size,
+                rows[static_cast<std::size_t>(row)], spec.head_dim, scores.get(state.capacity()), attended + q_offset);
   };
-  constexpr std::int64_t kSerialProducts = 16384;
-  if (work < kSerialProducts) {
-    for (std::int64_t task = 0; task < count * spec.heads; ++task) run(task);
-  } else {
-    engine.pool().for_each(count * spec.heads, run);
-  }
+  constexpr std::int64_t kLeastProducts = 16384;
+  engine.pool().for_each_if_worth(work, kLeastProducts, count * spec.heads, run);
 
   float* projected = buffers.projected.get(count * hidden);
   Product output{&weights.o, activate(engine, attended, count, q_size, buffers.activations), nullptr, count, projected,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <numeric>
 
 #include "core/error.h"
 
@@ -30,16 +31,19 @@ std::span<const RowView> KvState::append(const Batch& batch) {
   for (const int parent : batch.parents) {
     const int slot = length_ + pending();
     SPECDEC_ASSERT(parent >= -1 && parent < pending());
-    RowView view = parent < 0 ? RowView{.prefix = length_, .more = {}} : views_[static_cast<std::size_t>(parent)];
-    if (view.more.empty() && view.prefix == slot) {
-      ++view.prefix;  // a chain: the slots are in order
-    } else {
+    RowView view = parent < 0 ? RowView{nullptr, length_} : views_[static_cast<std::size_t>(parent)];
+    if (view.slots != nullptr || view.length != slot) {  // not a chain, whose slots are in order
       if (branch == nullptr) branch = new_branches(static_cast<std::int64_t>(batch.parents.size()));
-      std::copy(view.more.begin(), view.more.end(), branch);
-      branch[view.more.size()] = slot;
-      view.more = {branch, view.more.size() + 1};
-      branch += view.more.size();
+      if (view.slots == nullptr) {
+        std::iota(branch, branch + view.length, 0);
+      } else {
+        std::copy_n(view.slots, view.length, branch);
+      }
+      branch[view.length] = slot;
+      view.slots = branch;
+      branch += view.length + 1;
     }
+    ++view.length;
     views_.push_back(view);
   }
   return std::span(views_).subspan(first);
@@ -47,7 +51,7 @@ std::span<const RowView> KvState::append(const Batch& batch) {
 
 int* KvState::new_branches(std::int64_t rows) {
   if (appends_ == branches_.size()) branches_.emplace_back();
-  return branches_[appends_++].get(rows * (pending() + rows));  // a row's branch is at most all rows before it
+  return branches_[appends_++].get(rows * capacity_);  // whatever the length, so that a growing text allocates nothing
 }
 
 void KvState::commit(std::span<const int> path) {

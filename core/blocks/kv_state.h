@@ -11,12 +11,11 @@
 
 namespace specdec {
 
-// What one row sees: the slots [0, prefix), then the slots `more`; the last of them is the row's own.
+// What one row sees: as many slots, in the order of their positions, the last one its own.
 struct RowView {
-  int prefix = 0;
-  std::span<const int> more;
-  int length() const { return prefix + static_cast<int>(more.size()); }
-  int position() const { return length() - 1; }
+  const int* slots = nullptr;  // (length); null: 0, 1, 2, …
+  int length = 0;
+  int position() const { return length - 1; }
 };
 
 // Buffers that a pass fills and its Output points into.
@@ -60,7 +59,7 @@ class KvState : public State {
   std::int64_t kv_size_;
   std::vector<std::unique_ptr<float[]>> keys_, values_;
   std::vector<RowView> views_;         // of the pending rows
-  std::vector<Buffer<int>> branches_;  // slots behind RowView::more, one buffer for every append of a tree
+  std::vector<Buffer<int>> branches_;  // behind RowView::slots, one buffer for every append of a tree
   std::size_t appends_ = 0;            // since the last commit, those that used a buffer
   PassBuffers buffers_;
 };

@@ -11,7 +11,7 @@ namespace {
 constexpr std::int64_t kTaskProducts = 32768;
 constexpr std::int64_t kFewestTaskRows = 16;
 // Below this many multiplications the calling thread is done before the others have woken.
-constexpr std::int64_t kSerialProducts = 32768;
+constexpr std::int64_t kLeastProducts = 32768;
 
 std::int64_t rows_of_task(const Weight& weight) { return std::max(kFewestTaskRows, kTaskProducts / weight.in); }
 
@@ -32,12 +32,8 @@ Activations activate(const Engine& engine, const float* x, std::int64_t rows, st
     engine.kernels().quantise(x + row * in, in, q + row * stride, split + row * stride, scale + row * groups,
                               sum + row * groups);
   };
-  constexpr std::int64_t kSerialElements = 8192;
-  if (rows * in < kSerialElements) {
-    for (std::int64_t row = 0; row < rows; ++row) quantise(row);
-  } else {
-    engine.pool().for_each(rows, quantise);
-  }
+  constexpr std::int64_t kLeastElements = 8192;
+  engine.pool().for_each_if_worth(rows * in, kLeastElements, rows, quantise);
   activations.q8 = Q8Rows{.q = q, .split = split, .scale = scale, .sum = sum, .stride = stride};
   return activations;
 }
@@ -62,11 +58,7 @@ void multiply(const Engine& engine, std::span<Product> products) {
     weight.format->multiply(weight, first, last, product.x, product.rows, product.count, product.y + first,
                             product.y_stride, engine.kernels());
   };
-  if (work < kSerialProducts) {
-    for (std::int64_t task = 0; task < tasks; ++task) run(task);
-  } else {
-    engine.pool().for_each(tasks, run);
-  }
+  engine.pool().for_each_if_worth(work, kLeastProducts, tasks, run);
 }
 
 void add_bias(float* rows, std::int64_t count, const std::vector<float>& bias) {
