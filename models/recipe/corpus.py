@@ -26,7 +26,7 @@ PACKAGES = (
 
 # source: (domain, licence, megabytes kept at most, share of documents held out)
 SOURCES = {
-    "go": ("code", "BSD-3-Clause", 27, 0.015),
+    "go": ("code", "BSD-3-Clause", 25, 0.015),
     "boost": ("code", "BSL-1.0", 15, 0.015),
     "pytests": ("code", "PSF-2.0", 14, 0.03),
     "botocore-json": ("structured", "Apache-2.0", 16, 0.06),
@@ -34,11 +34,11 @@ SOURCES = {
     "sqlite-doc": ("documentation", "public domain", 8, 0.03),
     "postgresql-doc": ("documentation", "PostgreSQL", 8, 0.03),
     "libreoffice-help": ("documentation", "MPL-2.0", 6, 0.03),
-    "botocore-doc": ("documentation", "Apache-2.0", 7.5, 0.06),
-    "tdavid": ("prose", "public domain", 20, 0.04),
+    "botocore-doc": ("documentation", "Apache-2.0", 24, 0.06),
+    "tdavid": ("prose", "public domain", 8, 0.04),
     "mhcc": ("prose", "public domain", 20, 0.06),
     "web": ("prose", "public domain", 20, 0.06),
-    "wordnet": ("prose", "WordNet", 7.5, 0.03),
+    "wordnet": ("prose", "WordNet", 6, 0.03),
 }
 SHINGLE = 4
 DUPLICATE_SHARE = 0.5

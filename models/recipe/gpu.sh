@@ -1,30 +1,30 @@
 #!/bin/bash
-# One stage of train.py on the lent GPU machine, in the foreground, with its files left in $OUT before it returns.
+# train.py on a lent GPU machine that starts bare, runs one command at a time for ten minutes at most, and brings home
+# what a command left in $OUT. The training runs as a daemon; every call waits for it and leaves what is done so far.
 #
-#   models/recipe/gpu.sh STAGE [MINUTES T,D,S]      # STAGE: target, drafters, spm, evaluate, or several with commas
+#   models/recipe/gpu.sh SECONDS [argument of train.py ...]
 #
-# Run from the repository root. Carry .train/corpus (from corpus.py), .train/wheels (pyppmd for the machine's Python),
-# .train/stages (files of earlier stages) and models. Nothing depends on the machine staying the same between calls.
+# The first call starts train.py with the arguments; a later one finds it running. A call ends when the daemon does, or
+# after SECONDS. Its files, $OUT/stages.part*, are pieces of one tar archive. Run from the repository root, carrying
+# .train/corpus (from corpus.py), .train/wheels (pyppmd for the machine's Python), and .train/stages with the files of
+# earlier stages if the machine is another one by now. Ask again within half a minute: an idle machine goes back.
 set -euo pipefail
-python3 -m zipfile -e .train/wheels/*.whl /tmp/wheels
-export PYTHONPATH=/tmp/wheels PYTHONUNBUFFERED=1
 work=/tmp/specdec-stages
-mkdir -p "$work"
-for file in .train/stages/*; do
-  [ -e "$file" ] && cp "$file" "$work"
-done
-for part in "$work"/target.part*; do
-  [ -e "$part" ] && cat "$part" >>"$work/target.safetensors.new" && rm "$part"
-done
-[ -e "$work/target.safetensors.new" ] && mv "$work/target.safetensors.new" "$work/target.safetensors"
-touch "$work/started"
-python3 models/recipe/train.py --corpus .train/corpus --models models --out "$work" --stages "$1" ${2:+--minutes "$2"} 2>&1 |
-  tee "$OUT/$1.log"
-# At most eight files of 16 MiB come back.
-for file in $(find "$work" -type f -newer "$work/started"); do
-  if [ "$(basename "$file")" = target.safetensors ]; then
-    split -b 15000000 "$file" "$OUT/target.part"
-  else
-    cp "$file" "$OUT"
-  fi
-done
+seconds=$1
+shift
+if [ ! -e "$work" ]; then
+  mkdir -p "$work"
+  [ ! -d .train/stages ] || cp .train/stages/* "$work"
+  cp -r .train/corpus models /tmp # the checkout may change under a running daemon
+  python3 -m zipfile -e .train/wheels/*.whl /tmp/wheels
+  PYTHONPATH=/tmp/wheels PYTHONUNBUFFERED=1 setsid nohup \
+    python3 /tmp/models/recipe/train.py --corpus /tmp/corpus --models /tmp/models --out "$work" "$@" \
+    >"$work/log.txt" 2>&1 </dev/null &
+  echo $! >/tmp/specdec-daemon
+fi
+daemon=$(cat /tmp/specdec-daemon)
+end=$((SECONDS + seconds))
+while kill -0 "$daemon" 2>/dev/null && [ $SECONDS -lt $end ]; do sleep 1; done
+kill -0 "$daemon" 2>/dev/null && echo "still running" || echo "ended"
+tail -n 25 "$work/log.txt"
+tar -C "$work" --exclude='*.new' -c . | split -b 15000000 - "$OUT/stages.part"

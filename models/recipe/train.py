@@ -25,6 +25,7 @@ from data import EOS, Windows, bpe_stream, read_corpus, spm_stream
 from model import DRAFT, DRAFT_SPM, MOE, MTP, Model, rope_table
 from optim import Optimizer
 from quantize import export, load_mtp, load_target, restore
+from text import DOMAINS
 
 SEED = 20261121
 DRAFT_HEAD = 2816
@@ -32,6 +33,7 @@ MTP_STEPS = 4
 MTP_WEIGHTS = (1.0, 0.7, 0.5, 0.4)
 BALANCE_RATE = 1e-3
 DROPOUT = 0.1  # the corpus is seen about twenty times
+REPEATS = {"documentation": 3}  # of a document in the training stream; twice in the other domains
 LONG_SHARE = 0.15  # last part of the target's time: windows of 2,048, experts on the 4-bit grid, no dropout
 SAMPLE_MINUTES = 0.6
 DEVICE = "cuda"
@@ -254,7 +256,7 @@ def main():
     parser.add_argument("--models", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--stages", default="target,drafters,spm,evaluate")
-    parser.add_argument("--minutes", default="8.3,7,2")
+    parser.add_argument("--minutes", default="11.5,7.5,1.8")
     parser.add_argument("--compare", action="store_true")
     args = parser.parse_args()
     stages = args.stages.split(",")
@@ -264,7 +266,9 @@ def main():
     stats = json.loads(stats_file.read_text()) if stats_file.exists() else {}
 
     def finish(name, tensors, numbers):
-        save_file(tensors, args.out / f"{name}.safetensors")
+        file = args.out / f"{name}.safetensors"
+        save_file(tensors, f"{file}.new")
+        pathlib.Path(f"{file}.new").rename(file)
         stats[name] = numbers
         stats_file.write_text(json.dumps(stats, indent=2))
         log("finished", name, numbers)
@@ -273,10 +277,11 @@ def main():
     bpe_file = args.models / "demo-moe/tokenizer.json"
     spm_file = args.models / "demo-draft-spm/tokenizer.model"
     train_texts = [t for _, train in corpus.values() for _, t in train]
-    stream = bpe_stream(bpe_file, train_texts)
+    streams = {source: bpe_stream(bpe_file, [t for _, t in train]) for source, (_, train) in corpus.items()}
+    stream = torch.cat([s for source, s in streams.items() for _ in range(REPEATS.get(DOMAINS[source], 2))])
     windows = Windows(stream, SEED, DEVICE)
     held = evaluate.heldout(corpus, bpe_file)
-    stats["corpus"] = {"characters": sum(map(len, train_texts)), "tokens": len(stream)}
+    stats["corpus"] = {"characters": sum(map(len, train_texts)), "tokens": sum(map(len, streams.values()))}
     log("corpus", stats["corpus"])
 
     if args.compare:
