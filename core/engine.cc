@@ -43,6 +43,7 @@ Engine::Engine(const EngineOptions& options)
 
 Engine::~Engine() = default;
 
+std::uint32_t Engine::pool_starts() const { return pool_->starts(); }
 int Engine::threads() const { return pool_->threads(); }
 std::string_view Engine::cpu_level() const { return kernels_.name; }
 

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/profile.h"
+
 namespace specdec {
 
 class Pool;
@@ -31,11 +33,26 @@ class Engine {
   std::string_view cpu_level() const;
   const EngineOptions& options() const { return options_; }
 
+  // Adds the costs of every pass from here on to `profile`, which must outlive them; null = no longer.
+  void profile_into(PassProfile* profile) { profile_ = profile; }
+  void begin_profile() const {
+    if (profile_ != nullptr) profile_->begin(pool_starts());
+  }
+  void lap(Part part) const {
+    if (profile_ != nullptr) profile_->lap(pool_starts(), part);
+  }
+  void lap(Part part, double share, Part other) const {
+    if (profile_ != nullptr) profile_->lap(pool_starts(), part, share, other);
+  }
+
  private:
+  std::uint32_t pool_starts() const;
+
   EngineOptions options_;
   const Kernels& kernels_;
   bool quantises_activations_;
   std::unique_ptr<Pool> pool_;
+  PassProfile* profile_ = nullptr;
 };
 
 // Instruction-set levels that this machine has, best first; the last is always "generic".

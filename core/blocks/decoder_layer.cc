@@ -44,6 +44,7 @@ std::int64_t expert_bytes(const DecoderLayer& layer) {
 
 Pass begin_pass(const Engine& engine, const DecoderSpec& spec, const Batch& batch, KvState& state) {
   SPECDEC_ASSERT(state.kv_size() == spec.attention.kv_size());
+  engine.begin_profile();
   const std::span<const RowView> rows = state.append(batch);
   const auto count = static_cast<std::int64_t>(rows.size());
   PassBuffers& buffers = state.buffers();
@@ -64,15 +65,19 @@ void run_layer(Pass& pass, const DecoderLayer& weights, int layer) {
   const int hidden = pass.spec.hidden;
   float* normed = buffers.normed.get(pass.count() * hidden);
   norm_rows(pass, pass.x, weights.attention_norm, normed);
+  pass.engine.lap(Part::norms);
   attend(pass.engine, pass.spec.attention, weights.attention, layer, normed, pass.rows, hidden, pass.state);
   add_rows(pass, buffers.projected.get(0), pass.x);
+  pass.engine.lap(Part::attention);
   norm_rows(pass, pass.x, weights.ffn_norm, normed);
+  pass.engine.lap(Part::norms);
   if (weights.moe) {
     feed_forward(pass.engine, pass.spec.moe, *weights.moe, layer, normed, pass.count(), hidden, buffers);
   } else {
     feed_forward(pass.engine, *weights.dense, normed, pass.count(), hidden, buffers);
   }
   add_rows(pass, buffers.projected.get(0), pass.x);
+  pass.engine.lap(weights.moe ? Part::experts : Part::dense);
 }
 
 void final_norm(const Pass& pass, const std::vector<float>& w, const WeightFile& file, float* out) {
@@ -88,6 +93,7 @@ void final_norm(const Pass& pass, const std::vector<float>& w, const WeightFile&
                     ? std::string("the activations overflow float32; is this the right config.json for these weights?")
                     : fmt::format("tensor '{}' holds NaN or infinite values; the file is damaged", damaged));
   }
+  pass.engine.lap(Part::norms);
 }
 
 void embed(const Engine& engine, const Weight& embedding, std::span<const TokenId> tokens, float* out) {
@@ -101,6 +107,7 @@ void embed(const Engine& engine, const Weight& embedding, std::span<const TokenI
     }
     embedding.format->unpack(embedding, id, out + static_cast<std::int64_t>(i) * embedding.in, engine.kernels());
   }
+  engine.lap(Part::embedding);
 }
 
 MatView head_logits(const Pass& pass, const Weight& head, const float* normed, std::int64_t rows) {
@@ -111,6 +118,7 @@ MatView head_logits(const Pass& pass, const Weight& head, const float* normed, s
                   nullptr, rows,
                   logits,  head.out};
   multiply(pass.engine, {&product, 1});
+  pass.engine.lap(Part::head);
   return MatView(logits, rows, head.out);
 }
 

@@ -176,6 +176,7 @@ void feed_forward(const Engine& engine, const MoeSpec& spec, const Moe& weights,
   }
   std::copy_backward(begin, begin + spec.experts, begin + spec.experts + 1);
   begin[0] = 0;
+  engine.lap(Part::router);
 
   float* gate = buffers.gate.get(slots * spec.width);
   float* up = buffers.up.get(slots * spec.width);
@@ -230,6 +231,8 @@ void feed_forward(const Engine& engine, const MoeSpec& spec, const Moe& weights,
     products.push_back({&weights.shared->down, shared, nullptr, rows, shared_down, hidden});
   }
   multiply(engine, products);
+  const auto routed_work = static_cast<double>(slots * spec.width);
+  engine.lap(Part::experts, routed_work / (routed_work + static_cast<double>(rows * shared_width)), Part::shared);
 
   float* projected = buffers.projected.get(rows * hidden);
   for (std::int64_t row = 0; row < rows; ++row) {

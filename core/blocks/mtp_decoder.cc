@@ -94,6 +94,7 @@ class MtpDecoder : public MtpHead {
                     nullptr, pass.count(),
                     pass.x,  size};
     multiply(engine_, {&product, 1});
+    engine_.lap(Part::embedding);
     run_layer(pass, layer_, 0);
     if (buffers.taps.empty()) buffers.taps.resize(1);
     float* carried = buffers.taps.front().get(pass.count() * size);

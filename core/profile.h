@@ -1,0 +1,61 @@
+// Where the time of a pass goes, by kind of layer. Off unless asked for:
+//   PassProfile profile;
+//   engine.profile_into(&profile);
+//   model->forward(batch, *state, taps);
+//   engine.profile_into(nullptr);
+//   profile[Part::attention].s;
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+
+namespace specdec {
+
+// embedding: token rows, positions and what an MTP head joins to them. attention, dense: with their projections and the
+// residual addition. experts, shared: a layer's routed and shared experts run together, and their time is shared out in
+// proportion to the weights that each multiplies by how many rows; adding up their results is counted with experts.
+enum class Part { embedding, norms, attention, router, experts, shared, dense, head };
+inline constexpr std::array<std::string_view, 8> kPartNames{"embedding", "norms",  "attention", "router",
+                                                            "experts",   "shared", "dense",     "head"};
+
+struct PartCost {
+  double s = 0;               // on the clock of the calling thread
+  std::int64_t barriers = 0;  // times that the pool's threads were started and waited for
+};
+
+class PassProfile {
+ public:
+  const PartCost& operator[](Part part) const { return costs_[static_cast<std::size_t>(part)]; }
+  std::int64_t passes() const { return passes_; }
+
+  // The rest is called by a pass. starts: Pool::starts(). Costs since the last begin or lap belong to `part`, or a
+  // share of them to `part` and the rest to `other`.
+  void begin(std::uint32_t starts) {
+    ++passes_;
+    last_ = Clock::now();
+    last_starts_ = starts;
+  }
+  void lap(std::uint32_t starts, Part part) { lap(starts, part, 1, part); }
+  void lap(std::uint32_t starts, Part part, double share, Part other) {
+    const auto now = Clock::now();
+    const double s = std::chrono::duration<double>(now - last_).count();
+    cost(part).s += share * s;
+    cost(other).s += (1 - share) * s;
+    cost(part).barriers += starts - last_starts_;
+    last_ = now;
+    last_starts_ = starts;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  PartCost& cost(Part part) { return costs_[static_cast<std::size_t>(part)]; }
+
+  std::array<PartCost, kPartNames.size()> costs_{};
+  std::int64_t passes_ = 0;
+  Clock::time_point last_;
+  std::uint32_t last_starts_ = 0;
+};
+
+}  // namespace specdec
