@@ -34,9 +34,10 @@ CLI::Option* add(CLI::App& app, const std::string& name, Value* value, const std
 }
 
 void add(CLI::App& app, const Option& option) {
-  const std::string name = fmt::format("--{}", option.name);
+  const bool positional = option.presence == Option::Presence::positional;
+  const std::string name = fmt::format("{}{}", positional ? "" : "--", option.name);
   CLI::Option* added = std::visit([&](auto* value) { return add(app, name, value, option.help); }, option.field);
-  if (option.presence == Option::Presence::required) added->required();
+  if (option.presence != Option::Presence::optional) added->required();
 }
 
 std::string names_of(const std::vector<Option>& options) {

@@ -12,7 +12,7 @@ namespace specdec {
 struct Option {
   using Field = std::variant<bool*, int*, std::uint64_t*, double*, std::string*, std::optional<int>*,
                              std::optional<std::string>*>;
-  enum class Presence { optional, required };
+  enum class Presence { optional, required, positional };  // positional: required, and given without its name
 
   std::string_view name;  // without the dashes
   Field field;            // bool: a flag; optional: whether it was given matters

@@ -7,7 +7,7 @@ namespace specdec {
 Weight Weight::rows(std::int64_t first, std::int64_t count) const {
   Weight slice = *this;
   slice.out = count;
-  slice.data += first * row_bytes;
+  if (data != nullptr) slice.data += first * row_bytes;
   if (scales != nullptr) slice.scales += first * scale_row_bytes;
   if (biases != nullptr) slice.biases += first * scale_row_bytes;
   return slice;

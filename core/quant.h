@@ -19,7 +19,7 @@ struct Weight {
   const QuantFormat* format = nullptr;
   std::string path;
   std::int64_t out = 0, in = 0;
-  const std::byte* data = nullptr;  // (out, row_bytes)
+  const std::byte* data = nullptr;  // (out, row_bytes); null while the checkpoint is only planned
   std::int64_t row_bytes = 0;
   const std::byte* scales = nullptr;  // (out, scale_row_bytes), where the format has them
   const std::byte* biases = nullptr;  // like scales

@@ -52,6 +52,15 @@ WeightFile::WeightFile(const std::filesystem::path& directory)
   }
 }
 
+WeightFile::WeightFile(const std::filesystem::path& directory, WeightPlan& plan)
+    : directory_(directory), plan_(&plan) {}
+
+const StoredTensor& WeightFile::add_planned(StoredTensor tensor) {
+  const StoredTensor& added = *planned_.emplace_back(std::make_unique<StoredTensor>(std::move(tensor)));
+  SPECDEC_ASSERT(tensors_.emplace(added.name, &added).second);
+  return added;
+}
+
 const StoredTensor* WeightFile::aligned(const StoredTensor& tensor) {
   if (reinterpret_cast<std::uintptr_t>(tensor.data) % bytes_of(tensor.dtype) == 0) return &tensor;
   auto& bytes = realigned_bytes_.emplace_back(std::make_unique_for_overwrite<std::byte[]>(tensor.bytes));
@@ -81,12 +90,16 @@ const StoredTensor* WeightFile::find(const std::string& name) {
 }
 
 bool WeightFile::has_prefix(const std::string& prefix) const {
+  if (plan_ != nullptr) return plan_->has_prefix(prefix);
   const auto next = tensors_.lower_bound(prefix);
   return next != tensors_.end() && next->first.starts_with(prefix);
 }
 
 Weight WeightFile::linear(const std::string& path, std::initializer_list<std::int64_t> shape) {
   const std::span<const std::int64_t> expected(shape.begin(), shape.size());
+  if (plan_ != nullptr) {
+    for (StoredTensor& tensor : plan_->linear(path, expected)) add_planned(std::move(tensor));
+  }
   for (const QuantFormat& format : quant_formats()) {
     if (std::optional<Weight> weight = format.open(*this, path, expected)) {
       weight->path = path;
@@ -104,13 +117,14 @@ Weight WeightFile::linear(const std::string& path, std::initializer_list<std::in
 }
 
 std::vector<float> WeightFile::vector(const std::string& name, std::int64_t size) {
+  if (plan_ != nullptr) add_planned(plan_->vector(name, size));
   const StoredTensor& tensor = get(name, std::array{size});
   if (!is_float(tensor.dtype)) {
     throw Error("{}: tensor '{}' is stored as {}; expected F32, F16 or BF16", directory_.string(), name,
                 name_of(tensor.dtype));
   }
   std::vector<float> values(static_cast<std::size_t>(size));
-  copy_as_float(tensor, values.data());
+  if (tensor.data != nullptr) copy_as_float(tensor, values.data());
   if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) {
     throw Error("{}: tensor '{}' holds NaN or infinite values; the file is damaged: download or convert it again",
                 directory_.string(), name);

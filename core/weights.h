@@ -18,9 +18,22 @@
 
 namespace specdec {
 
+// Says how the tensors of a checkpoint are stored that is yet to be written.
+class WeightPlan {
+ public:
+  virtual ~WeightPlan() = default;
+  virtual bool has_prefix(std::string_view prefix) const = 0;  // whether it stores what a checkpoint may leave out
+  // The tensors, without data, of a linear map and of a small tensor.
+  virtual std::vector<StoredTensor> linear(const std::string& path, std::span<const std::int64_t> shape) = 0;
+  virtual StoredTensor vector(const std::string& name, std::int64_t size) = 0;
+};
+
 class WeightFile {
  public:
   explicit WeightFile(const std::filesystem::path& directory);
+  // Every tensor that is asked for is there, as `plan` stores it. There are no values: vectors are zero, and nothing
+  // may be multiplied. For learning which tensors an architecture has.
+  WeightFile(const std::filesystem::path& directory, WeightPlan& plan);
 
   const std::filesystem::path& directory() const { return directory_; }
 
@@ -48,8 +61,11 @@ class WeightFile {
 
  private:
   const StoredTensor* aligned(const StoredTensor& tensor);
+  const StoredTensor& add_planned(StoredTensor tensor);
 
   std::filesystem::path directory_;
+  WeightPlan* plan_ = nullptr;
+  std::vector<std::unique_ptr<StoredTensor>> planned_;
   std::vector<std::unique_ptr<SafetensorsFile>> files_;
   std::vector<std::unique_ptr<StoredTensor>> realigned_;  // tensors that a file stores at an odd address, copied
   std::vector<std::unique_ptr<std::byte[]>> realigned_bytes_;

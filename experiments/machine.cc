@@ -3,7 +3,6 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -67,10 +66,6 @@ int usable_cores() {
   return static_cast<int>(std::thread::hardware_concurrency());
 }
 
-double seconds_since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
 std::uint64_t sum(const std::uint64_t* words, std::size_t count) {
   std::uint64_t total = 0;
   for (std::size_t i = 0; i < count; ++i) total += words[i];
@@ -78,6 +73,10 @@ std::uint64_t sum(const std::uint64_t* words, std::size_t count) {
 }
 
 }  // namespace
+
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
 
 Machine this_machine() {
   const std::string cpu = value_of("/proc/cpuinfo", "model name");

@@ -1,12 +1,15 @@
 // The machine that a measurement was made on: facts that are looked up, and rates that are measured on the spot.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
 #include "core/pool.h"
 
 namespace specdec {
+
+double seconds_since(std::chrono::steady_clock::time_point begin);
 
 struct Machine {
   std::string cpu;                          // model name as the kernel knows it

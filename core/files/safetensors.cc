@@ -8,7 +8,6 @@
 
 #include "core/error.h"
 #include "core/files/json.h"
-#include "core/files/output_file.h"
 
 namespace specdec {
 
@@ -263,14 +262,13 @@ std::vector<std::unique_ptr<SafetensorsFile>> open_safetensors(const fs::path& d
   return files;
 }
 
-void write_safetensors(const fs::path& path, std::span<const StoredTensor> tensors) {
-  std::vector<const StoredTensor*> ordered;
-  for (const StoredTensor& tensor : tensors) ordered.push_back(&tensor);
-  std::ranges::stable_sort(ordered, std::greater{}, [](const StoredTensor* tensor) { return bytes_of(tensor->dtype); });
+SafetensorsWriter::SafetensorsWriter(const fs::path& path, std::span<const StoredTensor> tensors) : out_(path) {
+  for (const StoredTensor& tensor : tensors) order_.push_back(&tensor);
+  std::ranges::stable_sort(order_, std::greater{}, [](const StoredTensor* tensor) { return bytes_of(tensor->dtype); });
 
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   std::size_t end = 0;
-  for (const StoredTensor* tensor : ordered) {
+  for (const StoredTensor* tensor : order_) {
     SPECDEC_ASSERT(!header.contains(tensor->name) && tensor->name != kMetadata);
     SPECDEC_ASSERT(tensor->bytes == bytes_needed(tensor->shape, tensor->dtype, path.string()));
     header[tensor->name] = {
@@ -281,12 +279,14 @@ void write_safetensors(const fs::path& path, std::span<const StoredTensor> tenso
   text.resize((text.size() + 7) / 8 * 8, ' ');
   std::array<std::byte, kLengthBytes> length{};
   for (std::size_t i = 0; i < kLengthBytes; ++i) length[i] = static_cast<std::byte>(text.size() >> (8 * i));
+  out_.write(length);
+  out_.write(text);
+}
 
-  OutputFile out(path);
-  out.write(length);
-  out.write(text);
-  for (const StoredTensor* tensor : ordered) out.write({tensor->data, tensor->bytes});
-  out.close();
+void write_safetensors(const fs::path& path, std::span<const StoredTensor> tensors) {
+  SafetensorsWriter writer(path, tensors);
+  for (const StoredTensor* tensor : writer.order()) writer.write({tensor->data, tensor->bytes});
+  writer.close();
 }
 
 }  // namespace specdec

@@ -15,6 +15,7 @@
 
 #include "core/dtype.h"
 #include "core/files/mapped_file.h"
+#include "core/files/output_file.h"
 
 namespace specdec {
 
@@ -55,8 +56,25 @@ StoredTensors parse_safetensors(std::span<const std::byte> bytes, std::string_vi
 // missing, or a tensor of the index is not where it says.
 std::vector<std::unique_ptr<SafetensorsFile>> open_safetensors(const std::filesystem::path& directory);
 
-// Writes one file with the given tensors (data copied from StoredTensor::data), largest element type first, so that all
-// data is aligned. Throws Error if it cannot; a half-written file is never left behind.
+// Writes one file piece by piece. Throws Error if it cannot; without close() nothing is left behind.
+//   SafetensorsWriter writer(path, tensors);
+//   for (const StoredTensor* tensor : writer.order()) writer.write(bytes of *tensor);
+//   writer.close();
+class SafetensorsWriter {
+ public:
+  // Names, dtypes and shapes; the data is not read here. `tensors` outlives the writer.
+  SafetensorsWriter(const std::filesystem::path& path, std::span<const StoredTensor> tensors);
+  // In which the data is to be written: largest element type first, so that all of it is aligned.
+  std::span<const StoredTensor* const> order() const { return order_; }
+  void write(std::span<const std::byte> bytes) { out_.write(bytes); }
+  void close() { out_.close(); }
+
+ private:
+  OutputFile out_;
+  std::vector<const StoredTensor*> order_;
+};
+
+// The same for tensors whose data is at hand.
 void write_safetensors(const std::filesystem::path& path, std::span<const StoredTensor> tensors);
 
 }  // namespace specdec
