@@ -28,6 +28,7 @@ CLI::Option* add(CLI::App& app, const std::string& name, Value* value, const std
     return app.add_flag(name, *value, help_text);
   } else {
     CLI::Option* option = app.add_option(name, *value, help_text);
+    if constexpr (std::is_unsigned_v<Value>) option->check(CLI::NonNegativeNumber);
     if constexpr (requires { value->has_value(); }) return option;
     return option->capture_default_str();
   }

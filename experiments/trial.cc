@@ -127,7 +127,8 @@ LoadedDrafter no_drafter() {
 }
 
 Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::span<const TokenId> prompt,
-                const TrialOptions& options, Engine& engine, const std::function<void(const StepRecord&)>& on_step) {
+                const TrialOptions& options, Engine& engine,
+                const std::function<Continue(const StepRecord&)>& on_step) {
   const int rows = 1 + drafter.budget.depth * drafter.budget.width;
   const std::int64_t wanted = static_cast<std::int64_t>(prompt.size()) + options.max_tokens + rows;
   const int capacity = static_cast<int>(std::min<std::int64_t>(target.model->info().context, wanted));
@@ -153,7 +154,7 @@ Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::s
   Trial trial;
   while (!session.done()) {
     trial.steps.push_back(session.step());
-    if (on_step) on_step(trial.steps.back());
+    if (on_step && on_step(trial.steps.back()) == Continue::no) break;
   }
   trial.drafter_step_bytes = guesses->step_bytes();
   trial.drafter_weight_bytes = guesses->weight_bytes();
@@ -167,7 +168,7 @@ Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::s
 std::string_view name_of(Ending ending) {
   switch (ending) {
     case Ending::none:
-      return "not ended";
+      return "interrupted";
     case Ending::eos:
       return "end of text";
     case Ending::max_tokens:

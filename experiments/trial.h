@@ -71,10 +71,12 @@ struct Trial {
   std::int64_t drafter_weight_bytes = 0;  // all weights that it reads besides the target's
 };
 
-// `on_step` sees every step when it is done, outside of the measured times.
+enum class Continue { no, yes };
+
+// `on_step` sees every step when it is done, outside of the measured times, and says whether there shall be another.
 Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::span<const TokenId> prompt,
                 const TrialOptions& options, Engine& engine,
-                const std::function<void(const StepRecord&)>& on_step = {});
+                const std::function<Continue(const StepRecord&)>& on_step = {});
 
 std::string_view name_of(Ending ending);
 

@@ -90,6 +90,7 @@ TEST_F(Cli, NumbersOutOfRangeAreRefused) {
   expect_refused(run_ids({"--k", "-1"}), 2, {"k = -1", "1 to 64"});
   expect_refused(run_ids({"--k", "65"}), 2, {"k = 65", "1 to 64"});
   expect_refused(run_ids({"--max-tokens", "0"}), 2, {"--max-tokens 0"});
+  expect_refused(run_ids({"--seed", "-1"}), 2, {"--seed", "-1"});
   expect_refused(run_ids({"--prefill-step", "0"}), 2, {"--prefill-step 0"});
   expect_refused(run_ids({"--temperature", "-1"}), 2, {"temperature", "-1"});
   expect_refused(run_ids({"--top-p", "1.5"}), 2, {"1.5"});

@@ -194,6 +194,7 @@ TEST_F(Run, TheContextLimitsTheText) {
   const ProgramResult result = run({"--draft", small_, "--json", json_});
   EXPECT_EQ(result.exit_code, 0) << result.output;
   EXPECT_NE(result.output.find("the context of 24 tokens leaves room for 20"), std::string::npos) << result.output;
+  EXPECT_NE(result.output.find("context full"), std::string::npos) << result.output;
   EXPECT_EQ(read_json(json_)["tokens"].size(), 20u);
   EXPECT_EQ(read_json(json_)["figures"]["identical_to_plain"], true);
 }

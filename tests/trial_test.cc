@@ -64,5 +64,16 @@ TEST(Trial, ThePolicyIsAnOptionOfTheDrafter) {
   EXPECT_EQ(run_trial(target, drafter, prompt, {.max_tokens = 9}, engine).steps.size(), 3U);
 }
 
+TEST(Trial, WhoSeesTheStepsMayEndThem) {
+  Engine engine({.threads = 1});
+  const LoadedTarget target{"toy", std::make_unique<ToyModel>(ToyOptions{.vocab = 32}), nullptr, {}};
+  const std::vector<TokenId> prompt{TokenId{1}, TokenId{2}};
+  int seen = 0;
+  const auto twice = [&](const StepRecord&) { return ++seen < 2 ? Continue::yes : Continue::no; };
+  const Trial trial = run_trial(target, no_drafter(), prompt, {.max_tokens = 9}, engine, twice);
+  EXPECT_EQ(trial.steps.size(), 2U);
+  EXPECT_EQ(name_of(trial.ending), "interrupted");
+}
+
 }  // namespace
 }  // namespace specdec

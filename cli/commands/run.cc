@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/prompt.h"
 #include "cli/run_report.h"
 #include "cli/text_stream.h"
@@ -90,7 +91,11 @@ class Run : public Job {
     const auto colours = text_only_ ? TextStream::Colours::off : TextStream::colours_for(stdout);
     TextStream stream(target, trial_options.eos, colours, stdout);
     stream.prompt(prompt, text_only_ ? TextStream::Show::nothing : TextStream::Show::text);
-    const auto show = [&](const StepRecord& record) { stream.step(record); };
+    const Interrupt interrupt;
+    const auto show = [&](const StepRecord& record) {
+      stream.step(record);
+      return interrupt.came() ? Continue::no : Continue::yes;
+    };
     Trial first = run_trial(target, drafter, prompt, trial_options, engine, show);
     stream.finish();
     if (text_only_ && !json_ && !trace_) return 0;
@@ -169,7 +174,6 @@ class Run : public Job {
                   context);
     }
     if (max_tokens_ > room) {
-      trial.max_tokens = static_cast<int>(room);
       note("--max-tokens {}: the context of {} tokens leaves room for {}", max_tokens_, context, room);
     }
     return trial;
@@ -177,9 +181,10 @@ class Run : public Job {
 
   // The text is short, so it is repeated as long as the user would not notice; the first pair warms up.
   static PairedTrials measure(Trial first, const LoadedTarget& target, const LoadedDrafter& drafter,
-                              std::span<const TokenId> prompt, const TrialOptions& guessed_options, Engine& engine) {
+                              std::span<const TokenId> prompt, TrialOptions guessed_options, Engine& engine) {
     constexpr std::chrono::milliseconds kPatience{3000};
     constexpr std::size_t kMostRepeats = 9;
+    if (first.ending == Ending::none) guessed_options.max_tokens = static_cast<int>(first.generated.size());
     TrialOptions plain_options = guessed_options;
     plain_options.max_tokens = static_cast<int>(first.generated.size());
     if (guessed_options.sampler.temperature > 0) plain_options.eos.clear();  // another text, but as long

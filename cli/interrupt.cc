@@ -1,0 +1,22 @@
+#include "cli/interrupt.h"
+
+namespace specdec {
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;
+
+}  // namespace
+
+Interrupt::Interrupt() {
+  interrupted = 0;
+  struct sigaction once {};
+  once.sa_handler = [](int) { interrupted = 1; };
+  once.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigaction(SIGINT, &once, &before_);
+}
+
+Interrupt::~Interrupt() { sigaction(SIGINT, &before_, nullptr); }
+
+bool Interrupt::came() const { return interrupted != 0; }
+
+}  // namespace specdec
