@@ -122,7 +122,9 @@ def main():
     )
     overlap_note = (
         "Teacher-forced on the held-out text: mean over positions of sum min(p, q) at temperature 1 / share of positions "
-        "whose most probable tokens agree."
+        "whose most probable tokens agree. "
+        + ", ".join(f"{count} windows of {domain}" for domain, count in results["acceptance_windows"].items())
+        + "."
     )
     card(
         moe,
@@ -137,7 +139,6 @@ def main():
                 f"of `lm_head` that `shared_head.d2t` names (target id = i + d2t[i], {rows} tokens); it reads the target's "
                 "state after the final norm, and a chained step reads the state after `shared_head.norm`.",
             ),
-            ("Status", results.get("note", "")),
             ("Data", data),
             (
                 "Training",
@@ -184,7 +185,6 @@ def main():
                     f"{shape.vocab_size:,}; {how}. File: {megabytes(folder):.2f} MB, MLX affine 8-bit group 64, norms bf16. A step reads "
                     f"{100 * bytes_read[folder.name + ' step'] / plain:.1f} % of the bytes of a plain pass of demo-moe.",
                 ),
-                ("Status", results.get("note", "") + results.get(f"{key} note", "")),
                 ("Data", data),
                 (
                     "Training",

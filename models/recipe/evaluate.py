@@ -46,6 +46,16 @@ def heldout_spm(corpus, spm_file):
     return collect(corpus, lambda text: [SPM_BOS, *processor.encode(text)])
 
 
+def sample(held, count):
+    """At most `count` windows of every domain, drawn evenly, with their share of its bytes."""
+    result = {}
+    for domain, (windows, size) in held.items():
+        part = windows[:: -(-len(windows) // count)]
+        tokens = [sum(len(ids) - first for ids, first in w) for w in (part, windows)]
+        result[domain] = (part, size * tokens[0] / tokens[1])
+    return result
+
+
 def batches(windows, device):
     """(tokens, counted): counted[b, t] says that the prediction of token t counts."""
     windows = sorted(windows, key=lambda w: len(w[0]))

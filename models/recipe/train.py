@@ -1,12 +1,13 @@
 """Trains demo-moe, its MTP layer and both drafts on one GPU.
 
     python3 train.py --corpus CORPUS_DIR --models MODELS_DIR --out OUT_DIR [--stages target,drafters,spm,evaluate]
-                     [--minutes T,D,S] [--compare]
+                     [--minutes T,D,S] [--compare] [--sample WINDOWS]
 
 T, D and S are the minutes of the target, of the MTP layer with demo-draft (trained side by side from one teacher
 pass), and of demo-draft-spm. Every schedule runs on the clock, so that a slower machine trains on fewer tokens but
 ends on time. A stage finds the earlier ones' files in OUT_DIR, so that each stage can run on a machine of its own.
 Outputs: {target,mtp,draft,draft-spm}.safetensors in the shipped format, training.json, results.json.
+--sample: the evaluation takes so many held-out windows of each domain, which a CPU does in minutes.
 --compare trains the target with AdamW and with Muon at two rates first, for T minutes each.
 """
 
@@ -36,7 +37,7 @@ DROPOUT = 0.1  # the corpus is seen about twenty times
 REPEATS = {"documentation": 3}  # of a document in the training stream; twice in the other domains
 LONG_SHARE = 0.15  # last part of the target's time: windows of 2,048, experts on the 4-bit grid, no dropout
 SAMPLE_MINUTES = 0.6
-DEVICE = "cuda"
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 torch._dynamo.config.automatic_dynamic_shapes = False
 torch._dynamo.config.recompile_limit = 64
 
@@ -258,6 +259,7 @@ def main():
     parser.add_argument("--stages", default="target,drafters,spm,evaluate")
     parser.add_argument("--minutes", default="11.5,7.5,1.8")
     parser.add_argument("--compare", action="store_true")
+    parser.add_argument("--sample", type=int)
     args = parser.parse_args()
     stages = args.stages.split(",")
     target_minutes, drafter_minutes, spm_minutes = (float(m) for m in args.minutes.split(","))
@@ -280,7 +282,9 @@ def main():
     streams = {source: bpe_stream(bpe_file, [t for _, t in train]) for source, (_, train) in corpus.items()}
     stream = torch.cat([s for source, s in streams.items() for _ in range(REPEATS.get(DOMAINS[source], 2))])
     windows = Windows(stream, SEED, DEVICE)
-    held = evaluate.heldout(corpus, bpe_file)
+    held, held_spm = evaluate.heldout(corpus, bpe_file), evaluate.heldout_spm(corpus, spm_file)
+    if args.sample:
+        held, held_spm = evaluate.sample(held, args.sample), evaluate.sample(held_spm, args.sample)
     stats["corpus"] = {"characters": sum(map(len, train_texts)), "tokens": sum(map(len, streams.values()))}
     log("corpus", stats["corpus"])
 
@@ -322,10 +326,11 @@ def main():
         mtp = load_mtp(MOE, tensors, DEVICE).requires_grad_(False)
         draft = restore(Model(DRAFT), load_file(args.out / "draft.safetensors")).to(DEVICE).requires_grad_(False)
         spm = restore(Model(DRAFT_SPM), load_file(args.out / "draft-spm.safetensors")).to(DEVICE).requires_grad_(False)
+        stats["acceptance_windows"] = {domain: len(windows) for domain, (windows, _) in held.items()}
         stats["acceptance"] = evaluate.acceptance(target, mtp, head_ids, draft, held)
         stats["experts"] = evaluate.distinct_experts(target, held)
         stats["draft_bits"] = evaluate.bits(draft, held)
-        stats["draft_spm_bits"] = evaluate.bits(spm, evaluate.heldout_spm(corpus, spm_file))
+        stats["draft_spm_bits"] = evaluate.bits(spm, held_spm)
         (args.out / "results.json").write_text(json.dumps(stats, indent=2))
         log(json.dumps(stats, indent=1))
 
