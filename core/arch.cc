@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/engine.h"
 #include "core/error.h"
 
 namespace specdec {
@@ -56,7 +57,7 @@ ModelInfo describe_model(const std::filesystem::path& directory) {
 std::unique_ptr<Model> load_model(const std::filesystem::path& directory, Engine& engine) {
   const ConfigReader config = ConfigReader::of_file(directory / "config.json");
   ModelInfo info = describe(directory, config);
-  WeightFile file(directory);
+  WeightFile file(directory, &engine.pool());
   info.hash = file.hash();
   return find_architecture(config).load(config, std::move(file), std::move(info), engine);
 }

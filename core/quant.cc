@@ -1,5 +1,9 @@
 #include "core/quant.h"
 
+#include <algorithm>
+#include <cstring>
+
+#include "core/error.h"
 #include "core/weights.h"
 
 namespace specdec {
@@ -10,7 +14,26 @@ Weight Weight::rows(std::int64_t first, std::int64_t count) const {
   if (data != nullptr) slice.data += first * row_bytes;
   if (scales != nullptr) slice.scales += first * scale_row_bytes;
   if (biases != nullptr) slice.biases += first * scale_row_bytes;
+  if (panels.data == nullptr) return slice;
+  const std::int64_t inside = first % slab;
+  SPECDEC_ASSERT(inside % kPanel == 0 && (inside + count <= slab || (inside == 0 && count % slab == 0)));
+  slice.panels.data += (first / slab * panels_of(slab) + inside / kPanel) * panels.panel_bytes;
+  slice.panels.out = count;
+  slice.slab = std::min(slab, count);
   return slice;
+}
+
+Activations Activations::from(std::int64_t row) const {
+  Activations rest = *this;
+  rest.x += row * stride;
+  if (bf16 != nullptr) rest.bf16 += row * stride;
+  if (q8) {
+    const std::int64_t groups = q8->stride / kQ8Group;
+    rest.q8->q += row * q8->stride;
+    rest.q8->scale += row * groups;
+    rest.q8->sum += row * groups;
+  }
+  return rest;
 }
 
 std::optional<Weight> open_plain(WeightFile& file, const std::string& path, std::span<const std::int64_t> shape,
@@ -27,13 +50,40 @@ std::optional<Weight> open_plain(WeightFile& file, const std::string& path, std:
   return weight;
 }
 
-void multiply_unpacked(const Weight& weight, std::int64_t first, std::int64_t last, const Activations& x,
-                       const int* rows, std::int64_t count, float* y, std::int64_t y_stride, const Kernels& kernels) {
-  thread_local std::vector<float> row;
-  if (static_cast<std::int64_t>(row.size()) < weight.in) row.resize(static_cast<std::size_t>(weight.in));
-  for (std::int64_t o = first; o < last; ++o) {
-    weight.format->unpack(weight, o, row.data(), kernels);
-    kernels.dot(row.data(), weight.in, x.x, x.stride, rows, count, y + (o - first), y_stride);
+Panels plain_panels(const Weight& weight, PanelKind kind) {
+  constexpr std::int64_t kPadded = 16;
+  const std::int64_t padded = (weight.in + kPadded - 1) / kPadded * kPadded;
+  return {.panel_bytes = kPanel * padded * (weight.row_bytes / weight.in), .kind = kind, .in = weight.in};
+}
+
+void pack_plain(const Weight& weight, std::int64_t first, std::int64_t count, std::byte* panel) {
+  constexpr std::int64_t kWord = 4;
+  std::memset(panel, 0, static_cast<std::size_t>(weight.format->panels(weight).panel_bytes));
+  for (std::int64_t row = 0; row < count; ++row) {
+    const std::byte* from = weight.data + (first + row) * weight.row_bytes;
+    std::byte* to = panel + row * kWord;
+    std::int64_t at = 0;
+    for (; at + kWord <= weight.row_bytes; at += kWord, to += kPanel * kWord) std::memcpy(to, from + at, kWord);
+    std::memcpy(to, from + at, static_cast<std::size_t>(weight.row_bytes - at));
+  }
+}
+
+void multiply_panels(const Weight& weight, std::int64_t first, std::int64_t last, const Activations& x, const int* rows,
+                     std::int64_t count, float* y, std::int64_t y_stride, const Kernels& kernels) {
+  SPECDEC_ASSERT(weight.panels.data != nullptr && weight.slab == weight.out && first % kPanel == 0);
+  Panels panels = weight.panels;
+  panels.data += first / kPanel * panels.panel_bytes;
+  panels.out = last - first;
+  thread_local std::vector<std::byte> scratch;
+  const auto needed = static_cast<std::size_t>(panel_scratch_bytes(weight.in));
+  if (scratch.size() < needed) scratch.resize(needed);
+  const bool affine = panels.kind == PanelKind::affine4 || panels.kind == PanelKind::affine8;
+  if (affine && x.q8) {
+    kernels.multiply_q8(panels, *x.q8, rows, count, y, y_stride, scratch.data());
+  } else if (panels.kind == PanelKind::bf16 && x.bf16 != nullptr) {
+    kernels.multiply_bf16(panels, x.bf16, x.stride, rows, count, y, y_stride, scratch.data());
+  } else {
+    kernels.multiply_f32(panels, x.x, x.stride, rows, count, y, y_stride, scratch.data());
   }
 }
 

@@ -14,7 +14,8 @@ namespace specdec {
 class WeightFile;
 struct QuantFormat;
 
-// A linear map y = x Wᵀ as the checkpoint stores it: `out` rows of `in` weights. A view: the WeightFile owns the bytes.
+// A linear map y = x Wᵀ: `out` rows of `in` weights as the checkpoint stores them, and as panels if it is to be
+// multiplied. A view: the WeightFile owns the bytes.
 struct Weight {
   const QuantFormat* format = nullptr;
   std::string path;
@@ -27,18 +28,26 @@ struct Weight {
   DType scale_dtype = DType::bf16;
   int bits = 0;
   int group = 0;
+  Panels panels;
+  std::int64_t slab = 0;  // outputs that were packed together: panels begin anew at its multiples
 
   std::int64_t bytes() const {
     return out * (row_bytes + scale_row_bytes * ((scales != nullptr) + (biases != nullptr)));
   }
-  Weight rows(std::int64_t first, std::int64_t count) const;  // the rows [first, first + count)
+  // The rows [first, first + count). Of a packed map: some slabs, or some panels of one.
+  Weight rows(std::int64_t first, std::int64_t count) const;
 };
 
-// Rows of activations, as float32 and, if the engine quantises, as int8 too.
+constexpr std::int64_t panels_of(std::int64_t out) { return (out + kPanel - 1) / kPanel; }
+
+// Rows of activations, as float32 and, if the engine quantises, in the types of its integer and bf16 products.
 struct Activations {
   const float* x = nullptr;  // (rows, stride)
   std::int64_t stride = 0;
   std::optional<Q8Rows> q8;
+  const std::uint16_t* bf16 = nullptr;  // (rows, stride)
+
+  Activations from(std::int64_t row) const;  // without the rows before it
 };
 
 struct QuantFormat {
@@ -48,7 +57,12 @@ struct QuantFormat {
   std::optional<Weight> (*open)(WeightFile& file, const std::string& path, std::span<const std::int64_t> shape);
   // One row as float32.
   void (*unpack)(const Weight& weight, std::int64_t row, float* out, const Kernels& kernels);
-  // y[i * y_stride + o - first] = x_i . W_o for o in [first, last) and the selected rows of x.
+  // What panels of it look like: all of Panels but data and out.
+  Panels (*panels)(const Weight& weight);
+  // Writes a panel of the rows [first, first + count), count <= kPanel, all of its bytes.
+  void (*pack)(const Weight& weight, std::int64_t first, std::int64_t count, std::byte* panel);
+  // y[i * y_stride + o - first] = x_i . W_o for o in [first, last) and the selected rows of x. first is a multiple of
+  // kPanel, last too or weight.out.
   void (*multiply)(const Weight& weight, std::int64_t first, std::int64_t last, const Activations& x, const int* rows,
                    std::int64_t count, float* y, std::int64_t y_stride, const Kernels& kernels);
 };
@@ -58,10 +72,11 @@ std::span<const QuantFormat> quant_formats();
 // What the formats without scales share: `path`.weight, or `path` itself as fused experts are named, of one dtype.
 std::optional<Weight> open_plain(WeightFile& file, const std::string& path, std::span<const std::int64_t> shape,
                                  DType dtype);
+Panels plain_panels(const Weight& weight, PanelKind kind);
+void pack_plain(const Weight& weight, std::int64_t first, std::int64_t count, std::byte* panel);
 
-// For formats without integer codes, and for float32 activations: unpacks a row, then multiplies it with every row of
-// x.
-void multiply_unpacked(const Weight& weight, std::int64_t first, std::int64_t last, const Activations& x,
-                       const int* rows, std::int64_t count, float* y, std::int64_t y_stride, const Kernels& kernels);
+// The product of packed weights, with the best type of activations that there is for them.
+void multiply_panels(const Weight& weight, std::int64_t first, std::int64_t last, const Activations& x, const int* rows,
+                     std::int64_t count, float* y, std::int64_t y_stride, const Kernels& kernels);
 
 }  // namespace specdec

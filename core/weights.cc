@@ -40,8 +40,8 @@ void copy_as_float(const StoredTensor& tensor, float* out) {
 
 }  // namespace
 
-WeightFile::WeightFile(const std::filesystem::path& directory)
-    : directory_(directory), files_(open_safetensors(directory)) {
+WeightFile::WeightFile(const std::filesystem::path& directory, Pool* pool)
+    : directory_(directory), files_(open_safetensors(directory)), pool_(pool) {
   for (const auto& file : files_) {
     for (const auto& [name, tensor] : file->tensors()) {
       if (!tensors_.emplace(name, aligned(tensor)).second) {
@@ -63,11 +63,24 @@ const StoredTensor& WeightFile::add_planned(StoredTensor tensor) {
 
 const StoredTensor* WeightFile::aligned(const StoredTensor& tensor) {
   if (reinterpret_cast<std::uintptr_t>(tensor.data) % bytes_of(tensor.dtype) == 0) return &tensor;
-  auto& bytes = realigned_bytes_.emplace_back(std::make_unique_for_overwrite<std::byte[]>(tensor.bytes));
-  std::memcpy(bytes.get(), tensor.data, tensor.bytes);
+  std::byte* bytes = new_bytes(tensor.bytes);
+  std::memcpy(bytes, tensor.data, tensor.bytes);
   auto& copy = realigned_.emplace_back(std::make_unique<StoredTensor>(tensor));
-  copy->data = bytes.get();
+  copy->data = bytes;
   return copy.get();
+}
+
+std::byte* WeightFile::new_bytes(std::size_t size) {
+  return copies_.emplace_back(std::make_unique_for_overwrite<std::byte[]>(size)).get();
+}
+
+void WeightFile::release(const Weight& weight) const {
+  const auto bytes = [&](std::int64_t row_bytes) { return static_cast<std::size_t>(weight.out * row_bytes); };
+  for (const auto& file : files_) {
+    file->release({weight.data, bytes(weight.row_bytes)});
+    file->release({weight.scales, bytes(weight.scale_row_bytes)});
+    file->release({weight.biases, bytes(weight.scale_row_bytes)});
+  }
 }
 
 const StoredTensor& WeightFile::get(const std::string& name, std::span<const std::int64_t> shape) {
@@ -95,7 +108,32 @@ bool WeightFile::has_prefix(const std::string& prefix) const {
   return next != tensors_.end() && next->first.starts_with(prefix);
 }
 
-Weight WeightFile::linear(const std::string& path, std::initializer_list<std::int64_t> shape) {
+Weight WeightFile::linear(const std::string& path, std::initializer_list<std::int64_t> shape, std::int64_t slab) {
+  Weight weight = table(path, shape);
+  if (plan_ != nullptr) return weight;
+  panels_.pack(weight, slab != 0 ? slab : *(shape.end() - 2), pool_);
+  release(weight);
+  return weight;
+}
+
+Weight WeightFile::select(const Weight& weight, std::span<const std::int64_t> rows) {
+  Weight some = weight;
+  some.out = static_cast<std::int64_t>(rows.size());
+  const auto copy = [&](const std::byte*& from, std::int64_t row_bytes) {
+    if (from == nullptr) return;
+    const auto size = static_cast<std::size_t>(row_bytes);
+    std::byte* to = new_bytes(size * rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) std::memcpy(to + i * size, from + rows[i] * row_bytes, size);
+    from = to;
+  };
+  copy(some.data, weight.row_bytes);
+  copy(some.scales, weight.scale_row_bytes);
+  copy(some.biases, weight.scale_row_bytes);
+  panels_.pack(some, some.out, pool_);
+  return some;
+}
+
+Weight WeightFile::table(const std::string& path, std::initializer_list<std::int64_t> shape) {
   const std::span<const std::int64_t> expected(shape.begin(), shape.size());
   if (plan_ != nullptr) {
     for (StoredTensor& tensor : plan_->linear(path, expected)) add_planned(std::move(tensor));

@@ -1,4 +1,5 @@
-// The tensors of one checkpoint, asked for by name and expected shape: loading is checking. Memory-mapped.
+// The tensors of one checkpoint, asked for by name and expected shape: loading is checking. Memory-mapped; what is to
+// be multiplied is packed, and the pages of its stored form given back.
 //   WeightFile file(directory);
 //   Weight q = file.linear("model.layers.0.self_attn.q_proj", {heads * head_dim, hidden});
 //   file.expect_all_used({"rotary_emb.inv_freq"});
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "core/files/safetensors.h"
+#include "core/panel_store.h"
 #include "core/quant.h"
 
 namespace specdec {
@@ -30,7 +32,8 @@ class WeightPlan {
 
 class WeightFile {
  public:
-  explicit WeightFile(const std::filesystem::path& directory);
+  // Packs with the pool's threads, or with the caller alone if it is null.
+  explicit WeightFile(const std::filesystem::path& directory, Pool* pool = nullptr);
   // Every tensor that is asked for is there, as `plan` stores it. There are no values: vectors are zero, and nothing
   // may be multiplied. For learning which tensors an architecture has.
   WeightFile(const std::filesystem::path& directory, WeightPlan& plan);
@@ -43,8 +46,13 @@ class WeightFile {
   bool has(const std::string& name) const { return tensors_.contains(name); }
   bool has_prefix(const std::string& prefix) const;
 
-  // `path`.weight in whatever format it is stored; format decided by the names and dtypes that are there.
-  Weight linear(const std::string& path, std::initializer_list<std::int64_t> shape);
+  // `path`.weight in whatever format it is stored; format decided by the names and dtypes that are there. A linear map
+  // is packed, `slab` rows at a time (0: each matrix of a stack apart), so that slabs are products of their own.
+  Weight linear(const std::string& path, std::initializer_list<std::int64_t> shape, std::int64_t slab = 0);
+  // The same for a matrix whose rows are only looked up.
+  Weight table(const std::string& path, std::initializer_list<std::int64_t> shape);
+  // Some rows of a matrix, copied and packed: row i of the result is rows[i].
+  Weight select(const Weight& weight, std::span<const std::int64_t> rows);
   // A float32 copy of a small tensor (norms, biases) stored as f32, f16 or bf16.
   std::vector<float> vector(const std::string& name, std::int64_t size);
 
@@ -62,13 +70,17 @@ class WeightFile {
  private:
   const StoredTensor* aligned(const StoredTensor& tensor);
   const StoredTensor& add_planned(StoredTensor tensor);
+  std::byte* new_bytes(std::size_t size);
+  void release(const Weight& weight) const;
 
   std::filesystem::path directory_;
   WeightPlan* plan_ = nullptr;
   std::vector<std::unique_ptr<StoredTensor>> planned_;
   std::vector<std::unique_ptr<SafetensorsFile>> files_;
+  Pool* pool_ = nullptr;
+  PanelStore panels_;
   std::vector<std::unique_ptr<StoredTensor>> realigned_;  // tensors that a file stores at an odd address, copied
-  std::vector<std::unique_ptr<std::byte[]>> realigned_bytes_;
+  std::vector<std::unique_ptr<std::byte[]>> copies_;
   std::map<std::string, const StoredTensor*, std::less<>> tensors_;
   std::set<std::string, std::less<>> used_;
 };

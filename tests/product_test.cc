@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cmath>
 
+#include "core/panel_store.h"
 #include "core/pool.h"
 #include "core/rng.h"
 
@@ -24,6 +25,7 @@ TEST(Multiply, EqualsOpenBlasForAnyThreads) {
   std::vector<std::vector<float>> first_run;
   for (const int threads : {1, 2, 3}) {
     Engine engine({.threads = threads, .compute = "f32"});
+    PanelStore panels;
     std::vector<Weight> weights;
     std::vector<std::vector<float>> stored, results;
     for (const std::int64_t out : {1, 17, 400, 64}) {
@@ -40,6 +42,7 @@ TEST(Multiply, EqualsOpenBlasForAnyThreads) {
       for (const QuantFormat& format : quant_formats()) {
         if (format.name == "f32") weights[i].format = &format;
       }
+      panels.pack(weights[i], weights[i].out, &engine.pool());
       products.push_back({&weights[i],
                           {.x = x.data(), .stride = kIn, .q8 = std::nullopt},
                           nullptr,

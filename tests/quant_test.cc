@@ -65,14 +65,14 @@ TEST(Affine, DecodesAsMlxBitForBit) {
           const Activations activations = activate(engine, x.data(), 3, 256, buffer);
           const std::vector<int> rows{2, 0};
           std::vector<float> y(2 * 3);
-          weight.format->multiply(weight, 1, 4, activations, rows.data(), 2, y.data(), 3, engine.kernels());
+          weight.format->multiply(weight, 0, 3, activations, rows.data(), 2, y.data(), 3, engine.kernels());
           for (std::size_t i = 0; i < 2; ++i) {
             for (std::size_t o = 0; o < 3; ++o) {
               double sum = 0;
               double magnitude = 0;
               for (std::size_t k = 0; k < 256; ++k) {
                 const double product =
-                    static_cast<double>(theirs[(o + 1) * 256 + k]) * x[static_cast<std::size_t>(rows[i]) * 256 + k];
+                    static_cast<double>(theirs[o * 256 + k]) * x[static_cast<std::size_t>(rows[i]) * 256 + k];
                 sum += product;
                 magnitude += std::abs(product);
               }

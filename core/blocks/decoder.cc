@@ -14,12 +14,13 @@ class Decoder : public Model {
   Decoder(DecoderSpec spec, WeightFile weights, Engine& engine)
       : file_(std::make_shared<WeightFile>(std::move(weights))), spec_(std::move(spec)), engine_(engine) {
     WeightFile& file = *file_;
-    embedding_ = file.linear("model.embed_tokens", {spec_.info.vocab, spec_.hidden});
+    const std::initializer_list<std::int64_t> shape{spec_.info.vocab, spec_.hidden};
+    embedding_ = spec_.tied ? file.linear("model.embed_tokens", shape) : file.table("model.embed_tokens", shape);
     for (int layer = 0; layer < spec_.info.layers; ++layer) {
       layers_.push_back(load_decoder_layer(file, spec_, layer, spec_.routed[static_cast<std::size_t>(layer)]));
     }
     norm_ = file.vector("model.norm.weight", spec_.hidden);
-    head_ = spec_.tied ? embedding_ : file.linear("lm_head", {spec_.info.vocab, spec_.hidden});
+    head_ = spec_.tied ? embedding_ : file.linear("lm_head", shape);
     if (spec_.info.mtp_layers > 0) mtp_ = load_mtp(file_, spec_, embedding_, head_, engine);
     if (mtp_ == nullptr) spec_.info.mtp_layers = 0;
 

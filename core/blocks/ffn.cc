@@ -102,7 +102,7 @@ Moe load_moe(WeightFile& file, const std::string& path, const MoeSpec& spec, int
       expert.down = down.rows(static_cast<std::int64_t>(e) * hidden, hidden);
     });
   } else if (file.has_prefix(fused)) {
-    const Weight gate_up = file.linear(fused, {spec.experts, 2 * spec.width, hidden});
+    const Weight gate_up = file.linear(fused, {spec.experts, 2 * spec.width, hidden}, spec.width);
     const Weight down = file.linear(path + ".experts.down_proj", {spec.experts, hidden, spec.width});
     each([&](Swiglu& expert, int e) {
       expert.gate = gate_up.rows(static_cast<std::int64_t>(2 * e) * spec.width, spec.width);
@@ -211,20 +211,8 @@ void feed_forward(const Engine& engine, const MoeSpec& spec, const Moe& weights,
   float* shared_down = buffers.shared_down.get(rows * hidden);
   products.clear();
   // Slots are rows of `activated` already in order: the selection is an offset.
-  const auto from_slot = [&](std::int64_t first) {
-    Activations part = inner;
-    part.x += first * part.stride;
-    if (part.q8) {
-      const std::int64_t groups = part.q8->stride / kQ8Group;
-      part.q8->q += first * part.q8->stride;
-      part.q8->split += first * part.q8->stride;
-      part.q8->scale += first * groups;
-      part.q8->sum += first * groups;
-    }
-    return part;
-  };
   each_woken([&](const Swiglu& expert, std::int64_t first, std::int64_t count) {
-    products.push_back({&expert.down, from_slot(first), nullptr, count, down + first * hidden, hidden});
+    products.push_back({&expert.down, inner.from(first), nullptr, count, down + first * hidden, hidden});
   });
   if (weights.shared) {
     const Activations shared = activate(engine, shared_activated, rows, shared_width, buffers.shared_activations);

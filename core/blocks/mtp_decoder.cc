@@ -10,32 +10,6 @@
 namespace specdec {
 namespace {
 
-// Selected rows of a head, copied so that they lie together.
-class HeadRows {
- public:
-  HeadRows(const Weight& head, std::span<const TokenId> tokens) : rows_(head) {
-    rows_.out = static_cast<std::int64_t>(tokens.size());
-    rows_.data = copy(head.data, head.row_bytes, tokens);
-    rows_.scales = copy(head.scales, head.scale_row_bytes, tokens);
-    rows_.biases = copy(head.biases, head.scale_row_bytes, tokens);
-  }
-  const Weight& weight() const { return rows_; }
-
- private:
-  const std::byte* copy(const std::byte* from, std::int64_t row_bytes, std::span<const TokenId> tokens) {
-    if (from == nullptr) return nullptr;
-    auto& bytes = storage_.emplace_back(static_cast<std::size_t>(row_bytes) * tokens.size());
-    std::byte* to = bytes.data();
-    for (const TokenId token : tokens) {
-      std::memcpy(to, from + index(token) * row_bytes, static_cast<std::size_t>(row_bytes));
-      to += row_bytes;
-    }
-    return bytes.data();
-  }
-  Weight rows_;
-  std::vector<std::vector<std::byte>> storage_;
-};
-
 class MtpDecoder : public MtpHead {
  public:
   MtpDecoder(std::shared_ptr<WeightFile> file, const DecoderSpec& spec, const Weight& embedding, const Weight& head,
@@ -50,7 +24,7 @@ class MtpDecoder : public MtpHead {
     const bool routed = weights.has_prefix(path + ".mlp.gate.");
     layer_ = load_decoder_layer(weights, spec, spec.info.layers, routed);
     if (weights.has_prefix(path + ".embed_tokens.")) {
-      embedding_ = weights.linear(path + ".embed_tokens", {embedding.out, spec.hidden});
+      embedding_ = weights.table(path + ".embed_tokens", {embedding.out, spec.hidden});
     }
     if (weights.has_prefix(path + ".shared_head.head.")) {
       head_ = weights.linear(path + ".shared_head.head", {head.out, spec.hidden});
@@ -58,8 +32,9 @@ class MtpDecoder : public MtpHead {
     const std::int64_t stored = weights.bytes_of_prefix(path + ".");
     if (const StoredTensor* map = weights.find(path + ".shared_head.d2t")) {
       read_head_map(*map);
-      head_rows_ = std::make_unique<HeadRows>(head_, head_tokens_);
-      head_ = head_rows_->weight();
+      std::vector<std::int64_t> rows;
+      for (const TokenId token : head_tokens_) rows.push_back(index(token));
+      head_ = weights.select(head_, rows);
     }
     const std::int64_t expert = expert_bytes(layer_);
     bytes_.expert = {expert};
@@ -134,7 +109,6 @@ class MtpDecoder : public MtpHead {
   std::vector<float> embedding_norm_, hidden_norm_, head_norm_;
   DecoderLayer layer_;
   std::vector<TokenId> head_tokens_;
-  std::unique_ptr<HeadRows> head_rows_;
   WeightBytes bytes_;
 };
 

@@ -7,13 +7,15 @@
 namespace specdec {
 namespace {
 
-// A task is worth a thread's trip to the shared counter, and few enough rows of weights stay in the L1 cache.
-constexpr std::int64_t kTaskProducts = 32768;
-constexpr std::int64_t kFewestTaskRows = 16;
+// A task is worth a thread's trip to the shared counter, and its weights stay in the L2 cache for all rows.
+constexpr std::int64_t kTaskBytes = 32768;
 // Below this many multiplications the calling thread is done before the others have woken.
 constexpr std::int64_t kLeastProducts = 32768;
 
-std::int64_t rows_of_task(const Weight& weight) { return std::max(kFewestTaskRows, kTaskProducts / weight.in); }
+// A multiple of kPanel.
+std::int64_t rows_of_task(const Weight& weight) {
+  return kPanel * std::max<std::int64_t>(1, kTaskBytes / weight.panels.panel_bytes);
+}
 
 }  // namespace
 
@@ -21,20 +23,21 @@ Activations activate(const Engine& engine, const float* x, std::int64_t rows, st
                      ActivationBuffer& buffer) {
   Activations activations{.x = x, .stride = in, .q8 = std::nullopt};
   if (!engine.quantises_activations()) return activations;
-  const std::int64_t stride = (in + kQ8Block - 1) / kQ8Block * kQ8Block;
-  const std::int64_t groups = stride / kQ8Group;
-  constexpr std::int64_t kOverread = 16;  // kernels load whole vectors of scales
+  const Kernels& kernels = engine.kernels();
+  const std::int64_t groups = (in + kQ8Group - 1) / kQ8Group;
+  const std::int64_t stride = groups * kQ8Group;
   std::int8_t* q = buffer.q.get(rows * stride);
-  std::int8_t* split = buffer.split.get(rows * stride);
-  float* scale = buffer.scale.get(rows * groups + kOverread);
-  float* sum = buffer.sum.get(rows * groups + kOverread);
+  float* scale = buffer.scale.get(rows * groups);
+  float* sum = buffer.sum.get(rows * groups);
+  std::uint16_t* bf16 = kernels.multiply_bf16 != nullptr ? buffer.bf16.get(rows * in) : nullptr;
   const auto quantise = [&](std::int64_t row) {
-    engine.kernels().quantise(x + row * in, in, q + row * stride, split + row * stride, scale + row * groups,
-                              sum + row * groups);
+    kernels.quantise(x + row * in, in, q + row * stride, scale + row * groups, sum + row * groups);
+    if (bf16 != nullptr) kernels.narrow_bf16(x + row * in, in, bf16 + row * in);
   };
   constexpr std::int64_t kLeastElements = 8192;
   engine.pool().for_each_if_worth(rows * in, kLeastElements, rows, quantise);
-  activations.q8 = Q8Rows{.q = q, .split = split, .scale = scale, .sum = sum, .stride = stride};
+  activations.q8 = Q8Rows{.q = q, .scale = scale, .sum = sum, .stride = stride};
+  activations.bf16 = bf16;
   return activations;
 }
 

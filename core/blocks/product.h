@@ -28,13 +28,14 @@ class Buffer {
   std::int64_t size_ = 0;
 };
 
-// Where a set of activation rows keeps its int8 form.
+// Where a set of activation rows keeps its other forms.
 struct ActivationBuffer {
-  Buffer<std::int8_t> q, split;
+  Buffer<std::int8_t> q;
   Buffer<float> scale, sum;
+  Buffer<std::uint16_t> bf16;
 };
 
-// x (rows, in) as the products want it: with an int8 form if the engine quantises.
+// x (rows, in) as the products want it: in int8 and bf16, too, if the engine quantises.
 Activations activate(const Engine& engine, const float* x, std::int64_t rows, std::int64_t in,
                      ActivationBuffer& buffer);
 

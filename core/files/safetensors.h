@@ -41,6 +41,7 @@ class SafetensorsFile {
 
   const std::filesystem::path& path() const { return file_.path(); }
   std::string_view header() const;  // the JSON text
+  void release(std::span<const std::byte> bytes) const { file_.release(bytes); }
   const StoredTensors& tensors() const { return tensors_; }
 
  private:

@@ -34,99 +34,70 @@ void dot(const float* w, std::int64_t n, const float* x, std::int64_t x_stride, 
   for (std::int64_t i = 0; i < count; ++i) y[i * y_stride] = dot_row(w, x + row_of(rows, i) * x_stride, n);
 }
 
-__m256 widen(__m128i values, DType dtype) {
-  if (dtype == DType::f16) return _mm256_cvtph_ps(values);
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(values), 16));
+constexpr int kWidth = 8;
+constexpr int kTile = 4, kFloatTile = 2;
+using Floats = __m256;
+using Ints = __m256i;
+
+Floats zeros() { return _mm256_setzero_ps(); }
+Floats splat(float x) { return _mm256_set1_ps(x); }
+Floats load_floats(const std::byte* at) { return _mm256_loadu_ps(reinterpret_cast<const float*>(at)); }
+Ints load_words(const std::byte* at) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)); }
+Floats plus(Floats a, Floats b) { return _mm256_add_ps(a, b); }
+Floats multiply_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
+Floats as_floats(Ints x) { return _mm256_castsi256_ps(x); }
+Floats to_floats(Ints x) { return _mm256_cvtepi32_ps(x); }
+template <int kBits>
+Ints shifted(Ints x) {
+  return _mm256_srli_epi32(x, kBits);
+}
+Ints raised(Ints x) { return _mm256_slli_epi32(x, 16); }
+Ints masked(Ints x, std::uint32_t mask) { return _mm256_and_si256(x, _mm256_set1_epi32(static_cast<int>(mask))); }
+Floats widen_f16(Ints words, bool high) {
+  const __m256i halves = high ? _mm256_srli_epi32(words, 16) : masked(words, 0xffff);
+  const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(halves, halves), 0x08);
+  return _mm256_cvtph_ps(_mm256_castsi256_si128(packed));
+}
+using Lanes = __m256i;
+Lanes first_lanes(int count) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+void store(float* y, Floats v, Lanes lanes) { _mm256_maskstore_ps(y, lanes, v); }
+
+Floats parameters(const std::byte* at, DType dtype) {
+  if (dtype == DType::f32) return load_floats(at);
+  const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  if (dtype == DType::f16) return _mm256_cvtph_ps(halves);
+  return as_floats(raised(_mm256_cvtepu16_epi32(halves)));
 }
 
-// Eight parameters from `first` on; those past `count` are zero.
-__m256 parameters(const std::byte* values, DType dtype, std::int64_t first, std::int64_t count) {
-  alignas(32) float few[8] = {};
-  if (count - first < 8) {
-    for (int i = 0; first + i < count; ++i) few[i] = affine_parameter(values, dtype, first + i);
-    return _mm256_load_ps(few);
+Ints four_of(const std::int8_t* x) {
+  int four;
+  __builtin_memcpy(&four, x, 4);
+  return _mm256_set1_epi32(four);
+}
+
+// Sums in 16 bits: 8 additions of at most 2 * 15 * 127 fit.
+struct Dot4 {
+  Ints sum = _mm256_setzero_si256();
+  void add(Ints codes, const std::int8_t* x) { sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes, four_of(x))); }
+  Floats total() const { return to_floats(_mm256_madd_epi16(sum, _mm256_set1_epi16(1))); }
+};
+
+// The lower and the higher half of each code apart, for the same reason.
+struct Dot8 {
+  Dot4 low, high;
+  void add(Ints codes, const std::int8_t* x) {
+    low.add(masked(codes, 0x0f0f0f0f), x);
+    high.add(masked(shifted<4>(codes), 0x0f0f0f0f), x);
   }
-  if (dtype == DType::f32) return _mm256_loadu_ps(reinterpret_cast<const float*>(values) + first);
-  const auto* halves = reinterpret_cast<const std::uint16_t*>(values) + first;
-  return widen(_mm_loadu_si128(reinterpret_cast<const __m128i*>(halves)), dtype);
-}
-
-int log2_of(std::int64_t group) { return __builtin_ctzll(static_cast<unsigned long long>(group)); }
-
-// Products of 32 codes and 32 int8 activations as eight sums of four neighbours.
-__m256i dot_bytes(__m256i codes, const std::int8_t* q) {
-  const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q));
-  const __m256i low = _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm256_castsi256_si128(codes)),
-                                        _mm256_cvtepi8_epi16(_mm256_castsi256_si128(x)));
-  const __m256i high = _mm256_madd_epi16(_mm256_cvtepu8_epi16(_mm256_extracti128_si256(codes, 1)),
-                                         _mm256_cvtepi8_epi16(_mm256_extracti128_si256(x, 1)));
-  return _mm256_permute4x64_epi64(_mm256_hadd_epi32(low, high), 0xd8);
-}
-
-// Eight int32 lanes from kSpan weights: each the sum over kSpan / 8 neighbours, which share one group.
-struct Bytes {
-  static constexpr std::int64_t kSpan = 32;
-  static __m256i products(const std::uint8_t* codes, std::int64_t, std::int64_t k, const Q8Rows& x, std::int64_t at) {
-    return dot_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes + k)), x.q + at + k);
+  Floats total() const {
+    return to_floats(_mm256_add_epi32(_mm256_madd_epi16(low.sum, _mm256_set1_epi16(1)),
+                                      _mm256_madd_epi16(high.sum, _mm256_set1_epi16(16))));
   }
 };
 
-struct Nibbles {
-  static constexpr std::int64_t kSpan = 64;
-  static __m256i products(const std::uint8_t* codes, std::int64_t in, std::int64_t k, const Q8Rows& x,
-                          std::int64_t at) {
-    const auto* bytes = reinterpret_cast<const __m128i*>(codes + k / 2);
-    const __m128i second = k + 32 < in ? _mm_loadu_si128(bytes + 1) : _mm_setzero_si128();
-    const __m256i both = _mm256_set_m128i(second, _mm_loadu_si128(bytes));
-    const __m256i mask = _mm256_set1_epi8(15);
-    const std::int8_t* even = x.split + at + k / kQ8Block * kQ8Block + k % kQ8Block / 2;
-    // 15 * 127 * 2 fits int16 twice over: no saturation.
-    const __m256i low =
-        _mm256_maddubs_epi16(_mm256_and_si256(both, mask), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(even)));
-    const __m256i high = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(both, 4), mask),
-                                              _mm256_loadu_si256(reinterpret_cast<const __m256i*>(even + 64)));
-    return _mm256_madd_epi16(_mm256_add_epi16(low, high), _mm256_set1_epi16(1));
-  }
-};
-
-template <typename Codes>
-float dot_affine_row(const AffineMatrix& w, std::int64_t o, const Q8Rows& x, std::int64_t row) {
-  const std::uint8_t* codes = w.codes + o * w.row_bytes;
-  const std::byte* scales_of_row = w.scale + o * w.scale_row_bytes;
-  const std::byte* biases_of_row = w.bias + o * w.scale_row_bytes;
-  const std::int64_t groups = w.in / w.group;
-  const std::int64_t x_group = row * (x.stride / kQ8Group);
-  const int shift = log2_of(w.group);
-  const __m256i lane_offsets =
-      _mm256_mullo_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(Codes::kSpan / 8));
-  __m256 total = _mm256_setzero_ps();
-  for (std::int64_t first = 0; first < groups; first += 8) {
-    const __m256 scales = parameters(scales_of_row, w.scale_dtype, first, groups);
-    const std::int64_t begin = first * w.group;
-    const std::int64_t end = begin + 8 * w.group < w.in ? begin + 8 * w.group : w.in;
-    for (std::int64_t k = begin; k < end; k += Codes::kSpan) {
-      const __m256i lanes = _mm256_add_epi32(lane_offsets, _mm256_set1_epi32(static_cast<int>(k - begin)));
-      const __m256 w_scale = _mm256_permutevar8x32_ps(scales, _mm256_srli_epi32(lanes, shift));
-      const float* s = x.scale + x_group + k / kQ8Group;
-      const __m256 x_scale = _mm256_set_m128(_mm_set1_ps(s[Codes::kSpan / kQ8Group - 1]), _mm_set1_ps(s[0]));
-      const __m256 sums = _mm256_cvtepi32_ps(Codes::products(codes, w.in, k, x, row * x.stride));
-      total = _mm256_fmadd_ps(sums, _mm256_mul_ps(w_scale, x_scale), total);
-    }
-  }
-  float biases = 0;
-  for (std::int64_t g = 0; g < w.in / kQ8Group; ++g) {
-    biases += affine_parameter(biases_of_row, w.scale_dtype, g * kQ8Group / w.group) * x.sum[x_group + g];
-  }
-  return sum_of(total) + biases;
-}
-
-template <typename Codes>
-void dot_affine(const AffineMatrix& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
-                std::int64_t y_stride) {
-  for (std::int64_t o = 0; o < w.out; ++o) {
-    for (std::int64_t i = 0; i < count; ++i) y[i * y_stride + o] = dot_affine_row<Codes>(w, o, x, row_of(rows, i));
-  }
-}
+#include "core/kernels/panels.inl"
 
 void weighted_sum(const float* p, const float* v, std::int64_t v_stride, const int* rows, std::int64_t count,
                   std::int64_t n, float* out) {
@@ -145,8 +116,8 @@ void weighted_sum(const float* p, const float* v, std::int64_t v_stride, const i
 
 }  // namespace
 
-extern const Kernels kAvx2Kernels{"avx2",   dot,     dot_affine<Bytes>, dot_affine<Nibbles>, weighted_sum, quantise,
-                                  rms_norm, softmax, silu_times,        widen_bf16,          widen_f16};
+extern const Kernels kAvx2Kernels{"avx2",   dot,     multiply_f32, multiply_q8, nullptr,   weighted_sum, quantise,
+                                  rms_norm, softmax, silu_times,   widen_bf16,  widen_f16, narrow_bf16};
 
 }  // namespace specdec
 #endif

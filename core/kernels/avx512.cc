@@ -83,119 +83,51 @@ void dot(const float* w, std::int64_t n, const float* x, std::int64_t x_stride, 
   for (; row < count; ++row) dot_rows<1>(w, n, x, x_stride, rows, row, y, y_stride);
 }
 
-// Sixteen parameters from `first` on; those past `count` are zero.
-__m512 parameters(const std::byte* values, DType dtype, std::int64_t first, std::int64_t count) {
-  const __mmask16 mask = first_of_16(count - first);
-  if (dtype == DType::f32) return _mm512_maskz_loadu_ps(mask, reinterpret_cast<const float*>(values) + first);
-  const __m256i halves = _mm256_maskz_loadu_epi16(mask, reinterpret_cast<const std::uint16_t*>(values) + first);
+constexpr int kWidth = 16;
+constexpr int kTile = 8, kFloatTile = 4;
+using Floats = __m512;
+using Ints = __m512i;
+
+Floats zeros() { return _mm512_setzero_ps(); }
+Floats splat(float x) { return _mm512_set1_ps(x); }
+Floats load_floats(const std::byte* at) { return _mm512_loadu_ps(at); }
+Ints load_words(const std::byte* at) { return _mm512_loadu_si512(at); }
+Floats plus(Floats a, Floats b) { return _mm512_add_ps(a, b); }
+Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
+Floats as_floats(Ints x) { return _mm512_castsi512_ps(x); }
+Floats to_floats(Ints x) { return _mm512_cvtepi32_ps(x); }
+template <unsigned kBits>
+Ints shifted(Ints x) {
+  return _mm512_srli_epi32(x, kBits);
+}
+Ints raised(Ints x) { return _mm512_slli_epi32(x, 16); }
+Ints masked(Ints x, std::uint32_t mask) { return _mm512_and_si512(x, _mm512_set1_epi32(static_cast<int>(mask))); }
+Floats widen_f16(Ints words, bool high) {
+  return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(high ? _mm512_srli_epi32(words, 16) : words));
+}
+using Lanes = __mmask16;
+Lanes first_lanes(int count) { return first_of_16(count); }
+void store(float* y, Floats v, Lanes lanes) { _mm512_mask_storeu_ps(y, lanes, v); }
+
+Floats parameters(const std::byte* at, DType dtype) {
+  if (dtype == DType::f32) return _mm512_loadu_ps(at);
+  const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
   if (dtype == DType::f16) return _mm512_cvtph_ps(halves);
-  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+  return as_floats(raised(_mm512_cvtepu16_epi32(halves)));
 }
 
-int log2_of(std::int64_t group) { return __builtin_ctzll(static_cast<unsigned long long>(group)); }
-
-__m512i lane_numbers() { return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
-
-__m512i load_codes(const std::uint8_t* codes, std::int64_t bytes) {
-  if (bytes >= 64) return _mm512_loadu_si512(codes);
-  return _mm512_maskz_loadu_epi8((1ULL << bytes) - 1, codes);
-}
-
-struct Nibbles {
-  static constexpr std::int64_t kSpan = 128;  // weights in one vector
-  __m512i low, high;
-  void load(const std::uint8_t* codes, std::int64_t in, std::int64_t k) {
-    const __m512i bytes = load_codes(codes + k / 2, (in - k) / 2);
-    low = _mm512_and_si512(bytes, _mm512_set1_epi8(15));
-    high = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), _mm512_set1_epi8(15));
+struct Dot4 {
+  Ints sum = _mm512_setzero_si512();
+  void add(Ints codes, const std::int8_t* x) {
+    int four;
+    __builtin_memcpy(&four, x, 4);
+    sum = _mm512_dpbusd_epi32(sum, codes, _mm512_set1_epi32(four));
   }
-  __m512i products(const Q8Rows& x, std::int64_t at) const {
-    const __m512i even = _mm512_dpbusd_epi32(_mm512_setzero_si512(), low, _mm512_loadu_si512(x.split + at));
-    return _mm512_dpbusd_epi32(even, high, _mm512_loadu_si512(x.split + at + 64));
-  }
+  Floats total() const { return to_floats(sum); }
 };
+using Dot8 = Dot4;
 
-struct Bytes {
-  static constexpr std::int64_t kSpan = 64;
-  __m512i bytes;
-  void load(const std::uint8_t* codes, std::int64_t in, std::int64_t k) { bytes = load_codes(codes + k, in - k); }
-  __m512i products(const Q8Rows& x, std::int64_t at) const {
-    return _mm512_dpbusd_epi32(_mm512_setzero_si512(), bytes, _mm512_loadu_si512(x.q + at));
-  }
-};
-
-// Four rows of weights times kRows rows of x: a vector of codes is decoded once, the scales of x are spread out once. A
-// lane holds the sum over kSpan / 16 neighbouring weights, which share one group. Past the last row of weights the last
-// one stands in, and its results are not stored.
-template <typename Codes, int kRows>
-void dot_affine_tile(const AffineMatrix& w, std::int64_t o, const Q8Rows& x, const int* rows, std::int64_t row,
-                     float* y, std::int64_t y_stride) {
-  const std::int64_t groups = w.in / w.group;
-  const std::int64_t x_groups = x.stride / kQ8Group;
-  const __m128i shift = _mm_cvtsi32_si128(log2_of(w.group));
-  const __m512i lane_offsets = _mm512_mullo_epi32(lane_numbers(), _mm512_set1_epi32(Codes::kSpan / 16));
-  const __m512i x_lanes = _mm512_srli_epi32(lane_offsets, 5);  // log2 of kQ8Group
-  std::int64_t at[kRows];
-  for (int r = 0; r < kRows; ++r) at[r] = row_of(rows, row + r);
-  std::int64_t output[4];
-  for (int j = 0; j < 4; ++j) output[j] = o + j < w.out ? o + j : w.out - 1;
-  __m512 totals[kRows][4];
-  for (int r = 0; r < kRows; ++r) {
-    for (int j = 0; j < 4; ++j) totals[r][j] = _mm512_setzero_ps();
-  }
-  for (std::int64_t first = 0; first < groups; first += 16) {
-    __m512 scales[4];
-    for (int j = 0; j < 4; ++j) {
-      scales[j] = parameters(w.scale + output[j] * w.scale_row_bytes, w.scale_dtype, first, groups);
-    }
-    const std::int64_t begin = first * w.group;
-    const std::int64_t end = begin + 16 * w.group < w.in ? begin + 16 * w.group : w.in;
-    for (std::int64_t k = begin; k < end; k += Codes::kSpan) {
-      const __m512i lanes = _mm512_add_epi32(lane_offsets, _mm512_set1_epi32(static_cast<int>(k - begin)));
-      const __m512i w_lanes = _mm512_srl_epi32(lanes, shift);
-      __m512 x_scales[kRows];
-      for (int r = 0; r < kRows; ++r) {
-        const __m128 four = _mm_loadu_ps(x.scale + at[r] * x_groups + k / kQ8Group);
-        x_scales[r] = _mm512_permutexvar_ps(x_lanes, _mm512_castps128_ps512(four));
-      }
-      for (int j = 0; j < 4; ++j) {
-        Codes codes;
-        codes.load(w.codes + output[j] * w.row_bytes, w.in, k);
-        const __m512 w_scale = _mm512_permutexvar_ps(w_lanes, scales[j]);
-        for (int r = 0; r < kRows; ++r) {
-          const __m512 sums = _mm512_cvtepi32_ps(codes.products(x, at[r] * x.stride + k));
-          totals[r][j] = _mm512_fmadd_ps(sums, _mm512_mul_ps(w_scale, x_scales[r]), totals[r][j]);
-        }
-      }
-    }
-  }
-  const std::int64_t ratio = w.group / kQ8Group;
-  const __m512i bias_lanes = _mm512_srl_epi32(lane_numbers(), _mm_cvtsi32_si128(log2_of(ratio)));
-  for (std::int64_t g = 0; g < w.in / kQ8Group; g += 16) {
-    const __mmask16 mask = first_of_16(w.in / kQ8Group - g);
-    __m512 x_sums[kRows];
-    for (int r = 0; r < kRows; ++r) x_sums[r] = _mm512_maskz_loadu_ps(mask, x.sum + at[r] * x_groups + g);
-    for (int j = 0; j < 4; ++j) {
-      const __m512 narrow = parameters(w.bias + output[j] * w.scale_row_bytes, w.scale_dtype, g / ratio, groups);
-      const __m512 biases = _mm512_permutexvar_ps(bias_lanes, narrow);
-      for (int r = 0; r < kRows; ++r) totals[r][j] = _mm512_fmadd_ps(biases, x_sums[r], totals[r][j]);
-    }
-  }
-  const auto stored = static_cast<__mmask8>(first_of_16(w.out - o) & 15);
-  for (int r = 0; r < kRows; ++r) _mm_mask_storeu_ps(y + (row + r) * y_stride + o, stored, sums_of(totals[r]));
-}
-
-template <typename Codes>
-void dot_affine(const AffineMatrix& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
-                std::int64_t y_stride) {
-  for (std::int64_t o = 0; o < w.out; o += 4) {
-    std::int64_t row = 0;
-    for (; row + 4 <= count; row += 4) dot_affine_tile<Codes, 4>(w, o, x, rows, row, y, y_stride);
-    if (count - row == 3) dot_affine_tile<Codes, 3>(w, o, x, rows, row, y, y_stride);
-    if (count - row == 2) dot_affine_tile<Codes, 2>(w, o, x, rows, row, y, y_stride);
-    if (count - row == 1) dot_affine_tile<Codes, 1>(w, o, x, rows, row, y, y_stride);
-  }
-}
+#include "core/kernels/panels.inl"
 
 // Columns [0, n) of at most kVectors * 16; four chains of rows, so that one addition does not wait for another.
 template <int kVectors>
@@ -236,8 +168,8 @@ void weighted_sum(const float* p, const float* v, std::int64_t v_stride, const i
 
 }  // namespace
 
-extern const Kernels kAvx512Kernels{"avx512", dot,     dot_affine<Bytes>, dot_affine<Nibbles>, weighted_sum, quantise,
-                                    rms_norm, softmax, silu_times,        widen_bf16,          widen_f16};
+extern const Kernels kAvx512Kernels{"avx512", dot,     multiply_f32, multiply_q8, nullptr,   weighted_sum, quantise,
+                                    rms_norm, softmax, silu_times,   widen_bf16,  widen_f16, narrow_bf16};
 
 }  // namespace specdec
 #endif

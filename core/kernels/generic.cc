@@ -20,43 +20,77 @@ void dot(const float* w, std::int64_t n, const float* x, std::int64_t x_stride, 
   }
 }
 
-// code(row, k) gives the k-th code of a row of codes.
-template <typename Code>
-void dot_affine(const AffineMatrix& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
-                std::int64_t y_stride, const Code& code) {
-  for (std::int64_t o = 0; o < w.out; ++o) {
-    const std::uint8_t* codes = w.codes + o * w.row_bytes;
-    const std::byte* scales = w.scale + o * w.scale_row_bytes;
-    const std::byte* biases = w.bias + o * w.scale_row_bytes;
-    for (std::int64_t i = 0; i < count; ++i) {
-      const std::int64_t row = row_of(rows, i);
-      const std::int8_t* q = x.q + row * x.stride;
-      float total = 0;
-      for (std::int64_t g = 0; g < w.in / kQ8Group; ++g) {
-        std::int32_t products = 0;
-        for (std::int64_t k = g * kQ8Group; k < (g + 1) * kQ8Group; ++k) products += code(codes, k) * q[k];
-        const std::int64_t parameter = g * kQ8Group / w.group;
-        const std::int64_t scale = row * (x.stride / kQ8Group) + g;
-        total += static_cast<float>(products) * (affine_parameter(scales, w.scale_dtype, parameter) * x.scale[scale]);
-        total += affine_parameter(biases, w.scale_dtype, parameter) * x.sum[scale];
-      }
-      y[i * y_stride + o] = total;
-    }
+// Vectors of four, which every machine has and compilers know.
+constexpr int kWidth = 4;
+constexpr int kTile = 4, kFloatTile = 2;
+using Floats = float __attribute__((vector_size(16)));
+using Ints = std::int32_t __attribute__((vector_size(16)));
+
+template <typename Vector>
+Vector load(const std::byte* at) {
+  Vector v;
+  __builtin_memcpy(&v, at, sizeof(v));
+  return v;
+}
+
+Floats zeros() { return Floats{}; }
+Floats splat(float x) { return Floats{x, x, x, x}; }
+Floats load_floats(const std::byte* at) { return load<Floats>(at); }
+Ints load_words(const std::byte* at) { return load<Ints>(at); }
+Floats plus(Floats a, Floats b) { return a + b; }
+Floats multiply_add(Floats a, Floats b, Floats c) { return a * b + c; }
+Floats as_floats(Ints x) { return __builtin_bit_cast(Floats, x); }
+Floats to_floats(Ints x) { return __builtin_convertvector(x, Floats); }
+Ints masked(Ints x, std::uint32_t mask) { return x & static_cast<std::int32_t>(mask); }
+template <int kBits>
+Ints shifted(Ints x) {
+  return masked(x >> kBits, 0xffffffffu >> kBits);
+}
+Ints raised(Ints x) { return x << 16; }
+
+Floats widen_f16(Ints words, bool high) {
+  Floats out;
+  for (int i = 0; i < kWidth; ++i) {
+    out[i] = f16_value(static_cast<std::uint16_t>(static_cast<std::uint32_t>(words[i]) >> (high ? 16 : 0)));
+  }
+  return out;
+}
+
+using Lanes = int;
+Lanes first_lanes(int count) { return count; }
+void store(float* y, Floats v, Lanes lanes) {
+  if (lanes == kWidth) {
+    __builtin_memcpy(y, &v, sizeof(v));
+  } else {
+    for (int i = 0; i < lanes; ++i) y[i] = v[i];
   }
 }
 
-void dot_affine8(const AffineMatrix& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
-                 std::int64_t y_stride) {
-  dot_affine(w, x, rows, count, y, y_stride,
-             [](const std::uint8_t* codes, std::int64_t k) -> std::int32_t { return codes[k]; });
+Floats parameters(const std::byte* at, DType dtype) {
+  if (dtype == DType::f32) return load_floats(at);
+  Floats out;
+  for (int i = 0; i < kWidth; ++i) {
+    std::uint16_t half;
+    __builtin_memcpy(&half, at + 2 * i, 2);
+    out[i] = dtype == DType::bf16 ? bf16_value(half) : f16_value(half);
+  }
+  return out;
 }
 
-void dot_affine4(const AffineMatrix& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
-                 std::int64_t y_stride) {
-  dot_affine(w, x, rows, count, y, y_stride, [](const std::uint8_t* codes, std::int64_t k) -> std::int32_t {
-    return (codes[k / 2] >> (4 * (k % 2))) & 15;
-  });
-}
+// Sums of a few integers of 16 bits are exact in float32.
+struct Dot8 {
+  Floats sum{};
+  void add(Ints codes, const std::int8_t* x) {
+    sum += to_floats(masked(codes, 255)) * x[0];
+    sum += to_floats(masked(shifted<8>(codes), 255)) * x[1];
+    sum += to_floats(masked(shifted<16>(codes), 255)) * x[2];
+    sum += to_floats(shifted<24>(codes)) * x[3];
+  }
+  Floats total() const { return sum; }
+};
+using Dot4 = Dot8;
+
+#include "core/kernels/panels.inl"
 
 void weighted_sum(const float* p, const float* v, std::int64_t v_stride, const int* rows, std::int64_t count,
                   std::int64_t n, float* out) {
@@ -68,7 +102,7 @@ void weighted_sum(const float* p, const float* v, std::int64_t v_stride, const i
 
 }  // namespace
 
-extern const Kernels kGenericKernels{"generic", dot,     dot_affine8, dot_affine4, weighted_sum, quantise,
-                                     rms_norm,  softmax, silu_times,  widen_bf16,  widen_f16};
+extern const Kernels kGenericKernels{"generic", dot,     multiply_f32, multiply_q8, nullptr,   weighted_sum, quantise,
+                                     rms_norm,  softmax, silu_times,   widen_bf16,  widen_f16, narrow_bf16};
 
 }  // namespace specdec

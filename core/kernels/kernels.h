@@ -13,29 +13,39 @@
 
 namespace specdec {
 
-// Rows of activations as int8 with one float32 scale per group of 32: x ~ scale * q. Buffers are padded to kQ8Block.
+// Rows of activations as int8 with one float32 scale per group of 32: x ~ scale * q.
 inline constexpr std::int64_t kQ8Group = 32;
-inline constexpr std::int64_t kQ8Block = 128;
 
 struct Q8Rows {
-  const std::int8_t* q = nullptr;      // (rows, stride), in order
-  const std::int8_t* split = nullptr;  // (rows, stride), each block of 128: the 64 even elements, then the 64 odd ones
-  const float* scale = nullptr;        // (rows, stride / 32)
-  const float* sum = nullptr;          // (rows, stride / 32): scale * sum of the group's q
-  std::int64_t stride = 0;             // elements of a row, a multiple of kQ8Block
+  const std::int8_t* q = nullptr;  // (rows, stride)
+  const float* scale = nullptr;    // (rows, stride / 32)
+  const float* sum = nullptr;      // (rows, stride / 32): scale * sum of the group's q
+  std::int64_t stride = 0;         // elements of a row, a multiple of 32
 };
 
-// An affine-quantised matrix (MLX layout): w = scale[g] * code + bias[g].
-struct AffineMatrix {
-  const std::uint8_t* codes = nullptr;  // (out, row_bytes)
-  std::int64_t row_bytes = 0;
-  const std::byte* scale = nullptr;  // (out, scale_row_bytes)
-  const std::byte* bias = nullptr;
-  std::int64_t scale_row_bytes = 0;
+// A linear map of `in` inputs in panels of 16 outputs, in the order in which a product reads it: one stream, a lane per
+// output. A word is 32 bits; "16 words" are one of each output, in their order. Outputs past `out` are zero.
+//   f32      for each input: 16 words
+//   f16      for each two inputs: 16 words, the first input in the lower half
+//   bf16     the same
+//   affine4  for each group of inputs: 16 scales, 16 biases; then for each eight inputs: 16 words, input j in bits
+//            [8j, 8j + 4) and input 4 + j in bits [8j + 4, 8j + 8) for j < 4
+//   affine8  for each group of inputs: 16 scales, 16 biases; then for each four inputs: 16 words, a byte each
+// w = scale * code + bias. Inputs of the floating-point kinds are padded with zeros to a multiple of 16.
+inline constexpr std::int64_t kPanel = 16;
+enum class PanelKind { f32, f16, bf16, affine4, affine8 };
+
+struct Panels {
+  const std::byte* data = nullptr;  // (panels, panel_bytes), aligned to 64
+  std::int64_t panel_bytes = 0;
+  PanelKind kind = PanelKind::f32;
   DType scale_dtype = DType::bf16;  // bf16, f16 or f32
-  std::int64_t out = 0, in = 0;
-  std::int64_t group = 0;  // 32, 64 or 128
+  std::int64_t group = 0;           // 32, 64 or 128
+  std::int64_t out = 0, in = 0;     // in: a multiple of the group
 };
+
+// What a product may use of `scratch`.
+constexpr std::int64_t panel_scratch_bytes(std::int64_t in) { return 16 * ((in + 31) / 32 * 32); }
 
 struct Kernels {
   const char* name;
@@ -43,24 +53,29 @@ struct Kernels {
   // y[i * y_stride] = w . x_i for the selected rows of x, n elements each.
   void (*dot)(const float* w, std::int64_t n, const float* x, std::int64_t x_stride, const int* rows,
               std::int64_t count, float* y, std::int64_t y_stride);
-  // y[i * y_stride + o] = w_o . x_i for all rows o of an affine matrix against int8 activations: 8-bit codes, and 4-bit
-  // codes, two a byte, low nibble first.
-  void (*dot_affine8)(const AffineMatrix& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
-                      std::int64_t y_stride);
-  void (*dot_affine4)(const AffineMatrix& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
-                      std::int64_t y_stride);
+
+  // y[i * y_stride + o] = w_o . x_i for all outputs o of w and the selected rows of x. multiply_q8 is for affine
+  // panels; multiply_bf16, for bf16 panels and x, is null where the machine has no such product.
+  void (*multiply_f32)(const Panels& w, const float* x, std::int64_t x_stride, const int* rows, std::int64_t count,
+                       float* y, std::int64_t y_stride, std::byte* scratch);
+  void (*multiply_q8)(const Panels& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
+                      std::int64_t y_stride, std::byte* scratch);
+  void (*multiply_bf16)(const Panels& w, const std::uint16_t* x, std::int64_t x_stride, const int* rows,
+                        std::int64_t count, float* y, std::int64_t y_stride, std::byte* scratch);
 
   // out += sum over i of p[i] * v_i, n elements each, in an order that depends on i alone.
   void (*weighted_sum)(const float* p, const float* v, std::int64_t v_stride, const int* rows, std::int64_t count,
                        std::int64_t n, float* out);
 
-  void (*quantise)(const float* x, std::int64_t n, std::int8_t* q, std::int8_t* split, float* scale, float* sum);
+  // One row; zeros up to the next multiple of 32.
+  void (*quantise)(const float* x, std::int64_t n, std::int8_t* q, float* scale, float* sum);
   // out = x * rsqrt(mean(x^2) + eps) * w; returns the mean of x^2, which is not finite if an input is not.
   float (*rms_norm)(const float* x, const float* w, std::int64_t n, float eps, float* out);
   void (*softmax)(float* x, std::int64_t n);
   void (*silu_times)(const float* gate, const float* up, std::int64_t n, float* out);  // out = silu(gate) * up
   void (*widen_bf16)(const std::uint16_t* x, std::int64_t n, float* out);
   void (*widen_f16)(const std::uint16_t* x, std::int64_t n, float* out);
+  void (*narrow_bf16)(const float* x, std::int64_t n, std::uint16_t* out);  // rounds to nearest, ties to even
 };
 
 // Levels compiled in and supported by this machine, best first; "generic" is always the last.

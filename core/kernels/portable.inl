@@ -46,15 +46,9 @@ inline float exp_of(float x) {
   return p * as_float((as_bits(shifted) + 127u) << 23);
 }
 
-inline void quantise(const float* x, std::int64_t n, std::int8_t* q, std::int8_t* split, float* scale, float* sum) {
-  const std::int64_t padded = (n + kQ8Block - 1) / kQ8Block * kQ8Block;
-  for (std::int64_t g = 0; g < padded / kQ8Group; ++g) {
+inline void quantise(const float* x, std::int64_t n, std::int8_t* q, float* scale, float* sum) {
+  for (std::int64_t g = 0; g * kQ8Group < n; ++g) {
     std::int8_t* group = q + g * kQ8Group;
-    if (g * kQ8Group >= n) {
-      for (int i = 0; i < kQ8Group; ++i) group[i] = 0;
-      scale[g] = sum[g] = 0;
-      continue;
-    }
     const float* in = x + g * kQ8Group;
     const int length = static_cast<int>(n - g * kQ8Group < kQ8Group ? n - g * kQ8Group : kQ8Group);
     // As integers, infinity is above every finite magnitude and NaN above infinity: neither is lost.
@@ -75,12 +69,6 @@ inline void quantise(const float* x, std::int64_t n, std::int8_t* q, std::int8_t
     for (int i = length; i < kQ8Group; ++i) group[i] = 0;
     scale[g] = step;
     sum[g] = step * static_cast<float>(total);
-  }
-  for (std::int64_t block = 0; block < padded; block += kQ8Block) {
-    for (int i = 0; i < kQ8Block / 2; ++i) {
-      split[block + i] = q[block + 2 * i];
-      split[block + kQ8Block / 2 + i] = q[block + 2 * i + 1];
-    }
   }
 }
 
@@ -130,10 +118,13 @@ inline void widen_f16(const std::uint16_t* x, std::int64_t n, float* out) {
   for (std::int64_t i = 0; i < n; ++i) out[i] = f16_value(x[i]);
 }
 
-inline float affine_parameter(const std::byte* values, DType dtype, std::int64_t i) {
-  if (dtype == DType::f32) return reinterpret_cast<const float*>(values)[i];
-  const std::uint16_t bits = reinterpret_cast<const std::uint16_t*>(values)[i];
-  return dtype == DType::bf16 ? bf16_value(bits) : f16_value(bits);
+inline void narrow_bf16(const float* x, std::int64_t n, std::uint16_t* out) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::uint32_t bits = as_bits(x[i]);
+    const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    const std::uint32_t not_a_number = (bits >> 16) | 0x40u;
+    out[i] = static_cast<std::uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? not_a_number : rounded);
+  }
 }
 
 // NOLINTEND

@@ -2,6 +2,7 @@
 // https://ml-explore.github.io/mlx (mlx.core.quantize). A row is one little-endian bit stream in uint32 words, so a
 // code of 3, 5 or 6 bits may straddle two words. Bits and group follow from the shapes: config.json is not asked.
 #include <algorithm>
+#include <cstring>
 
 #include "core/error.h"
 #include "core/weights.h"
@@ -106,31 +107,55 @@ void unpack(const Weight& weight, std::int64_t row, float* out, const Kernels& k
   }
 }
 
-void multiply(const Weight& weight, std::int64_t first, std::int64_t last, const Activations& x, const int* rows,
-              std::int64_t count, float* y, std::int64_t y_stride, const Kernels& kernels) {
-  if (!x.q8) return multiply_unpacked(weight, first, last, x, rows, count, y, y_stride, kernels);
-  AffineMatrix matrix{.codes = reinterpret_cast<const std::uint8_t*>(weight.data + first * weight.row_bytes),
-                      .row_bytes = weight.row_bytes,
-                      .scale = weight.scales + first * weight.scale_row_bytes,
-                      .bias = weight.biases + first * weight.scale_row_bytes,
-                      .scale_row_bytes = weight.scale_row_bytes,
-                      .scale_dtype = weight.scale_dtype,
-                      .out = last - first,
-                      .in = weight.in,
-                      .group = weight.group};
-  if (weight.bits != 4 && weight.bits != 8) {
-    std::vector<std::uint8_t>& codes = code_buffer((last - first) * weight.in);
-    for (std::int64_t o = first; o < last; ++o) unpack_codes(weight, o, codes.data() + (o - first) * weight.in);
-    matrix.codes = codes.data();
-    matrix.row_bytes = weight.in;
+// Codes of 2 and 3 bits have room in 4, those of 5 and 6 in 8.
+Panels panels(const Weight& weight) {
+  const std::int64_t bits = weight.bits <= 4 ? 4 : 8;
+  const std::int64_t row_bytes = weight.in * bits / 8 + 2 * weight.scale_row_bytes;
+  return {.panel_bytes = kPanel * row_bytes,
+          .kind = bits == 4 ? PanelKind::affine4 : PanelKind::affine8,
+          .scale_dtype = weight.scale_dtype,
+          .group = weight.group,
+          .in = weight.in};
+}
+
+// Four codes, a byte each, and if there is room the next four above them.
+std::uint32_t word_of(const std::uint8_t* codes, PanelKind kind) {
+  std::uint32_t word = 0;
+  for (int j = 0; j < 4; ++j) {
+    const std::uint32_t code = codes[j];
+    word |= (kind == PanelKind::affine4 ? code | static_cast<std::uint32_t>(codes[4 + j]) << 4 : code) << (8 * j);
   }
-  (weight.bits == 4 ? kernels.dot_affine4 : kernels.dot_affine8)(matrix, *x.q8, rows, count, y, y_stride);
+  return word;
+}
+
+void pack(const Weight& weight, std::int64_t first, std::int64_t count, std::byte* panel) {
+  const Panels layout = panels(weight);
+  const auto size = static_cast<std::int64_t>(bytes_of(weight.scale_dtype));
+  const std::int64_t codes_per_word = layout.kind == PanelKind::affine4 ? 8 : 4;
+  std::memset(panel, 0, static_cast<std::size_t>(layout.panel_bytes));
+  std::vector<std::uint8_t>& codes = code_buffer(weight.in);
+  for (std::int64_t row = 0; row < count; ++row) {
+    unpack_codes(weight, first + row, codes.data());
+    const std::byte* scales = weight.scales + (first + row) * weight.scale_row_bytes;
+    const std::byte* biases = weight.biases + (first + row) * weight.scale_row_bytes;
+    std::byte* to = panel;
+    for (std::int64_t k = 0; k < weight.in; k += weight.group, scales += size, biases += size) {
+      std::memcpy(to + row * size, scales, static_cast<std::size_t>(size));
+      std::memcpy(to + (kPanel + row) * size, biases, static_cast<std::size_t>(size));
+      to += 2 * kPanel * size;
+      for (std::int64_t i = 0; i < weight.group; i += codes_per_word) {
+        const std::uint32_t word = word_of(codes.data() + k + i, layout.kind);
+        std::memcpy(to + row * 4, &word, 4);
+        to += kPanel * 4;
+      }
+    }
+  }
 }
 
 }  // namespace
 
 QuantFormat quant_affine() {
-  return {"affine", "MLX affine, 2 to 8 bits, groups of 32, 64 or 128", open, unpack, multiply};
+  return {"affine", "MLX affine, 2 to 8 bits, groups of 32, 64 or 128", open, unpack, panels, pack, multiply_panels};
 }
 
 }  // namespace specdec

@@ -11,8 +11,12 @@ void unpack(const Weight& weight, std::int64_t row, float* out, const Kernels& k
   kernels.widen_bf16(reinterpret_cast<const std::uint16_t*>(weight.data + row * weight.row_bytes), weight.in, out);
 }
 
+Panels panels(const Weight& weight) { return plain_panels(weight, PanelKind::bf16); }
+
 }  // namespace
 
-QuantFormat quant_bf16() { return {"bf16", "bfloat16: the upper half of a float32", open, unpack, multiply_unpacked}; }
+QuantFormat quant_bf16() {
+  return {"bf16", "bfloat16: the upper half of a float32", open, unpack, panels, pack_plain, multiply_panels};
+}
 
 }  // namespace specdec

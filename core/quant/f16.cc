@@ -11,8 +11,10 @@ void unpack(const Weight& weight, std::int64_t row, float* out, const Kernels& k
   kernels.widen_f16(reinterpret_cast<const std::uint16_t*>(weight.data + row * weight.row_bytes), weight.in, out);
 }
 
+Panels panels(const Weight& weight) { return plain_panels(weight, PanelKind::f16); }
+
 }  // namespace
 
-QuantFormat quant_f16() { return {"f16", "IEEE half precision", open, unpack, multiply_unpacked}; }
+QuantFormat quant_f16() { return {"f16", "IEEE half precision", open, unpack, panels, pack_plain, multiply_panels}; }
 
 }  // namespace specdec
