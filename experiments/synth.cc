@@ -19,6 +19,7 @@
 #include "core/pool.h"
 #include "core/rng.h"
 #include "core/traffic.h"
+#include "experiments/pass_meter.h"
 
 namespace specdec {
 namespace {
@@ -317,13 +318,8 @@ SynthReport synthesise(const SynthOptions& options, const fs::path& directory, E
 
 double mean_union(const fs::path& directory, int rows, std::uint64_t seed, Engine& engine) {
   const std::unique_ptr<Model> model = load_model(directory, engine);
-  const auto vocab = static_cast<double>(model->info().vocab);
-  std::vector<TokenId> tokens;
-  for (int row = 0; row < rows; ++row) {
-    tokens.push_back(TokenId{static_cast<std::int32_t>(Rng(seed).uniform(static_cast<std::uint64_t>(row)) * vocab)});
-  }
   const auto state = model->new_state(rows);
-  const Output out = model->forward(chain_of(tokens), *state, {});
+  const Output out = model->forward(chain_of(random_tokens(*model, rows, seed)), *state, {});
   const float* logits = out.logits.data();
   if (!std::all_of(logits, logits + out.logits.size(), [](float logit) { return std::isfinite(logit); })) {
     throw Error("{}: a random model of these shapes gives logits that are not finite", directory.string());
