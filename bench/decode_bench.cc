@@ -1,21 +1,18 @@
-// What a pass of w rows costs, and what guessing gains, on a model as it is shipped.
-//   ./dev bench                          demo-moe and demo-draft on all cores
-//   ./dev bench TARGET [DRAFT [THREADS]]
+// What guessing gains on a model as it is shipped, by drafter and number of guesses.
+//   decode_bench [TARGET [DRAFT [THREADS]]]     else demo-moe and demo-draft on all cores
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <vector>
 
-#include "core/batch.h"
 #include "core/error.h"
 #include "core/files/hf_cache.h"
-#include "core/traffic.h"
 #include "experiments/machine.h"
+#include "experiments/median.h"
 #include "experiments/prompt_file.h"
 #include "experiments/provenance.h"
 #include "experiments/trial.h"
@@ -24,22 +21,9 @@
 namespace specdec {
 namespace {
 
-constexpr int kWidths = 16;
-constexpr int kRounds = 31;   // passes of each width
 constexpr int kPairs = 5;     // runs of each drafter, each beside one of plain decoding
 constexpr int kTokens = 128;  // of each text
 constexpr int kMostDepth = 8;
-constexpr std::size_t kContext = 200;  // positions that a measured pass looks back at, about
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 // A few prompts of every domain.
 std::vector<NamedPrompt> some_prompts() {
@@ -58,51 +42,6 @@ void print_origin(const LoadedTarget& target, const Engine& engine) {
              static_cast<double>(machine.last_level_cache_bytes) / 1e6, engine.threads(), engine.cpu_level());
   fmt::print("{} ({}), {:.1f} MB of weights\n", target.name, target.model->info().hash,
              static_cast<double>(target.model->bytes().total) / 1e6);
-}
-
-// Passes over the next w tokens of a real text, thrown away again: all widths see the same context.
-void print_widths(const LoadedTarget& target, Engine& engine) {
-  const Model& model = *target.model;
-  std::string text;
-  for (const NamedPrompt& prompt : some_prompts()) text += prompt.text;
-  std::vector<TokenId> tokens = encode_prompt(target, text);
-  TrialOptions options;
-  options.max_tokens = kWidths;
-  tokens.resize(std::min(tokens.size(), kContext));
-  const std::vector<TokenId> next = run_trial(target, no_drafter(), tokens, options, engine).generated;
-
-  const auto state = model.new_state(static_cast<int>(tokens.size()) + kWidths);
-  model.forward(chain_of(tokens), *state, {});
-  state->commit(whole_chain(static_cast<int>(tokens.size())));
-  std::vector<std::vector<double>> times(kWidths + 1);
-  std::vector<std::int64_t> bytes(kWidths + 1);
-  std::vector<double> woken(kWidths + 1);
-  for (int round = 0; round < kRounds; ++round) {
-    for (int width = 1; width <= kWidths; ++width) {
-      const auto w = static_cast<std::size_t>(width);
-      const Batch batch = chain_of(std::span(next).first(w));
-      const auto begin = Clock::now();
-      const Output out = model.forward(batch, *state, {});
-      times[w].push_back(seconds_since(begin));
-      const auto experts = woken_experts(out.routed);
-      bytes[w] = bytes_of_pass(model.bytes(), width, experts);
-      woken[w] = static_cast<double>(experts.size());
-      state->commit({});
-    }
-  }
-  const auto layers =
-      std::max<std::ptrdiff_t>(1, std::ranges::count_if(model.bytes().expert, [](auto b) { return b > 0; }));
-  fmt::print("\na pass of w rows, logits of all rows, after {} tokens (medians of {} passes, widths in turn)\n",
-             tokens.size(), kRounds);
-  fmt::print("{:>4}{:>10}{:>12}{:>12}{:>10}{:>22}{:>14}\n", "w", "ms", "T(w)/T(1)", "ms per row", "MB read",
-             "experts of a layer", "MB(w)/MB(1)");
-  const double one_s = median(times[1]);
-  for (std::size_t w = 1; w <= kWidths; ++w) {
-    const double pass_s = median(times[w]);
-    fmt::print("{:>4}{:>10.3f}{:>12.2f}{:>12.3f}{:>10.2f}{:>22.1f}{:>14.2f}\n", w, pass_s * 1e3, pass_s / one_s,
-               pass_s * 1e3 / static_cast<double>(w), static_cast<double>(bytes[w]) / 1e6,
-               woken[w] / static_cast<double>(layers), static_cast<double>(bytes[w]) / static_cast<double>(bytes[1]));
-  }
 }
 
 // All prompts, one after the other, as if they were one run.
@@ -200,8 +139,6 @@ void bench(const std::vector<std::string>& words) {
   Engine engine({.threads = std::atoi(word(2, "0").c_str())});
   const LoadedTarget target = load_target(word(0, "demo-moe"), engine);
   print_origin(target, engine);
-  print_widths(target, engine);
-
   print_drafters(target, {"mtp", "small:" + draft}, engine);
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "cli/origin.h"
 #include "core/error.h"
 #include "experiments/provenance.h"
 
@@ -195,57 +196,24 @@ std::string drafter_text(const LoadedDrafter& drafter) {
   return text;
 }
 
-Json option_value(const Option& option) {
-  return std::visit(
-      [](const auto* value) -> Json {
-        if constexpr (requires { value->has_value(); }) {
-          return value->has_value() ? Json(**value) : Json(nullptr);
-        } else {
-          return *value;
-        }
-      },
-      option.field);
-}
-
-Json model_json(const Model& model) {
-  const ModelInfo& info = model.info();
-  return {{"architecture", info.architecture},
-          {"path", info.path},
-          {"hash", info.hash},
-          {"vocabulary", info.vocab},
-          {"layers", info.layers},
-          {"experts", info.experts},
-          {"experts_per_token", info.experts_per_token},
-          {"weight_bytes", model.bytes().total}};
-}
-
 // All that is needed to do the run again, and to know on what it was done.
 Json provenance(const RunReport& report) {
-  Json options = Json::object();
-  for (const Option& option : report.options) options[std::string(option.name)] = option_value(option);
   Json drafter = {{"kind", report.drafter.spec.kind},          {"path", report.drafter.spec.path},
                   {"k", report.drafter.budget.depth},          {"width", report.drafter.budget.width},
                   {"rows", report.drafter.budget.row_limit()}, {"options", report.drafter.spec.options}};
   if (report.drafter.policy != nullptr) drafter["policy"] = report.drafter.policy->name;
-  if (report.drafter.model != nullptr) drafter["model"] = model_json(*report.drafter.model);
-  Json target = model_json(*report.target.model);
+  if (report.drafter.model != nullptr) drafter["model"] = Json::parse(json_of(*report.drafter.model));
+  Json target = Json::parse(json_of(*report.target.model));
   target["name"] = report.target.name;
-  return {{"command", "run"},
-          {"version", version()},
-          {"date", report.date},
-          {"options", options},
-          {"seed", report.trial_options.seed},
-          {"target", target},
-          {"drafter", drafter},
-          {"machine",
-           {{"cpu", report.machine.cpu},
-            {"cores", report.machine.cores},
-            {"last_level_cache_bytes", report.machine.last_level_cache_bytes},
-            {"memory_bytes", report.machine.memory_bytes},
-            {"threads", report.threads},
-            {"instruction_set", report.instruction_set},
-            {"read_bytes_per_s", report.limit_facts.read_bytes_per_s},
-            {"barrier_s", report.limit_facts.barrier_s}}}};
+  return {
+      {"command", "run"},
+      {"version", version()},
+      {"date", report.date},
+      {"options", Json::parse(json_of(report.options))},
+      {"seed", report.trial_options.seed},
+      {"target", target},
+      {"drafter", drafter},
+      {"machine", Json::parse(json_of(report.machine, report.threads, report.instruction_set, report.limit_facts))}};
 }
 
 std::vector<int> ids_of(std::span<const TokenId> tokens) {

@@ -6,6 +6,19 @@
 
 namespace specdec {
 
+LimitFacts machine_facts(const Machine& machine, std::int64_t resident_bytes, Pool& pool) {
+  constexpr double kPatience_s = 0.1;
+  constexpr std::int64_t kLeast = 4 << 20;
+  LimitFacts facts;
+  facts.resident_bytes = resident_bytes;
+  facts.last_level_cache_bytes = machine.last_level_cache_bytes;
+  // A buffer as large as the weights, or as tells memory from cache.
+  const std::int64_t most = std::max<std::int64_t>(256 << 20, 2 * machine.last_level_cache_bytes);
+  facts.read_bytes_per_s = measure_read_bytes_per_s(pool, std::clamp(resident_bytes, kLeast, most), kPatience_s);
+  facts.barrier_s = measure_barrier_s(pool);
+  return facts;
+}
+
 LimitReport find_limit(const LimitFacts& facts) {
   SPECDEC_ASSERT(facts.total_s > 0 && facts.read_bytes_per_s > 0);
   LimitReport report;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "experiments/median.h"
 
 namespace specdec {
 namespace {
@@ -121,8 +122,7 @@ double measure_barrier_s(Pool& pool) {
     pool.for_each(pool.threads(), wait);
     times.push_back(seconds_since(begin));
   }
-  std::nth_element(times.begin(), times.begin() + kRepeats / 2, times.end());
-  return std::max(0.0, times[kRepeats / 2] - kTask_s);
+  return std::max(0.0, median(times) - kTask_s);
 }
 
 }  // namespace specdec

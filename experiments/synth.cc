@@ -184,12 +184,6 @@ nlohmann::json read_config(const SynthOptions& options) {
   return config;
 }
 
-void write_text(const fs::path& path, const std::string& text) {
-  OutputFile file(path);
-  file.write(text);
-  file.close();
-}
-
 class RandomWriter {
  public:
   RandomWriter(const RandomPlan& plan, std::uint64_t seed, Pool& pool) : plan_(plan), rng_(seed), pool_(pool) {}
@@ -254,7 +248,7 @@ void write_weights(std::span<const std::span<const StoredTensor>> shards, std::i
     writer.write(directory / name, shards[i]);
     for (const StoredTensor& tensor : shards[i]) index["weight_map"][tensor.name] = name;
   }
-  write_text(directory / "model.safetensors.index.json", index.dump(1));
+  write_file(directory / "model.safetensors.index.json", index.dump(1));
 }
 
 // A directory that is removed again unless it is kept.
@@ -311,7 +305,7 @@ SynthReport synthesise(const SynthOptions& options, const fs::path& directory, E
   if (const nlohmann::json quantization = plan.quantization(); !quantization.is_null()) {
     config["quantization"] = quantization;
   }
-  write_text(directory / "config.json", config.dump(2) + "\n");
+  write_file(directory / "config.json", config.dump(2) + "\n");
   made.keep();
   return report;
 }

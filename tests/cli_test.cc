@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/files/hf_cache.h"
+#include "core/files/mapped_file.h"
 #include "tests/run_program.h"
 #include "tests/temporary_directory.h"
 #include "tests/tiny_checkpoint.h"
@@ -69,7 +70,7 @@ TEST_F(Cli, HelpAndVersionSucceed) {
 
 TEST_F(Cli, AWrongWordTeachesTheRightOnes) {
   expect_refused({}, 2, {"no command", "specdec run"});
-  expect_refused({"runn"}, 2, {"runn", "logits, models, run, synth, vocab"});
+  expect_refused({"runn"}, 2, {"runn", "bench, logits, models, run, synth, vocab"});
   expect_refused({"run", "--foo"}, 2, {"--foo", "--target", "--draft"});
   expect_refused({"run", "--k", "many"}, 2, {"--k", "many"});
   expect_refused({"run", "--max-tokens"}, 2, {"--max-tokens"});
@@ -236,6 +237,48 @@ TEST_F(Cli, AnotherModelsTokenizerIsNoted) {
   EXPECT_NE(result.output.find("is it the model's tokenizer?"), std::string::npos) << result.output;
   EXPECT_EQ(specdec({"run", "--prompt", "x", "--max-tokens", "1", "--text-only"}).output.find("note:"),
             std::string::npos);
+}
+
+TEST_F(Cli, BenchSaysTheSameInWordsAndAsJson) {
+  const std::string json = directory_.path() / "bench.json";
+  const ProgramResult result = specdec({"bench", "--model", target_, "--widths", "1,4", "--prefill-steps", "8",
+                                        "--context", "20", "--threads", "1", "--json", json});
+  ASSERT_EQ(result.exit_code, 0) << result.output;
+  for (const std::string_view words : {"GB/s", "T(w)/T(1)", "random tokens", "attention", "tokens/s", "in the way"}) {
+    EXPECT_NE(result.output.find(words), std::string::npos) << words << " is not in:\n" << result.output;
+  }
+  const nlohmann::json found = nlohmann::json::parse(std::string(MappedFile(json).text()));
+  EXPECT_EQ(found["bench"]["options"]["widths"], "1,4");
+  EXPECT_EQ(found["bench"]["machine"]["threads"], 1);
+  EXPECT_EQ(found["bench"]["model"]["architecture"], "glm4_moe");
+  EXPECT_EQ(found["context_tokens"], 20);
+  ASSERT_EQ(found["passes"].size(), 2);
+  EXPECT_EQ(found["passes"][0]["experts_per_layer"], 3);
+  EXPECT_GT(found["passes"][1]["bytes"], found["passes"][0]["bytes"]);
+  EXPECT_GT(found["prefill"][0]["tokens_per_s"], 0);
+  EXPECT_EQ(found["memory_bytes_per_s_by_threads"].size(), 1);
+}
+
+TEST_F(Cli, BenchRefusesWhatItCannotMeasure) {
+  expect_refused({"bench", "--widths", "1,x"}, 2, {"--widths", "item 1"});
+  expect_refused({"bench", "--widths", "0,1"}, 2, {"--widths", "at least 1"});
+  expect_refused({"bench", "--widths", "4,1"}, 2, {"--widths", "ascending"});
+  expect_refused({"bench", "--context", "0"}, 2, {"--context"});
+  expect_refused({"bench", "--model", target_, "--context", "600"}, 2, {"--context", "512"});
+  expect_refused({"bench", "--json", "/nonexistent/x.json"}, 1, {"/nonexistent/x.json"});
+}
+
+TEST_F(Cli, SynthWritesWhatBenchLoads) {
+  const std::string made = directory_.path() / "made";
+  const std::vector<std::string> words{"synth", "--like", tiny_.directory() / "config.json", "--rest", "affine8g32"};
+  expect_refused(words, 2, {"DST"});
+  std::vector<std::string> whole = words;
+  whole.push_back(made);
+  const ProgramResult result = specdec(whole);
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_NE(result.output.find("if routing were even"), std::string::npos) << result.output;
+  EXPECT_EQ(specdec({"bench", "--model", made, "--widths", "1", "--context", "4"}).exit_code, 0);
+  expect_refused(whole, 1, {made, "exists already"});
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -10,6 +9,7 @@
 
 #include "cli/command.h"
 #include "cli/interrupt.h"
+#include "cli/number_list.h"
 #include "cli/prompt.h"
 #include "cli/run_report.h"
 #include "cli/text_stream.h"
@@ -24,29 +24,8 @@ namespace fs = std::filesystem;
 
 std::vector<TokenId> parse_tokens(const std::string& text) {
   std::vector<TokenId> tokens;
-  const char* end = text.data() + text.size();
-  for (const char* at = text.data(); at <= end; ++at) {
-    std::int32_t id = 0;
-    const auto [next, failed] = std::from_chars(at, end, id);
-    if (failed != std::errc{} || (next != end && *next != ',')) {
-      throw UsageError("--prompt-tokens {}: item {} is no token id; expected ids such as 1,2,3", text, tokens.size());
-    }
-    tokens.push_back(TokenId{id});
-    at = next;
-  }
+  for (const int id : parse_whole_numbers("--prompt-tokens", text)) tokens.push_back(TokenId{id});
   return tokens;
-}
-
-void write_file(const fs::path& path, const std::string& text) {
-  OutputFile file(path);
-  file.write(text);
-  file.close();
-}
-
-// Nothing is left behind, even when the run is interrupted. What is no file (a pipe) is not opened twice.
-void check_writable(const fs::path& path) {
-  std::error_code unknown;
-  if (!fs::is_other(fs::status(path, unknown))) OutputFile{path};
 }
 
 class Run : public Job {
@@ -113,7 +92,8 @@ class Run : public Job {
                      .prompt_ids = prompt,
                      .text = text_after(target, prompt, first.generated, trial_options.eos)};
     report.trials = measure(std::move(first), target, drafter, prompt, trial_options, engine);
-    report.limit_facts = machine_facts(report, engine);
+    report.limit_facts = machine_facts(
+        report.machine, target.model->bytes().total + report.trials.guessed.drafter_weight_bytes, engine.pool());
     count_figures(report);
 
     if (!text_only_) fmt::print("\n\n{}", summary_of(report));
@@ -216,21 +196,6 @@ class Run : public Job {
     StepTimes times;
     for (const StepRecord& step : trial.steps) times += step.times;
     return times.total_s();
-  }
-
-  static LimitFacts machine_facts(const RunReport& report, Engine& engine) {
-    constexpr double kPatience_s = 0.1;
-    constexpr std::int64_t kLeast = 4 << 20;
-    const Model& target = *report.target.model;
-    LimitFacts facts;
-    facts.resident_bytes = target.bytes().total + report.trials.guessed.drafter_weight_bytes;
-    facts.last_level_cache_bytes = report.machine.last_level_cache_bytes;
-    // A buffer as large as the weights, or as tells memory from cache.
-    const std::int64_t most = std::max<std::int64_t>(256 << 20, 2 * facts.last_level_cache_bytes);
-    facts.read_bytes_per_s =
-        measure_read_bytes_per_s(engine.pool(), std::clamp(facts.resident_bytes, kLeast, most), kPatience_s);
-    facts.barrier_s = measure_barrier_s(engine.pool());
-    return facts;
   }
 
   std::string target_name_ = "demo-moe";

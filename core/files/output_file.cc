@@ -55,4 +55,15 @@ void OutputFile::close() {
   if (result != 0) throw Error("{}: cannot write: {}", path_.string(), std::strerror(errno));
 }
 
+void write_file(const fs::path& path, std::string_view text) {
+  OutputFile file(path);
+  file.write(text);
+  file.close();
+}
+
+void check_writable(const fs::path& path) {
+  std::error_code unknown;
+  if (!fs::is_other(fs::status(path, unknown))) OutputFile{path};
+}
+
 }  // namespace specdec

@@ -30,4 +30,10 @@ class OutputFile {
   int fd_ = -1;
 };
 
+void write_file(const std::filesystem::path& path, std::string_view text);
+
+// Throws Error if the file cannot be written. Nothing is left behind, even when the run is interrupted. What is no file
+// (a pipe) is not opened twice.
+void check_writable(const std::filesystem::path& path);
+
 }  // namespace specdec
