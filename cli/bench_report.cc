@@ -4,7 +4,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "cli/origin.h"
 #include "core/error.h"
 #include "experiments/provenance.h"
 
@@ -37,9 +36,10 @@ std::string head(const BenchReport& report) {
   const Model& model = *report.target.model;
   return fmt::format(
       "specdec {}, {}\n{}, {} cores, last-level cache {:.0f} MB; {} threads, {}\n{} ({}, {}), {:.1f} MB of weights\n",
-      version(), report.date, report.machine.cpu, report.machine.cores,
-      static_cast<double>(report.machine.last_level_cache_bytes) / 1e6, report.threads, report.instruction_set,
-      report.target.name, model.info().architecture, model.info().hash, static_cast<double>(model.bytes().total) / 1e6);
+      version(), report.origin.date, report.origin.machine.cpu, report.origin.machine.cores,
+      static_cast<double>(report.origin.machine.last_level_cache_bytes) / 1e6, report.origin.threads,
+      report.origin.instruction_set, report.target.name, model.info().architecture, model.info().hash,
+      static_cast<double>(model.bytes().total) / 1e6);
 }
 
 std::string machine_text(const BenchReport& report) {
@@ -52,7 +52,7 @@ std::string machine_text(const BenchReport& report) {
     row(static_cast<int>(i) + 1, "from memory", report.bench.memory_bytes_per_s[i]);
   }
   const LimitFacts& facts = report.bench.machine;
-  row(report.threads, "from a buffer as large as the weights", facts.read_bytes_per_s);
+  row(report.origin.threads, "from a buffer as large as the weights", facts.read_bytes_per_s);
   return text + fmt::format("starting the threads and waiting for them takes {:.1f} µs\n", facts.barrier_s * 1e6);
 }
 
@@ -136,22 +136,17 @@ std::string json_of(const BenchReport& report) {
   }
   Json model = Json::parse(json_of(*report.target.model));
   model["name"] = report.target.name;
-  const Json json{
-      {"bench",
-       {{"command", "bench"},
-        {"version", version()},
-        {"date", report.date},
-        {"options", Json::parse(json_of(report.options))},
-        {"model", model},
-        {"machine", Json::parse(json_of(report.machine, report.threads, report.instruction_set, bench.machine))}}},
-      {"rows", report.rows},
-      {"context_tokens", bench.context},
-      {"rounds", bench.rounds},
-      {"memory_bytes_per_s_by_threads", bench.memory_bytes_per_s},
-      {"passes", widths},
-      {"prompt_tokens", bench.prompt},
-      {"prefill", prefill},
-      {"parts_per_pass", parts}};
+  Json origin = Json::parse(json_of(report.origin, bench.machine));
+  origin["model"] = model;
+  const Json json{{"bench", origin},
+                  {"rows", report.rows},
+                  {"context_tokens", bench.context},
+                  {"rounds", bench.rounds},
+                  {"memory_bytes_per_s_by_threads", bench.memory_bytes_per_s},
+                  {"passes", widths},
+                  {"prompt_tokens", bench.prompt},
+                  {"prefill", prefill},
+                  {"parts_per_pass", parts}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

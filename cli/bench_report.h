@@ -2,21 +2,15 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
-#include "cli/option.h"
-#include "experiments/machine.h"
+#include "cli/origin.h"
 #include "experiments/model_bench.h"
 #include "experiments/trial.h"
 
 namespace specdec {
 
 struct BenchReport {
-  std::string date;  // UTC
-  std::vector<Option> options;
-  Machine machine;
-  int threads = 0;
-  std::string instruction_set;
+  Origin origin;
   const LoadedTarget& target;
   std::string rows;  // what the rows of a pass are: "text" or "random tokens"
   ModelBench bench{};

@@ -1,6 +1,9 @@
 #include "cli/origin.h"
 
 #include <nlohmann/json.hpp>
+#include <utility>
+
+#include "experiments/provenance.h"
 
 namespace specdec {
 namespace {
@@ -24,10 +27,27 @@ std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::erro
 
 }  // namespace
 
-std::string json_of(const std::vector<Option>& options) {
-  Json json = Json::object();
-  for (const Option& option : options) json[std::string(option.name)] = value_of(option);
-  return dump(json);
+Origin origin_of(std::string command, std::vector<Option> options, const Engine& engine) {
+  return {std::move(command), utc_now(),        std::move(options),
+          this_machine(),     engine.threads(), std::string(engine.cpu_level())};
+}
+
+std::string json_of(const Origin& origin, const LimitFacts& rates) {
+  Json options = Json::object();
+  for (const Option& option : origin.options) options[std::string(option.name)] = value_of(option);
+  return dump({{"command", origin.command},
+               {"version", version()},
+               {"date", origin.date},
+               {"options", options},
+               {"machine",
+                {{"cpu", origin.machine.cpu},
+                 {"cores", origin.machine.cores},
+                 {"last_level_cache_bytes", origin.machine.last_level_cache_bytes},
+                 {"memory_bytes", origin.machine.memory_bytes},
+                 {"threads", origin.threads},
+                 {"instruction_set", origin.instruction_set},
+                 {"read_bytes_per_s", rates.read_bytes_per_s},
+                 {"barrier_s", rates.barrier_s}}}});
 }
 
 std::string json_of(const Model& model) {
@@ -40,17 +60,6 @@ std::string json_of(const Model& model) {
                {"experts", info.experts},
                {"experts_per_token", info.experts_per_token},
                {"weight_bytes", model.bytes().total}});
-}
-
-std::string json_of(const Machine& machine, int threads, const std::string& instruction_set, const LimitFacts& rates) {
-  return dump({{"cpu", machine.cpu},
-               {"cores", machine.cores},
-               {"last_level_cache_bytes", machine.last_level_cache_bytes},
-               {"memory_bytes", machine.memory_bytes},
-               {"threads", threads},
-               {"instruction_set", instruction_set},
-               {"read_bytes_per_s", rates.read_bytes_per_s},
-               {"barrier_s", rates.barrier_s}});
 }
 
 }  // namespace specdec

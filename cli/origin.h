@@ -1,4 +1,4 @@
-// Where the figures of a report come from, as JSON text that a report takes in.
+// Where the figures of a report come from: what was run, when and on what. JSON text, that a report takes in.
 #pragma once
 
 #include <string>
@@ -12,8 +12,16 @@
 
 namespace specdec {
 
-std::string json_of(const std::vector<Option>& options);  // name -> value, null where none was given
+struct Origin {
+  std::string command, date;  // UTC
+  std::vector<Option> options;
+  Machine machine;
+  int threads = 0;
+  std::string instruction_set;
+};
+Origin origin_of(std::string command, std::vector<Option> options, const Engine& engine);
+
+std::string json_of(const Origin& origin, const LimitFacts& rates);
 std::string json_of(const Model& model);
-std::string json_of(const Machine& machine, int threads, const std::string& instruction_set, const LimitFacts& rates);
 
 }  // namespace specdec

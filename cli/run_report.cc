@@ -6,9 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "cli/origin.h"
 #include "core/error.h"
-#include "experiments/provenance.h"
 
 namespace specdec {
 namespace {
@@ -153,7 +151,7 @@ Section limits(const RunReport& report) {
             percent_text(limit.reading_share),
             fmt::format("{} in all, at the {:.1f} GB/s that {} give here", bytes_text(facts.bytes_read),
                         facts.read_bytes_per_s / 1e9,
-                        report.threads == 1 ? "1 thread" : fmt::format("{} threads", report.threads))},
+                        report.origin.threads == 1 ? "1 thread" : fmt::format("{} threads", report.origin.threads))},
            {"barrier_share", limit.barrier_share, "barriers", percent_text(limit.barrier_share),
             fmt::format("{:.0f} times starting and joining the threads, {} each", facts.barrier_count,
                         seconds_text(facts.barrier_s))},
@@ -205,15 +203,11 @@ Json provenance(const RunReport& report) {
   if (report.drafter.model != nullptr) drafter["model"] = Json::parse(json_of(*report.drafter.model));
   Json target = Json::parse(json_of(*report.target.model));
   target["name"] = report.target.name;
-  return {
-      {"command", "run"},
-      {"version", version()},
-      {"date", report.date},
-      {"options", Json::parse(json_of(report.options))},
-      {"seed", report.trial_options.seed},
-      {"target", target},
-      {"drafter", drafter},
-      {"machine", Json::parse(json_of(report.machine, report.threads, report.instruction_set, report.limit_facts))}};
+  Json run = Json::parse(json_of(report.origin, report.limit_facts));
+  run["seed"] = report.trial_options.seed;
+  run["target"] = target;
+  run["drafter"] = drafter;
+  return run;
 }
 
 std::vector<int> ids_of(std::span<const TokenId> tokens) {

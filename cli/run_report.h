@@ -5,9 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/option.h"
+#include "cli/origin.h"
 #include "experiments/limit.h"
-#include "experiments/machine.h"
 #include "experiments/trial.h"
 #include "verify/tally.h"
 
@@ -21,11 +20,7 @@ struct PairedTrials {
 
 struct RunReport {
   // What was run.
-  std::string date;  // UTC
-  std::vector<Option> options;
-  Machine machine;
-  int threads = 0;
-  std::string instruction_set;
+  Origin origin;
   const LoadedTarget& target;
   const LoadedDrafter& drafter;
   TrialOptions trial_options;

@@ -10,7 +10,6 @@
 #include "core/error.h"
 #include "core/files/output_file.h"
 #include "experiments/pass_meter.h"
-#include "experiments/provenance.h"
 
 namespace specdec {
 namespace {
@@ -39,11 +38,7 @@ class Bench : public Job {
     Engine engine(engine_);
     const LoadedTarget target = load_target(model_, engine);
     const std::vector<TokenId> text = text_of(target, context_ + bench.widths.back(), engine);
-    BenchReport report{.date = utc_now(),
-                       .options = options(),
-                       .machine = this_machine(),
-                       .threads = engine.threads(),
-                       .instruction_set = std::string(engine.cpu_level()),
+    BenchReport report{.origin = origin_of("bench", options(), engine),
                        .target = target,
                        .rows = target.tokenizer != nullptr ? "text" : "random tokens"};
     report.bench = bench_model(*target.model, text, bench, engine);

@@ -15,7 +15,6 @@
 #include "cli/text_stream.h"
 #include "core/error.h"
 #include "core/files/output_file.h"
-#include "experiments/provenance.h"
 
 namespace specdec {
 namespace {
@@ -79,11 +78,7 @@ class Run : public Job {
     stream.finish();
     if (text_only_ && !json_ && !trace_) return 0;
 
-    RunReport report{.date = utc_now(),
-                     .options = options(),
-                     .machine = this_machine(),
-                     .threads = engine.threads(),
-                     .instruction_set = std::string(engine.cpu_level()),
+    RunReport report{.origin = origin_of("run", options(), engine),
                      .target = target,
                      .drafter = drafter,
                      .trial_options = trial_options,
@@ -93,7 +88,7 @@ class Run : public Job {
                      .text = text_after(target, prompt, first.generated, trial_options.eos)};
     report.trials = measure(std::move(first), target, drafter, prompt, trial_options, engine);
     report.limit_facts = machine_facts(
-        report.machine, target.model->bytes().total + report.trials.guessed.drafter_weight_bytes, engine.pool());
+        report.origin.machine, target.model->bytes().total + report.trials.guessed.drafter_weight_bytes, engine.pool());
     count_figures(report);
 
     if (!text_only_) fmt::print("\n\n{}", summary_of(report));
