@@ -56,7 +56,8 @@ TEST_P(KernelLevels, Dot) {
 struct Matrix {
   Panels panels;
   std::vector<std::byte> bytes;
-  std::vector<double> values;  // (out, in)
+  std::vector<double> values;      // (out, in)
+  std::vector<double> magnitudes;  // of the terms that make a value
 
   Matrix(PanelKind kind, DType scale_dtype, std::int64_t group, std::int64_t out, std::int64_t in) {
     const bool affine = kind == PanelKind::affine4 || kind == PanelKind::affine8;
@@ -77,23 +78,27 @@ struct Matrix {
     bytes.resize(static_cast<std::size_t>(count * panels.panel_bytes));
     panels.data = bytes.data();
     values.resize(static_cast<std::size_t>(out * in));
+    magnitudes.resize(values.size());
     for (std::int64_t o = 0; o < out; ++o) {
-      for (std::int64_t k = 0; k < in; ++k) values[static_cast<std::size_t>(o * in + k)] = set(o, k, bits, scale_size);
+      for (std::int64_t k = 0; k < in; ++k) set(o, k, bits, scale_size);
     }
   }
 
  private:
-  // Draws weight (o, k), puts it where kernels.h says that it is, and returns it.
-  double set(std::int64_t o, std::int64_t k, std::int64_t bits, std::int64_t scale_size) {
+  // Draws weight (o, k) and puts it where kernels.h says that it is.
+  void set(std::int64_t o, std::int64_t k, std::int64_t bits, std::int64_t scale_size) {
     std::byte* panel = bytes.data() + o / kPanel * panels.panel_bytes;
     const std::int64_t lane = o % kPanel;
     const std::uint64_t number = static_cast<std::uint64_t>(o * panels.in + k);
     const double drawn = 2 * Rng(3).uniform(number) - 1;
-    if (bits == 32) return put(panel + (k * kPanel + lane) * 4, DType::f32, drawn);
+    const auto at = static_cast<std::size_t>(number);
+    if (bits == 32) values[at] = put(panel + (k * kPanel + lane) * 4, DType::f32, drawn);
     if (bits == 16) {
-      return put(panel + (k / 2 * kPanel + lane) * 4 + k % 2 * 2,
-                 panels.kind == PanelKind::bf16 ? DType::bf16 : DType::f16, drawn);
+      values[at] = put(panel + (k / 2 * kPanel + lane) * 4 + k % 2 * 2,
+                       panels.kind == PanelKind::bf16 ? DType::bf16 : DType::f16, drawn);
     }
+    magnitudes[at] = std::abs(values[at]);
+    if (bits >= 16) return;
     const std::int64_t group_bytes = kPanel * (panels.group * bits / 8 + 2 * scale_size);
     std::byte* group = panel + k / panels.group * group_bytes;
     const std::uint64_t parameter = static_cast<std::uint64_t>(o * panels.in + k / panels.group);
@@ -108,7 +113,8 @@ struct Matrix {
     } else {
       codes[(inside / 8 * kPanel + lane) * 4 + inside % 4] |= static_cast<std::byte>(code << (inside % 8 / 4 * 4));
     }
-    return scale * code + bias;
+    values[at] = scale * code + bias;
+    magnitudes[at] = std::abs(scale * code) + std::abs(bias);
   }
 
   // Rounds towards zero, so that nothing but the bits that are kept matters.
@@ -219,7 +225,7 @@ TEST_P(KernelLevels, PanelsEqualANaiveLoop) {
             for (std::int64_t k = 0; k < in; ++k) {
               const double value = activation(x, product, rows[i], k);
               sum += matrix.values[static_cast<std::size_t>(o * in + k)] * value;
-              magnitude += (std::abs(matrix.values[static_cast<std::size_t>(o * in + k)]) + 16) * std::abs(value);
+              magnitude += matrix.magnitudes[static_cast<std::size_t>(o * in + k)] * std::abs(value);
             }
             ASSERT_NEAR(y[i * static_cast<std::size_t>(out + 1) + static_cast<std::size_t>(o)], sum,
                         kOrderOfSummation * magnitude)

@@ -7,7 +7,30 @@
 namespace specdec {
 namespace {
 
+#include "core/kernels/avx2.inl"
 #include "core/kernels/portable.inl"
+
+// Sums in 16 bits: 8 additions of at most 2 * 15 * 127 fit.
+struct Dot4 {
+  Ints sum = _mm256_setzero_si256();
+  void add(Ints codes, const std::int8_t* x) { sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes, four_of(x))); }
+  Floats total() const { return to_floats(_mm256_madd_epi16(sum, _mm256_set1_epi16(1))); }
+};
+
+// The lower and the higher half of each code apart, for the same reason.
+struct Dot8 {
+  Dot4 low, high;
+  void add(Ints codes, const std::int8_t* x) {
+    low.add(masked(codes, 0x0f0f0f0f), x);
+    high.add(masked(shifted<4>(codes), 0x0f0f0f0f), x);
+  }
+  Floats total() const {
+    return to_floats(_mm256_add_epi32(_mm256_madd_epi16(low.sum, _mm256_set1_epi16(1)),
+                                      _mm256_madd_epi16(high.sum, _mm256_set1_epi16(16))));
+  }
+};
+
+#include "core/kernels/panels.inl"
 
 float sum_of(__m256 v) {
   const __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
@@ -33,71 +56,6 @@ void dot(const float* w, std::int64_t n, const float* x, std::int64_t x_stride, 
          float* y, std::int64_t y_stride) {
   for (std::int64_t i = 0; i < count; ++i) y[i * y_stride] = dot_row(w, x + row_of(rows, i) * x_stride, n);
 }
-
-constexpr int kWidth = 8;
-constexpr int kTile = 4, kFloatTile = 2;
-using Floats = __m256;
-using Ints = __m256i;
-
-Floats zeros() { return _mm256_setzero_ps(); }
-Floats splat(float x) { return _mm256_set1_ps(x); }
-Floats load_floats(const std::byte* at) { return _mm256_loadu_ps(reinterpret_cast<const float*>(at)); }
-Ints load_words(const std::byte* at) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)); }
-Floats plus(Floats a, Floats b) { return _mm256_add_ps(a, b); }
-Floats multiply_add(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }
-Floats as_floats(Ints x) { return _mm256_castsi256_ps(x); }
-Floats to_floats(Ints x) { return _mm256_cvtepi32_ps(x); }
-template <int kBits>
-Ints shifted(Ints x) {
-  return _mm256_srli_epi32(x, kBits);
-}
-Ints raised(Ints x) { return _mm256_slli_epi32(x, 16); }
-Ints masked(Ints x, std::uint32_t mask) { return _mm256_and_si256(x, _mm256_set1_epi32(static_cast<int>(mask))); }
-Floats widen_f16(Ints words, bool high) {
-  const __m256i halves = high ? _mm256_srli_epi32(words, 16) : masked(words, 0xffff);
-  const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(halves, halves), 0x08);
-  return _mm256_cvtph_ps(_mm256_castsi256_si128(packed));
-}
-using Lanes = __m256i;
-Lanes first_lanes(int count) {
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-void store(float* y, Floats v, Lanes lanes) { _mm256_maskstore_ps(y, lanes, v); }
-
-Floats parameters(const std::byte* at, DType dtype) {
-  if (dtype == DType::f32) return load_floats(at);
-  const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-  if (dtype == DType::f16) return _mm256_cvtph_ps(halves);
-  return as_floats(raised(_mm256_cvtepu16_epi32(halves)));
-}
-
-Ints four_of(const std::int8_t* x) {
-  int four;
-  __builtin_memcpy(&four, x, 4);
-  return _mm256_set1_epi32(four);
-}
-
-// Sums in 16 bits: 8 additions of at most 2 * 15 * 127 fit.
-struct Dot4 {
-  Ints sum = _mm256_setzero_si256();
-  void add(Ints codes, const std::int8_t* x) { sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes, four_of(x))); }
-  Floats total() const { return to_floats(_mm256_madd_epi16(sum, _mm256_set1_epi16(1))); }
-};
-
-// The lower and the higher half of each code apart, for the same reason.
-struct Dot8 {
-  Dot4 low, high;
-  void add(Ints codes, const std::int8_t* x) {
-    low.add(masked(codes, 0x0f0f0f0f), x);
-    high.add(masked(shifted<4>(codes), 0x0f0f0f0f), x);
-  }
-  Floats total() const {
-    return to_floats(_mm256_add_epi32(_mm256_madd_epi16(low.sum, _mm256_set1_epi16(1)),
-                                      _mm256_madd_epi16(high.sum, _mm256_set1_epi16(16))));
-  }
-};
-
-#include "core/kernels/panels.inl"
 
 void weighted_sum(const float* p, const float* v, std::int64_t v_stride, const int* rows, std::int64_t count,
                   std::int64_t n, float* out) {

@@ -14,6 +14,52 @@ __mmask16 first_of_16(std::int64_t count) {
   return static_cast<__mmask16>(count >= 16 ? 0xffff : (1 << count) - 1);
 }
 
+constexpr int kWidth = 16;
+constexpr int kTile = 8, kFloatTile = 4;
+using Floats = __m512;
+using Ints = __m512i;
+
+Floats zeros() { return _mm512_setzero_ps(); }
+Floats splat(float x) { return _mm512_set1_ps(x); }
+Floats load_floats(const std::byte* at) { return _mm512_loadu_ps(at); }
+Ints load_words(const std::byte* at) { return _mm512_loadu_si512(at); }
+Floats plus(Floats a, Floats b) { return _mm512_add_ps(a, b); }
+Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
+Floats as_floats(Ints x) { return _mm512_castsi512_ps(x); }
+Floats to_floats(Ints x) { return _mm512_cvtepi32_ps(x); }
+template <unsigned kBits>
+Ints shifted(Ints x) {
+  return _mm512_srli_epi32(x, kBits);
+}
+Ints raised(Ints x) { return _mm512_slli_epi32(x, 16); }
+Ints masked(Ints x, std::uint32_t mask) { return _mm512_and_si512(x, _mm512_set1_epi32(static_cast<int>(mask))); }
+Floats widen_f16(Ints words, bool high) {
+  return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(high ? _mm512_srli_epi32(words, 16) : words));
+}
+using Lanes = __mmask16;
+Lanes first_lanes(int count) { return first_of_16(count); }
+void store(float* y, Floats v, Lanes lanes) { _mm512_mask_storeu_ps(y, lanes, v); }
+
+Floats parameters(const std::byte* at, DType dtype) {
+  if (dtype == DType::f32) return _mm512_loadu_ps(at);
+  const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
+  if (dtype == DType::f16) return _mm512_cvtph_ps(halves);
+  return as_floats(raised(_mm512_cvtepu16_epi32(halves)));
+}
+
+struct Dot4 {
+  Ints sum = _mm512_setzero_si512();
+  void add(Ints codes, const std::int8_t* x) {
+    int four;
+    __builtin_memcpy(&four, x, 4);
+    sum = _mm512_dpbusd_epi32(sum, codes, _mm512_set1_epi32(four));
+  }
+  Floats total() const { return to_floats(sum); }
+};
+using Dot8 = Dot4;
+
+#include "core/kernels/panels.inl"
+
 // The four sums over the lanes of four vectors, each added up in the same order.
 __m128 sums_of(const __m512* v) {
   __m256 eight[4];
@@ -82,52 +128,6 @@ void dot(const float* w, std::int64_t n, const float* x, std::int64_t x_stride, 
   for (; row + 4 <= count; row += 4) dot_rows<4>(w, n, x, x_stride, rows, row, y, y_stride);
   for (; row < count; ++row) dot_rows<1>(w, n, x, x_stride, rows, row, y, y_stride);
 }
-
-constexpr int kWidth = 16;
-constexpr int kTile = 8, kFloatTile = 4;
-using Floats = __m512;
-using Ints = __m512i;
-
-Floats zeros() { return _mm512_setzero_ps(); }
-Floats splat(float x) { return _mm512_set1_ps(x); }
-Floats load_floats(const std::byte* at) { return _mm512_loadu_ps(at); }
-Ints load_words(const std::byte* at) { return _mm512_loadu_si512(at); }
-Floats plus(Floats a, Floats b) { return _mm512_add_ps(a, b); }
-Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
-Floats as_floats(Ints x) { return _mm512_castsi512_ps(x); }
-Floats to_floats(Ints x) { return _mm512_cvtepi32_ps(x); }
-template <unsigned kBits>
-Ints shifted(Ints x) {
-  return _mm512_srli_epi32(x, kBits);
-}
-Ints raised(Ints x) { return _mm512_slli_epi32(x, 16); }
-Ints masked(Ints x, std::uint32_t mask) { return _mm512_and_si512(x, _mm512_set1_epi32(static_cast<int>(mask))); }
-Floats widen_f16(Ints words, bool high) {
-  return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(high ? _mm512_srli_epi32(words, 16) : words));
-}
-using Lanes = __mmask16;
-Lanes first_lanes(int count) { return first_of_16(count); }
-void store(float* y, Floats v, Lanes lanes) { _mm512_mask_storeu_ps(y, lanes, v); }
-
-Floats parameters(const std::byte* at, DType dtype) {
-  if (dtype == DType::f32) return _mm512_loadu_ps(at);
-  const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
-  if (dtype == DType::f16) return _mm512_cvtph_ps(halves);
-  return as_floats(raised(_mm512_cvtepu16_epi32(halves)));
-}
-
-struct Dot4 {
-  Ints sum = _mm512_setzero_si512();
-  void add(Ints codes, const std::int8_t* x) {
-    int four;
-    __builtin_memcpy(&four, x, 4);
-    sum = _mm512_dpbusd_epi32(sum, codes, _mm512_set1_epi32(four));
-  }
-  Floats total() const { return to_floats(sum); }
-};
-using Dot8 = Dot4;
-
-#include "core/kernels/panels.inl"
 
 // Columns [0, n) of at most kVectors * 16; four chains of rows, so that one addition does not wait for another.
 template <int kVectors>

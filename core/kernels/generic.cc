@@ -6,20 +6,6 @@ namespace {
 
 #include "core/kernels/portable.inl"
 
-void dot(const float* w, std::int64_t n, const float* x, std::int64_t x_stride, const int* rows, std::int64_t count,
-         float* y, std::int64_t y_stride) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const float* row = x + row_of(rows, i) * x_stride;
-    float lanes[kLanes] = {};
-    std::int64_t k = 0;
-    for (; k + kLanes <= n; k += kLanes) {
-      for (int lane = 0; lane < kLanes; ++lane) lanes[lane] += w[k + lane] * row[k + lane];
-    }
-    for (int lane = 0; k < n; ++k, ++lane) lanes[lane] += w[k] * row[k];
-    y[i * y_stride] = sum_of_lanes(lanes);
-  }
-}
-
 // Vectors of four, which every machine has and compilers know.
 constexpr int kWidth = 4;
 constexpr int kTile = 4, kFloatTile = 2;
@@ -91,6 +77,20 @@ struct Dot8 {
 using Dot4 = Dot8;
 
 #include "core/kernels/panels.inl"
+
+void dot(const float* w, std::int64_t n, const float* x, std::int64_t x_stride, const int* rows, std::int64_t count,
+         float* y, std::int64_t y_stride) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const float* row = x + row_of(rows, i) * x_stride;
+    float lanes[kLanes] = {};
+    std::int64_t k = 0;
+    for (; k + kLanes <= n; k += kLanes) {
+      for (int lane = 0; lane < kLanes; ++lane) lanes[lane] += w[k + lane] * row[k + lane];
+    }
+    for (int lane = 0; k < n; ++k, ++lane) lanes[lane] += w[k] * row[k];
+    y[i * y_stride] = sum_of_lanes(lanes);
+  }
+}
 
 void weighted_sum(const float* p, const float* v, std::int64_t v_stride, const int* rows, std::int64_t count,
                   std::int64_t n, float* out) {

@@ -11,7 +11,9 @@ namespace specdec {
 extern const Kernels kGenericKernels;
 #if defined(__x86_64__)
 extern const Kernels kAvx2Kernels;
+extern const decltype(Kernels::multiply_q8) kAvxVnniMultiplyQ8;
 extern const Kernels kAvx512Kernels;
+extern const decltype(Kernels::multiply_bf16) kAvx512Bf16MultiplyBf16;
 #endif
 
 namespace {
@@ -20,6 +22,27 @@ namespace {
 bool has_f16c() {  // clang 16 does not know this name in __builtin_cpu_supports
   unsigned a = 0, b = 0, c = 0, d = 0;
   return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+
+// Leaf 7, subleaf 1: what clang 16 and GCC 12 do not both know by name.
+bool has_feature_of_leaf_7_1(unsigned bit_of_eax) {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && ((a >> bit_of_eax) & 1) != 0;
+}
+constexpr unsigned kAvxVnni = 4, kAvx512Bf16 = 5;
+
+Kernels kernels_of_avx512bf16() {
+  Kernels kernels = kAvx512Kernels;
+  kernels.name = "avx512bf16";
+  kernels.multiply_bf16 = kAvx512Bf16MultiplyBf16;
+  return kernels;
+}
+
+Kernels kernels_of_avxvnni() {
+  Kernels kernels = kAvx2Kernels;
+  kernels.name = "avxvnni";
+  kernels.multiply_q8 = kAvxVnniMultiplyQ8;
+  return kernels;
 }
 #endif
 
@@ -33,9 +56,15 @@ std::span<const Kernels* const> kernel_levels() {
     if (has(__builtin_cpu_supports("avx512f"), __builtin_cpu_supports("avx512bw"), __builtin_cpu_supports("avx512vl"),
             __builtin_cpu_supports("avx512dq"), __builtin_cpu_supports("avx512vnni"), __builtin_cpu_supports("fma"),
             has_f16c())) {
+      static const Kernels avx512bf16 = kernels_of_avx512bf16();
+      if (has_feature_of_leaf_7_1(kAvx512Bf16)) found.push_back(&avx512bf16);
       found.push_back(&kAvx512Kernels);
     }
-    if (has(__builtin_cpu_supports("avx2"), __builtin_cpu_supports("fma"), has_f16c())) found.push_back(&kAvx2Kernels);
+    if (has(__builtin_cpu_supports("avx2"), __builtin_cpu_supports("fma"), has_f16c())) {
+      static const Kernels avxvnni = kernels_of_avxvnni();
+      if (has_feature_of_leaf_7_1(kAvxVnni)) found.push_back(&avxvnni);
+      found.push_back(&kAvx2Kernels);
+    }
 #endif
     found.push_back(&kGenericKernels);
     return found;

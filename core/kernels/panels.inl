@@ -1,9 +1,10 @@
 // Products of panels, written once for all levels. A level defines before it includes this file:
-//   kWidth, Floats, Ints           lanes of a vector, a divisor of 16, and vectors of float and int32
+//   what tiles.inl asks for
+//   Floats, Ints                   vectors of kWidth float and int32
 //   load_floats, load_words        kWidth of them
 //   zeros, splat                   a vector of one float
 //   plus, multiply_add             a + b, a * b + c
-//   Lanes, first_lanes, store      the first lanes of a vector, at most kWidth, and those of v into y
+//   store(y, v, lanes)             the first lanes of v
 //   as_floats, to_floats           of Ints: the same bits, the same numbers
 //   shifted<n>, raised, masked     of Ints: right by n bits, left by 16 bits, and with a word in every lane
 //   widen_f16(words, high)         the lower or higher half of every word
@@ -13,58 +14,7 @@
 //   kTile, kFloatTile              rows whose sums fit the registers
 // NOLINTBEGIN: included inside an anonymous namespace of each level's file.
 
-// Calls work<kRows>() for rows == kRows, 1 <= rows <= kMost.
-template <int kMost, typename Work>
-inline void with_rows(std::int64_t rows, const Work& work) {
-  if constexpr (kMost > 1) {
-    if (rows < kMost) return with_rows<kMost - 1>(rows, work);
-  }
-  work.template operator()<kMost>();
-}
-
-// Splits `count` rows into as few tiles as can be, alike in size.
-template <int kMost, typename Work>
-inline void each_tile(std::int64_t count, const Work& work) {
-  for (std::int64_t row = 0, tiles = (count + kMost - 1) / kMost; tiles > 0; --tiles) {
-    const std::int64_t rows = (count - row + tiles - 1) / tiles;
-    with_rows<kMost>(rows, [&]<int kRows>() { work.template operator()<kRows>(row); });
-    row += rows;
-  }
-}
-
-// Pieces of kPiece elements of some rows side by side, (pieces, kRows, kPiece), with zeros past the end.
-template <int kRows, int kPiece, typename T>
-inline const T* interleave(const T* x, std::int64_t n, std::int64_t stride, const int* rows, std::int64_t row, T* out) {
-  for (int r = 0; r < kRows; ++r) {
-    const T* from = x + row_of(rows, row + r) * stride;
-    T* to = out + r * kPiece;
-    std::int64_t k = 0;
-    for (; k + kPiece <= n; k += kPiece, to += kRows * kPiece) {
-      for (int i = 0; i < kPiece; ++i) to[i] = from[k + i];
-    }
-    for (int i = 0; k < n && i < kPiece; ++i) to[i] = k + i < n ? from[k + i] : T{};
-  }
-  return out;
-}
-
-// One row without a copy, if no zeros are to be put behind it.
-template <int kRows, int kPiece, typename T>
-inline const T* tile_of(const T* x, std::int64_t n, std::int64_t stride, const int* rows, std::int64_t row, T* out) {
-  if (kRows == 1 && n % kPiece == 0) return x + row_of(rows, row) * stride;
-  return interleave<kRows, kPiece>(x, n, stride, rows, row, out);
-}
-
-// Calls multiply_part(panel, first lane, lanes, y) for every part of kWidth outputs.
-template <typename Work>
-inline void each_part(const Panels& w, float* y, const Work& multiply_part) {
-  const std::byte* panel = w.data;
-  for (std::int64_t o = 0; o < w.out; o += kPanel, panel += w.panel_bytes) {
-    for (int lane = 0; lane < kPanel && o + lane < w.out; lane += kWidth) {
-      const std::int64_t left = w.out - o - lane;
-      multiply_part(panel, lane, first_lanes(left < kWidth ? static_cast<int>(left) : kWidth), y + o + lane);
-    }
-  }
-}
+#include "core/kernels/tiles.inl"
 
 inline std::int64_t scale_bytes(DType dtype) { return dtype == DType::f32 ? 4 : 2; }
 

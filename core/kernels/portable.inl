@@ -13,8 +13,6 @@ inline float sum_of_lanes(const float* lanes) {
   return sums[0];
 }
 
-inline std::int64_t row_of(const int* rows, std::int64_t i) { return rows != nullptr ? rows[i] : i; }
-
 inline float as_float(std::uint32_t bits) { return __builtin_bit_cast(float, bits); }
 inline std::uint32_t as_bits(float value) { return __builtin_bit_cast(std::uint32_t, value); }
 

@@ -1,0 +1,152 @@
+// What the products of packed weights cost, by format and rows at once: on matrices larger than any cache, with all
+// cores, beside a plain read of as many bytes; and on one that the second-level cache holds, with one thread.
+//   ./dev bench                       bytes_per_second: of packed weights; items_per_second: multiplications
+//   build/release/kernels_bench --benchmark_enable_random_interleaving --benchmark_repetitions=5
+#include <benchmark/benchmark.h>
+#include <sys/resource.h>
+
+#include <cstring>
+#include <string>
+
+#include "core/blocks/product.h"
+#include "core/error.h"
+#include "core/panel_store.h"
+#include "core/pool.h"
+
+namespace specdec {
+namespace {
+
+constexpr std::int64_t kIn = 2048;
+constexpr std::int64_t kLarge = 192 << 20;  // bytes, several times the last-level cache
+constexpr std::int64_t kCached = 512 << 10;
+
+struct Format {
+  const char* name;
+  const char* format;
+  int bits, group;
+};
+constexpr Format kFormats[]{{"affine4_g32", "affine", 4, 32}, {"affine4_g64", "affine", 4, 64},
+                            {"affine8_g32", "affine", 8, 32}, {"affine8_g64", "affine", 8, 64},
+                            {"bf16", "bf16", 16, 0},          {"f32", "f32", 32, 0}};
+
+// Numbers of the size of one in each of the floating-point types: subnormal ones would be slower than real weights.
+std::vector<std::byte> some_bytes(std::int64_t size) {
+  std::vector<std::byte> bytes(static_cast<std::size_t>(size));
+  std::uint32_t state = 1;
+  for (std::size_t i = 0; i + 2 <= bytes.size(); i += 2) {
+    state = state * 1664525u + 1013904223u;
+    const auto half = static_cast<std::uint16_t>(0x3c00u | (state >> 22));
+    std::memcpy(bytes.data() + i, &half, 2);
+  }
+  return bytes;
+}
+
+// A packed matrix of about `size` bytes. Its stored form is a few rows over and over.
+class Matrix {
+ public:
+  Matrix(const Format& format, std::int64_t size, Pool& pool) {
+    for (const QuantFormat& known : quant_formats()) {
+      if (known.name == format.format) weight_.format = &known;
+    }
+    weight_.in = kIn;
+    weight_.bits = format.bits;
+    weight_.group = format.group;
+    weight_.row_bytes = kIn * format.bits / 8;
+    weight_.scale_row_bytes = format.group > 0 ? kIn / format.group * 2 : 0;
+    weight_.out = size / (weight_.row_bytes + 2 * weight_.scale_row_bytes) / kPanel * kPanel;
+    const std::vector<std::byte> stored = some_bytes(weight_.out * weight_.row_bytes);
+    weight_.data = stored.data();
+    if (format.group > 0) weight_.scales = weight_.biases = stored.data();
+    store_.pack(weight_, weight_.out, &pool);
+  }
+  const Weight& weight() const { return weight_; }
+
+ private:
+  Weight weight_;
+  PanelStore store_;
+};
+
+void read_memory(benchmark::State& state) {
+  const Engine engine({});
+  const std::vector<std::byte> bytes = some_bytes(kLarge);
+  constexpr std::int64_t kPart = 256 << 10;
+  for (auto _ : state) {
+    engine.pool().for_each(kLarge / kPart, [&](std::int64_t part) {
+      std::uint64_t sums[8] = {};
+      for (std::int64_t i = 0; i < kPart; i += 64) {
+        std::uint64_t words[8];
+        std::memcpy(words, bytes.data() + part * kPart + i, 64);
+        for (int lane = 0; lane < 8; ++lane) sums[lane] += words[lane];
+      }
+      benchmark::DoNotOptimize(sums);
+    });
+  }
+  state.SetBytesProcessed(state.iterations() * kLarge);
+}
+
+void product(benchmark::State& state, const Format& format, const EngineOptions& options, std::int64_t size) {
+  const Engine engine(options);
+  const Matrix matrix(format, size, engine.pool());
+  const std::int64_t rows = state.range(0);
+  std::vector<float> x(static_cast<std::size_t>(rows * kIn));
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 31) - 15;
+  std::vector<float> y(static_cast<std::size_t>(rows * matrix.weight().out));
+  ActivationBuffer buffer;
+  Product product{&matrix.weight(),   activate(engine, x.data(), rows, kIn, buffer), nullptr, rows, y.data(),
+                  matrix.weight().out};
+  for (auto _ : state) multiply(engine, {&product, 1});
+  const std::int64_t panels = panels_of(matrix.weight().out);
+  state.SetBytesProcessed(state.iterations() * panels * matrix.weight().panels.panel_bytes);
+  state.SetItemsProcessed(state.iterations() * matrix.weight().out * kIn * rows);
+}
+
+void pack(benchmark::State& state, const Format& format) {
+  const Engine engine({});
+  for (auto _ : state) {
+    const Matrix matrix(format, kLarge, engine.pool());
+    benchmark::DoNotOptimize(matrix.weight().panels.data);
+  }
+  state.SetBytesProcessed(state.iterations() * kLarge);
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  state.counters["peak_resident_MB"] = static_cast<double>(usage.ru_maxrss) / 1e3;
+}
+
+void register_all() {
+  benchmark::RegisterBenchmark("read_memory", read_memory)->UseRealTime();
+  for (const Format& format : kFormats) {
+    const std::string name = format.name;
+    benchmark::RegisterBenchmark(("large/" + name).c_str(), product, format, EngineOptions{}, kLarge)
+        ->UseRealTime()
+        ->ArgName("rows")
+        ->Arg(1)
+        ->Arg(2)
+        ->Arg(3)
+        ->Arg(4)
+        ->Arg(8)
+        ->Arg(16);
+    for (const std::string_view level : cpu_levels()) {
+      const EngineOptions options{.threads = 1, .cpu = std::string(level)};
+      benchmark::RegisterBenchmark(fmt::format("cached/{}/{}", level, name).c_str(), product, format, options, kCached)
+          ->ArgName("rows")
+          ->Arg(1)
+          ->Arg(2)
+          ->Arg(3)
+          ->Arg(4)
+          ->Arg(8)
+          ->Arg(16)
+          ->Arg(512);
+    }
+    benchmark::RegisterBenchmark(("pack/" + name).c_str(), pack, format)->UseRealTime();
+  }
+}
+
+}  // namespace
+}  // namespace specdec
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  specdec::register_all();
+  benchmark::RunSpecifiedBenchmarks();
+}
