@@ -57,14 +57,14 @@ Panels plain_panels(const Weight& weight, PanelKind kind) {
 }
 
 void pack_plain(const Weight& weight, std::int64_t first, std::int64_t count, std::byte* panel) {
-  constexpr std::int64_t kWord = 4;
-  std::memset(panel, 0, static_cast<std::size_t>(weight.format->panels(weight).panel_bytes));
+  const std::int64_t panel_bytes = weight.format->panels(weight).panel_bytes;
+  const std::int64_t whole = weight.row_bytes / 4 * 4;
+  if (count < kPanel || whole * kPanel < panel_bytes) std::memset(panel, 0, static_cast<std::size_t>(panel_bytes));
+  const std::byte* from = weight.data + first * weight.row_bytes;
+  transpose_words(from, weight.row_bytes, count, whole, panel, [](std::uint32_t word) { return word; });
   for (std::int64_t row = 0; row < count; ++row) {
-    const std::byte* from = weight.data + (first + row) * weight.row_bytes;
-    std::byte* to = panel + row * kWord;
-    std::int64_t at = 0;
-    for (; at + kWord <= weight.row_bytes; at += kWord, to += kPanel * kWord) std::memcpy(to, from + at, kWord);
-    std::memcpy(to, from + at, static_cast<std::size_t>(weight.row_bytes - at));
+    std::memcpy(panel + whole * kPanel + row * 4, from + row * weight.row_bytes + whole,
+                static_cast<std::size_t>(weight.row_bytes - whole));
   }
 }
 

@@ -1,6 +1,7 @@
 // Weight formats. One format is one file, core/quant/<name>.cc.
 #pragma once
 
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string>
@@ -68,6 +69,20 @@ struct QuantFormat {
 };
 
 std::span<const QuantFormat> quant_formats();
+
+// Words of 4 bytes from count <= kPanel rows of `bytes` bytes, a multiple of 4, into 16 lanes, each through `change`.
+template <typename Change>
+void transpose_words(const std::byte* from, std::int64_t row_bytes, std::int64_t count, std::int64_t bytes,
+                     std::byte* to, const Change& change) {
+  for (std::int64_t at = 0; at < bytes; at += 4, to += kPanel * 4) {
+    for (std::int64_t row = 0; row < count; ++row) {
+      std::uint32_t word;
+      std::memcpy(&word, from + row * row_bytes + at, 4);
+      word = change(word);
+      std::memcpy(to + row * 4, &word, 4);
+    }
+  }
+}
 
 // What the formats without scales share: `path`.weight, or `path` itself as fused experts are named, of one dtype.
 std::optional<Weight> open_plain(WeightFile& file, const std::string& path, std::span<const std::int64_t> shape,

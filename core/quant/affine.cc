@@ -118,37 +118,55 @@ Panels panels(const Weight& weight) {
           .in = weight.in};
 }
 
-// Four codes, a byte each, and if there is room the next four above them.
-std::uint32_t word_of(const std::uint8_t* codes, PanelKind kind) {
-  std::uint32_t word = 0;
-  for (int j = 0; j < 4; ++j) {
-    const std::uint32_t code = codes[j];
-    word |= (kind == PanelKind::affine4 ? code | static_cast<std::uint32_t>(codes[4 + j]) << 4 : code) << (8 * j);
+// The rows [first, first + count) with codes of the panels' bits, in stored order; stored codes as they are, others
+// through a buffer.
+struct CodeRows {
+  const std::byte* data;
+  std::int64_t row_bytes;
+};
+CodeRows rows_of_codes(const Weight& weight, std::int64_t first, std::int64_t count, PanelKind kind) {
+  if (weight.bits == 4 || weight.bits == 8) return {weight.data + first * weight.row_bytes, weight.row_bytes};
+  const std::int64_t row_bytes = kind == PanelKind::affine4 ? weight.in / 2 : weight.in;
+  std::uint8_t* rows = code_buffer((count + 1) * weight.in).data();
+  std::uint8_t* codes = rows + count * weight.in;
+  for (std::int64_t row = 0; row < count; ++row) {
+    std::uint8_t* to = rows + row * row_bytes;
+    unpack_codes(weight, first + row, codes);
+    for (std::int64_t i = 0; i < row_bytes; ++i) {
+      to[i] = kind == PanelKind::affine4 ? static_cast<std::uint8_t>(codes[2 * i] | codes[2 * i + 1] << 4) : codes[i];
+    }
   }
-  return word;
+  return {reinterpret_cast<const std::byte*>(rows), row_bytes};
+}
+
+// Four nibbles, a byte each.
+std::uint32_t spread(std::uint32_t nibbles) {
+  nibbles = (nibbles | nibbles << 8) & 0x00ff00ffu;
+  return (nibbles | nibbles << 4) & 0x0f0f0f0fu;
 }
 
 void pack(const Weight& weight, std::int64_t first, std::int64_t count, std::byte* panel) {
   const Panels layout = panels(weight);
   const auto size = static_cast<std::int64_t>(bytes_of(weight.scale_dtype));
-  const std::int64_t codes_per_word = layout.kind == PanelKind::affine4 ? 8 : 4;
-  std::memset(panel, 0, static_cast<std::size_t>(layout.panel_bytes));
-  std::vector<std::uint8_t>& codes = code_buffer(weight.in);
-  for (std::int64_t row = 0; row < count; ++row) {
-    unpack_codes(weight, first + row, codes.data());
-    const std::byte* scales = weight.scales + (first + row) * weight.scale_row_bytes;
-    const std::byte* biases = weight.biases + (first + row) * weight.scale_row_bytes;
-    std::byte* to = panel;
-    for (std::int64_t k = 0; k < weight.in; k += weight.group, scales += size, biases += size) {
-      std::memcpy(to + row * size, scales, static_cast<std::size_t>(size));
-      std::memcpy(to + (kPanel + row) * size, biases, static_cast<std::size_t>(size));
-      to += 2 * kPanel * size;
-      for (std::int64_t i = 0; i < weight.group; i += codes_per_word) {
-        const std::uint32_t word = word_of(codes.data() + k + i, layout.kind);
-        std::memcpy(to + row * 4, &word, 4);
-        to += kPanel * 4;
-      }
+  if (count < kPanel) std::memset(panel, 0, static_cast<std::size_t>(layout.panel_bytes));
+  const CodeRows codes = rows_of_codes(weight, first, count, layout.kind);
+  const std::int64_t group_bytes = weight.group * (layout.kind == PanelKind::affine4 ? 4 : 8) / 8;
+  for (std::int64_t g = 0; g < weight.in / weight.group; ++g) {
+    const std::int64_t parameters = first * weight.scale_row_bytes + g * size;
+    for (std::int64_t row = 0; row < count; ++row) {
+      const std::int64_t from = parameters + row * weight.scale_row_bytes;
+      std::memcpy(panel + row * size, weight.scales + from, static_cast<std::size_t>(size));
+      std::memcpy(panel + (kPanel + row) * size, weight.biases + from, static_cast<std::size_t>(size));
     }
+    panel += 2 * kPanel * size;
+    const std::byte* from = codes.data + g * group_bytes;
+    if (layout.kind == PanelKind::affine4) {
+      transpose_words(from, codes.row_bytes, count, group_bytes, panel,
+                      [](std::uint32_t word) { return spread(word & 0xffffu) | spread(word >> 16) << 4; });
+    } else {
+      transpose_words(from, codes.row_bytes, count, group_bytes, panel, [](std::uint32_t word) { return word; });
+    }
+    panel += group_bytes * kPanel;
   }
 }
 
