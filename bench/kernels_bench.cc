@@ -110,10 +110,11 @@ void pack(benchmark::State& state, const Format& format) {
 }
 
 void register_all() {
-  benchmark::RegisterBenchmark("read_memory", read_memory)->UseRealTime();
+  benchmark::RegisterBenchmark("read_memory", read_memory)->MeasureProcessCPUTime()->UseRealTime();
   for (const Format& format : kFormats) {
     const std::string name = format.name;
     benchmark::RegisterBenchmark(("large/" + name).c_str(), product, format, EngineOptions{}, kLarge)
+        ->MeasureProcessCPUTime()
         ->UseRealTime()
         ->ArgName("rows")
         ->Arg(1)

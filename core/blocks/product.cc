@@ -7,15 +7,13 @@
 namespace specdec {
 namespace {
 
-// A task is worth a thread's trip to the shared counter, and its weights stay in the L2 cache for all rows.
-constexpr std::int64_t kTaskBytes = 32768;
+// Bytes of weights in one task: worth a thread's trip to the shared counter and putting the activations in order, and no
+// more than stays in the L2 cache for all rows.
+constexpr std::int64_t kFewestTaskBytes = 16 << 10;
+constexpr std::int64_t kMostTaskBytes = 256 << 10;
+constexpr std::int64_t kTasksPerThread = 4;
 // Below this many multiplications the calling thread is done before the others have woken.
-constexpr std::int64_t kLeastProducts = 32768;
-
-// A multiple of kPanel.
-std::int64_t rows_of_task(const Weight& weight) {
-  return kPanel * std::max<std::int64_t>(1, kTaskBytes / weight.panels.panel_bytes);
-}
+constexpr std::int64_t kLeastProducts = 1 << 17;
 
 }  // namespace
 
@@ -42,13 +40,22 @@ Activations activate(const Engine& engine, const float* x, std::int64_t rows, st
 }
 
 void multiply(const Engine& engine, std::span<Product> products) {
-  std::int64_t tasks = 0;
+  std::int64_t bytes = 0;
   std::int64_t work = 0;
+  for (const Product& product : products) {
+    bytes += panels_of(product.weight->out) * product.weight->panels.panel_bytes;
+    work += product.weight->out * product.weight->in * product.count;
+  }
+  const std::int64_t task_bytes =
+      std::clamp(bytes / (engine.threads() * kTasksPerThread), kFewestTaskBytes, kMostTaskBytes);
+  const auto rows_of_task = [&](const Weight& weight) {
+    return kPanel * std::max<std::int64_t>(1, task_bytes / weight.panels.panel_bytes);
+  };
+  std::int64_t tasks = 0;
   for (Product& product : products) {
     product.first_task = tasks;
     const std::int64_t rows = rows_of_task(*product.weight);
     tasks += (product.weight->out + rows - 1) / rows;
-    work += product.weight->out * product.weight->in * product.count;
   }
   const auto run = [&](std::int64_t task) {
     const auto after = std::upper_bound(products.begin(), products.end(), task,

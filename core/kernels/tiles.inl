@@ -32,7 +32,7 @@ inline const T* interleave(const T* x, std::int64_t n, std::int64_t stride, cons
     T* to = out + r * kPiece;
     std::int64_t k = 0;
     for (; k + kPiece <= n; k += kPiece, to += kRows * kPiece) {
-      for (int i = 0; i < kPiece; ++i) to[i] = from[k + i];
+      __builtin_memcpy(to, from + k, kPiece * sizeof(T));
     }
     for (int i = 0; k < n && i < kPiece; ++i) to[i] = k + i < n ? from[k + i] : T{};
   }
