@@ -3,6 +3,7 @@
 #include "core/quant.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <cstring>
@@ -86,6 +87,70 @@ TEST(Affine, DecodesAsMlxBitForBit) {
     }
   }
   EXPECT_EQ(cases, 18);
+}
+
+// y = x Wᵀ of one row of activations, in float32.
+std::vector<float> product_of(const Weight& weight, const std::vector<float>& x) {
+  std::vector<float> y(static_cast<std::size_t>(weight.out));
+  const Activations activations{.x = x.data(), .stride = weight.in, .q8 = std::nullopt};
+  weight.format->multiply(weight, 0, weight.out, activations, nullptr, 1, y.data(), weight.out,
+                          *kernel_levels().front());
+  return y;
+}
+
+// With an input of its own for every weight, sums are exact and tell which weights they are of.
+TEST(Weights, SlabsAndSelectedRowsArePackedApart) {
+  constexpr std::int64_t kStack = 3, kOut = 24, kIn = 40;
+  std::vector<float> values(kStack * kOut * kIn);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
+  const Directory directory(std::vector<StoredTensor>{{"stack.weight",
+                                                       DType::f32,
+                                                       {kStack, kOut, kIn},
+                                                       reinterpret_cast<const std::byte*>(values.data()),
+                                                       values.size() * 4}});
+  std::vector<float> x(kIn);
+  x[7] = 1;
+  const auto expect_rows = [&](const Weight& weight, const std::vector<std::int64_t>& rows) {
+    std::vector<float> expected;
+    for (const std::int64_t row : rows) expected.push_back(values[static_cast<std::size_t>(row * kIn + 7)]);
+    EXPECT_EQ(product_of(weight, x), expected);
+  };
+  const auto range = [](std::int64_t first, std::int64_t count) {
+    std::vector<std::int64_t> rows;
+    for (std::int64_t i = 0; i < count; ++i) rows.push_back(first + i);
+    return rows;
+  };
+  WeightFile file(directory.path());
+  const Weight stack = file.linear("stack", {kStack, kOut, kIn});
+  for (std::int64_t i = 0; i < kStack; ++i) expect_rows(stack.rows(i * kOut, kOut), range(i * kOut, kOut));
+  expect_rows(stack.rows(kOut + 16, 8), range(kOut + 16, 8));
+  expect_rows(stack.rows(kOut, kOut).rows(16, 8), range(kOut + 16, 8));
+  const Weight halves = file.linear("stack", {kStack, kOut, kIn}, kOut / 2);
+  for (std::int64_t i = 0; i < 2 * kStack; ++i) expect_rows(halves.rows(i * 12, 12), range(i * 12, 12));
+  const std::vector<std::int64_t> some{70, 3, 3, 25};
+  expect_rows(file.select(file.table("stack", {kStack, kOut, kIn}), some), some);
+}
+
+std::int64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::int64_t all = 0, resident = 0;
+  statm >> all >> resident;
+  return resident * ::sysconf(_SC_PAGESIZE);
+}
+
+TEST(Weights, PackingDoesNotDoubleTheMemory) {
+  constexpr std::int64_t kOut = 16384, kIn = 2048, kBytes = kOut * kIn * 2;
+  const Directory directory = [] {
+    const auto values = std::make_unique<std::byte[]>(kBytes);
+    const std::vector<StoredTensor> tensors{{"a.weight", DType::bf16, {kOut, kIn}, values.get(), kBytes}};
+    return Directory(tensors);
+  }();
+  const std::int64_t before = resident_bytes();
+  WeightFile file(directory.path());
+  const Weight weight = file.linear("a", {kOut, kIn});
+  EXPECT_NE(weight.panels.data, nullptr);
+  EXPECT_GT(resident_bytes() - before, kBytes * 9 / 10);
+  EXPECT_LT(resident_bytes() - before, kBytes * 5 / 4);
 }
 
 TEST(Weights, WrongShapesAreNamed) {

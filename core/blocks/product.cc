@@ -7,8 +7,8 @@
 namespace specdec {
 namespace {
 
-// Bytes of weights in one task: worth a thread's trip to the shared counter and putting the activations in order, and no
-// more than stays in the L2 cache for all rows.
+// Bytes of weights in one task: worth a thread's trip to the shared counter and putting the activations in order, and
+// no more than stays in the L2 cache for all rows.
 constexpr std::int64_t kFewestTaskBytes = 16 << 10;
 constexpr std::int64_t kMostTaskBytes = 256 << 10;
 constexpr std::int64_t kTasksPerThread = 4;

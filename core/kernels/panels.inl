@@ -48,7 +48,8 @@ struct Bytes {
 // x, scale (chunks of kQ8Group inputs, kRows), sum (groups, kRows).
 template <typename Codes, int kRows>
 [[gnu::noinline]] void multiply_q8_part(const Panels& w, const std::byte* panel, int lane, const std::int8_t* x,
-                             const float* scale, const float* sum, Lanes lanes, float* y, std::int64_t y_stride) {
+                                        const float* scale, const float* sum, Lanes lanes, float* y,
+                                        std::int64_t y_stride) {
   constexpr int kStep = static_cast<int>(kQ8Group) / Codes::kWords;
   const std::int64_t parameter_bytes = scale_bytes(w.scale_dtype);
   Floats totals[kRows];
@@ -179,8 +180,8 @@ struct AffineWeights {
 
 // x (pieces, kRows, kPiece). Four chains, so that one addition does not wait for another.
 template <typename Weights, int kRows>
-[[gnu::noinline]] void multiply_f32_part(const Panels& w, const std::byte* panel, int lane, const float* x, Lanes lanes, float* y,
-                              std::int64_t y_stride) {
+[[gnu::noinline]] void multiply_f32_part(const Panels& w, const std::byte* panel, int lane, const float* x, Lanes lanes,
+                                         float* y, std::int64_t y_stride) {
   constexpr int kChains = 4;
   Floats sums[kRows][kChains];
   for (int r = 0; r < kRows; ++r) {

@@ -26,7 +26,8 @@ inline void each_tile(std::int64_t count, const Work& work) {
 
 // Pieces of kPiece elements of some rows side by side, (pieces, kRows, kPiece), with zeros past the end.
 template <int kRows, int kPiece, typename T>
-[[gnu::noinline]] const T* interleave(const T* x, std::int64_t n, std::int64_t stride, const int* rows, std::int64_t row, T* out) {
+[[gnu::noinline]] const T* interleave(const T* x, std::int64_t n, std::int64_t stride, const int* rows,
+                                      std::int64_t row, T* out) {
   for (int r = 0; r < kRows; ++r) {
     const T* from = x + row_of(rows, row + r) * stride;
     T* to = out + r * kPiece;
