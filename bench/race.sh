@@ -10,10 +10,11 @@ readonly data=${SPECDEC_RACE:-/tmp/specdec-race}
 readonly python=$data/venv/bin/python
 readonly specdec=$root/build/release/specdec
 
-# case: shape format
+# case, directory of its shape, format of the experts, of the rest
 readonly cases=(
-  "a3b-mini-4 a3b-mini affine4g64" "a3b-mini-8 a3b-mini affine8g64" "dense-4 qwen3-0.6b affine4g64"
-  "dense-8 qwen3-0.6b affine8g64" "dense-16 qwen3-0.6b bf16"
+  "a3b-mini-4 bench/shapes/a3b-mini affine4g64 affine4g64" "a3b-mini-8 bench/shapes/a3b-mini affine8g64 affine8g64"
+  "dense-4 bench/shapes/qwen3-0.6b affine4g64 affine4g64" "dense-8 bench/shapes/qwen3-0.6b affine8g64 affine8g64"
+  "dense-16 bench/shapes/qwen3-0.6b bf16 bf16" "demo-moe models/demo-moe affine4g64 affine8g64"
 )
 
 mkdir -p "$data/models"
@@ -26,9 +27,9 @@ if ! "$python" -c 'import gguf, llama_cpp' 2>/dev/null; then
     --no-binary llama-cpp-python llama-cpp-python==0.3.36 gguf==0.19.0 numpy >&2
 fi
 for case in "${cases[@]}"; do
-  read -r name shape format <<<"$case"
+  read -r name shape experts rest <<<"$case"
   [ -d "$data/models/$name" ] ||
-    "$specdec" synth --like "$root/bench/shapes/$shape/config.json" --rest "$format" "$data/models/$name" >&2
+    "$specdec" synth --like "$root/$shape/config.json" --experts "$experts" --rest "$rest" "$data/models/$name" >&2
   [ -f "$data/models/$name.gguf" ] || {
     "$python" "$root/bench/peers/to_gguf.py" "$data/models/$name" "$data/models/$name.partial" >&2
     mv "$data/models/$name.partial" "$data/models/$name.gguf"

@@ -108,6 +108,7 @@ void serve(const std::string& path, int threads) {
   std::optional<PassMeter> meter;
   fmt::print("{}\n", json{{"name", fmt::format("specdec, {}", engine.cpu_level())},
                           {"hash", model->info().hash},
+                          {"vocabulary", model->info().vocab},
                           {"weights_bytes", model->bytes().total}}
                          .dump());
   std::fflush(stdout);

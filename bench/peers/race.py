@@ -26,7 +26,6 @@ ACCEPTANCE = 0.8  # as both sides force it
 REPEATS = 5  # passes of a width in one pair
 STEPS = 10  # of speculation, for each number of guesses in one pair
 FAST_BYTES_PER_S = 75e9  # pairs count for ratios if the probe reads as fast before and after
-VOCAB = 151936
 median = statistics.median
 
 
@@ -62,9 +61,8 @@ def expected_tokens(guesses: int) -> float:
     return (1 - ACCEPTANCE ** (guesses + 1)) / (1 - ACCEPTANCE)
 
 
-def compare_logits(args, case: str, theirs: Side) -> float:
+def compare_logits(args, case: str, theirs: Side, tokens: list[int]) -> float:
     """Correlation of both sides' logits after the same tokens: that they compute the same model."""
-    tokens = some_tokens(random.Random(5), 8)
     with tempfile.TemporaryDirectory() as directory:
         lists, ours, other = (Path(directory) / name for name in ("tokens.json", "ours.safetensors", "theirs.npy"))
         lists.write_text(json.dumps([tokens]))
@@ -78,22 +76,29 @@ def compare_logits(args, case: str, theirs: Side) -> float:
         return float(np.corrcoef(np.frombuffer(data, np.float32), np.load(other).ravel())[0, 1])
 
 
-def some_tokens(dice: random.Random, count: int) -> list[int]:
-    return [dice.randrange(VOCAB) for _ in range(count)]
+class Tokens:
+    """Random ids of a model's vocabulary."""
+
+    def __init__(self, vocabulary: int):
+        self.dice = random.Random(1)
+        self.vocabulary = vocabulary
+
+    def draw(self, count: int) -> list[int]:
+        return [self.dice.randrange(self.vocabulary) for _ in range(count)]
 
 
-def run_pair(ours: Side, theirs: Side, context: list[int], dice: random.Random, speculate: bool) -> dict:
+def run_pair(ours: Side, theirs: Side, context: list[int], tokens: Tokens, speculate: bool) -> dict:
     theirs.ask(do="context", tokens=context)  # it has one memory; prefill and speculation of the last pair were in it
     pair = {"probe_before": ours.ask(do="probe", patience_s=0.2)["bytes_per_s"], "widths": {}, "guesses": {}}
     for width in WIDTHS:
-        asked = [some_tokens(dice, width) for _ in range(REPEATS)]
+        asked = [tokens.draw(width) for _ in range(REPEATS)]
         mine, other = ours.ask(do="passes", rows=asked), theirs.ask(do="passes", rows=asked)
         pair["widths"][width] = {
             "ours_s": median(mine["s"]),
             "theirs_s": median(other["s"]),
             "bytes": statistics.mean(mine["bytes"]),
         }
-    prompt = some_tokens(dice, PREFILL)
+    prompt = tokens.draw(PREFILL)
     mine = ours.ask(do="prefill", tokens=prompt, step=PREFILL)["s"]
     pair["prefill"] = {"ours_s": mine, "theirs_s": theirs.ask(do="prefill", tokens=prompt, step=PREFILL)["s"]}
     for draft_s in DRAFT_S if speculate else []:
@@ -112,14 +117,14 @@ def run_pair(ours: Side, theirs: Side, context: list[int], dice: random.Random, 
 def race(args, case: str) -> dict:
     ours = Side(args.ours, args.data / case, args.threads)
     theirs = Side(sys.executable, Path(__file__).parent / "theirs.py", args.data / f"{case}.gguf", args.threads)
-    correlation = compare_logits(args, case, theirs)
-    dice = random.Random(1)
-    context = some_tokens(dice, CONTEXT)
+    tokens = Tokens(ours.hello["vocabulary"])
+    correlation = compare_logits(args, case, theirs, tokens.draw(8))
+    context = tokens.draw(CONTEXT)
     ours.ask(do="context", tokens=context)
-    run_pair(ours, theirs, context, dice, False)  # warms up
+    run_pair(ours, theirs, context, tokens, False)  # warms up
     pairs = []
     while len(pairs) < args.most_pairs and sum(map(is_fast, pairs)) < args.pairs:
-        pairs.append(run_pair(ours, theirs, context, dice, case in args.speculate))
+        pairs.append(run_pair(ours, theirs, context, tokens, case in args.speculate))
     ours.close()
     theirs.close()
     return {"case": case, "ours": ours.hello, "theirs": theirs.hello, "correlation": correlation, "pairs": pairs}

@@ -3,7 +3,7 @@
     to_gguf.py CHECKPOINT FILE.gguf
 
 Symmetric MLX affine codes of 4 and 8 bits are Q4_0 and Q8_0 with the scales of the groups; bf16 stays bf16. The file has
-no tokenizer. For the architectures qwen3 and qwen3_moe.
+no tokenizer. For the architectures qwen3, qwen3_moe and glm4_moe.
 """
 
 import json
@@ -14,14 +14,27 @@ import gguf
 import numpy as np
 
 NAMES = {
-    "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
-    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
-    "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down", "mlp.gate": "ffn_gate_inp",
-    "mlp.switch_mlp.gate_proj": "ffn_gate_exps", "mlp.switch_mlp.up_proj": "ffn_up_exps",
-    "mlp.switch_mlp.down_proj": "ffn_down_exps",
+    "input_layernorm.weight": "attn_norm.weight", "post_attention_layernorm.weight": "ffn_norm.weight",
+    "self_attn.q_norm.weight": "attn_q_norm.weight", "self_attn.k_norm.weight": "attn_k_norm.weight",
+    "self_attn.q_proj.weight": "attn_q.weight", "self_attn.q_proj.bias": "attn_q.bias",
+    "self_attn.k_proj.weight": "attn_k.weight", "self_attn.k_proj.bias": "attn_k.bias",
+    "self_attn.v_proj.weight": "attn_v.weight", "self_attn.v_proj.bias": "attn_v.bias",
+    "self_attn.o_proj.weight": "attn_output.weight",
+    "mlp.gate_proj.weight": "ffn_gate.weight", "mlp.up_proj.weight": "ffn_up.weight",
+    "mlp.down_proj.weight": "ffn_down.weight",
+    "mlp.gate.weight": "ffn_gate_inp.weight", "mlp.gate.e_score_correction_bias": "exp_probs_b.bias",
+    "mlp.switch_mlp.gate_proj.weight": "ffn_gate_exps.weight", "mlp.switch_mlp.up_proj.weight": "ffn_up_exps.weight",
+    "mlp.switch_mlp.down_proj.weight": "ffn_down_exps.weight",
+    "mlp.shared_experts.gate_proj.weight": "ffn_gate_shexp.weight",
+    "mlp.shared_experts.up_proj.weight": "ffn_up_shexp.weight",
+    "mlp.shared_experts.down_proj.weight": "ffn_down_shexp.weight",
 }  # fmt: skip
-WHOLE = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
+WHOLE = {
+    "model.embed_tokens.weight": "token_embd.weight",
+    "model.norm.weight": "output_norm.weight",
+    "lm_head.weight": "output.weight",
+}
+ARCHITECTURES = {"qwen3": "qwen3", "qwen3_moe": "qwen3moe", "glm4_moe": "glm4moe"}
 DTYPES = {"U32": np.uint32, "F32": np.float32, "F16": np.float16, "BF16": np.uint16}
 BLOCK = 32
 
@@ -73,8 +86,7 @@ def pack(tensors, path: str, quantization: dict):
 def main(checkpoint: Path, out: Path):
     config = json.loads((checkpoint / "config.json").read_text())
     tensors = open_tensors(checkpoint)
-    moe = config["model_type"] == "qwen3_moe"
-    writer = gguf.GGUFWriter(out, "qwen3moe" if moe else "qwen3")
+    writer = gguf.GGUFWriter(out, ARCHITECTURES[config["model_type"]])
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(config["hidden_size"])
     writer.add_block_count(config["num_hidden_layers"])
@@ -87,29 +99,40 @@ def main(checkpoint: Path, out: Path):
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_vocab_size(config["vocab_size"])
     writer.add_tokenizer_model("no_vocab")
-    if moe:
-        writer.add_expert_count(config["num_experts"])
+    layer_names = dict(NAMES)
+    if "moe_intermediate_size" in config:
         writer.add_expert_used_count(config["num_experts_per_tok"])
         writer.add_expert_feed_forward_length(config["moe_intermediate_size"])
+    if config["model_type"] == "qwen3_moe":
+        writer.add_expert_count(config["num_experts"])
+    if config["model_type"] == "glm4_moe":
+        layer_names["post_attention_layernorm.weight"] = "post_attention_norm.weight"
+        writer.add_expert_count(config["n_routed_experts"])
+        writer.add_expert_shared_count(config["n_shared_experts"])
+        writer.add_leading_dense_block_count(config["first_k_dense_replace"])
+        writer.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID)
+        writer.add_expert_weights_scale(config["routed_scaling_factor"])
+        writer.add_expert_weights_norm(config["norm_topk_prob"])
+        writer.add_rope_dimension_count(int(config["head_dim"] * config["partial_rotary_factor"]))
 
     names = dict(WHOLE)
     for layer in range(config["num_hidden_layers"]):
-        names |= {f"model.layers.{layer}.{ours}": f"blk.{layer}.{theirs}" for ours, theirs in NAMES.items()}
-    paths = [path for path in names if path + ".weight" in tensors]
+        names |= {f"model.layers.{layer}.{ours}": f"blk.{layer}.{theirs}" for ours, theirs in layer_names.items()}
+    stored = [name for name in names if name in tensors]
 
-    def converted(path):
-        if tensors[path + ".weight"][1].ndim == 1:
-            return None, as_float(tensors[path + ".weight"])
-        return pack(tensors, path, config.get("quantization"))
+    def converted(name):
+        if tensors[name][1].ndim == 1:
+            return None, as_float(tensors[name])
+        return pack(tensors, name.removesuffix(".weight"), config.get("quantization"))
 
-    for path in paths:  # once for the header, once to be written: no more than one tensor in memory
-        kind, data = converted(path)
-        writer.add_tensor_info(names[path] + ".weight", data.shape, data.dtype, data.nbytes, kind)
+    for name in stored:  # once for the header, once to be written: no more than one tensor in memory
+        kind, data = converted(name)
+        writer.add_tensor_info(names[name], data.shape, data.dtype, data.nbytes, kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
-    for path in paths:
-        writer.write_tensor_data(np.ascontiguousarray(converted(path)[1]))
+    for name in stored:
+        writer.write_tensor_data(np.ascontiguousarray(converted(name)[1]))
     writer.close()
 
 
