@@ -57,20 +57,11 @@ Prompt choose_prompt(const std::optional<std::string>& text, const std::optional
 }
 
 std::string_view built_in_prompt() {
-  return R"(// Package stats computes simple figures of a list of numbers.
-package stats
-
-import (
-	"errors"
-	"math"
-	"sort"
-)
-
-// ErrEmpty is returned when the list has no elements.
-var ErrEmpty = errors.New("stats: empty list")
-
-// Mean returns the arithmetic mean of values.
-func Mean(values []float64) (float64, error) {
+  return R"({
+  "version": "2.0",
+  "metadata": {
+    "apiVersion": "2020-10-01",
+    "endpointPrefix": "greenhouse",
 )";
 }
 

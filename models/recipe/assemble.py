@@ -169,8 +169,8 @@ def main():
             "draft-spm",
             DRAFT_SPM,
             f"its own SentencePiece vocabulary (unigram, byte fallback), trained half on the corpus and half on "
-            f"{results['draft-spm']['sampled_characters'] / 1e6:.0f} M characters that demo-moe wrote at temperature 1 "
-            "(sequence-level distillation)",
+            f"{results['draft-spm']['sampled_characters'] / 1e6:.1f} M characters that "
+            f"{results['draft-spm'].get('teacher', 'demo-moe')} wrote at temperature 1 (sequence-level distillation)",
             [],
         ),
     ):

@@ -3,7 +3,6 @@
 import torch
 
 MOMENTUM = 0.95
-WEIGHT_DECAY = 0.1
 ADAM_DECAY = 0.05  # embeddings, heads and routers; norms and biases are not decayed
 
 
@@ -24,9 +23,9 @@ def orthogonalize(g):
 
 
 class Muon:
-    def __init__(self, named, lr):
+    def __init__(self, named, lr, decay):
         """named: (name, parameter) pairs; stacked gate_up tensors are taken apart into their matrices."""
-        self.lr = lr
+        self.lr, self.decay = lr, decay
         self.groups = {}
         for name, p in named:
             rows = p.shape[-2] // 2 if name.endswith("gate_up") else p.shape[-2]
@@ -49,21 +48,18 @@ class Muon:
                 start += len(w)
                 part = part if w.shape[-2] == small else part.mT
                 scale = max(1.0, rows / p.shape[-1]) ** 0.5
-                p.mul_(1 - self.lr * factor * WEIGHT_DECAY)
+                p.mul_(1 - self.lr * factor * self.decay)
                 p.add_(part.reshape(p.shape), alpha=-self.lr * factor * scale)
 
 
 class Optimizer:
-    def __init__(self, modules, muon_lr=0.02, adam_lr=3e-3, embedding_lr=1e-2):
+    def __init__(self, modules, muon_lr=0.02, decay=0.1, adam_lr=3e-3, embedding_lr=1e-2):
         named = [(n, p) for module in modules for n, p in module.named_parameters()]
         embedding = [p for n, p in named if n == "embed_tokens"]
         other = [p for n, p in named if p.dim() < 2 or n.startswith("lm_head") or n.endswith(".gate")]
         taken = {id(p) for p in embedding + other}
         matrices = [(n, p) for n, p in named if id(p) not in taken]
-        if muon_lr == 0:
-            other += [p for _, p in matrices]
-            matrices = []
-        self.muon = Muon(matrices, muon_lr)
+        self.muon = Muon(matrices, muon_lr, decay)
         groups = [
             {"params": [p for p in other if p.dim() < 2], "base": adam_lr, "weight_decay": 0.0},
             {"params": [p for p in other if p.dim() > 1], "base": adam_lr, "weight_decay": ADAM_DECAY},

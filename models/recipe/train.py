@@ -1,14 +1,14 @@
 """Trains demo-moe, its MTP layer and both drafts on one GPU.
 
     python3 train.py --corpus CORPUS_DIR --models MODELS_DIR --out OUT_DIR [--stages target,drafters,spm,evaluate]
-                     [--minutes T,D,S] [--compare] [--sample WINDOWS]
+                     [--minutes T,D,S] [--dropout P --last-dropout P --decay W] [--sample WINDOWS]
 
 T, D and S are the minutes of the target, of the MTP layer with demo-draft (trained side by side from one teacher
 pass), and of demo-draft-spm. Every schedule runs on the clock, so that a slower machine trains on fewer tokens but
 ends on time. A stage finds the earlier ones' files in OUT_DIR, so that each stage can run on a machine of its own.
 Outputs: {target,mtp,draft,draft-spm}.safetensors in the shipped format, training.json, results.json.
 --sample: the evaluation takes so many held-out windows of each domain, which a CPU does in minutes.
---compare trains the target with AdamW and with Muon at two rates first, for T minutes each.
+--dropout, --last-dropout (in the last part of the time) and --decay are the target's: the corpus is seen twenty times.
 """
 
 import argparse
@@ -33,9 +33,8 @@ DRAFT_HEAD = 2816
 MTP_STEPS = 4
 MTP_WEIGHTS = (1.0, 0.7, 0.5, 0.4)
 BALANCE_RATE = 1e-3
-DROPOUT = 0.1  # the corpus is seen about twenty times
 REPEATS = {"documentation": 3}  # of a document in the training stream; twice in the other domains
-LONG_SHARE = 0.15  # last part of the target's time: windows of 2,048, experts on the 4-bit grid, no dropout
+LONG_SHARE = 0.15  # last part of the target's time: windows of 2,048, experts on the 4-bit grid
 SAMPLE_MINUTES = 0.6
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 torch._dynamo.config.automatic_dynamic_shapes = False
@@ -97,13 +96,13 @@ def balance(layers, loads, rate):
             mlp.correction += rate * torch.sign(load.float().mean() - load.float())
 
 
-def train_target(windows, held, minutes, muon_lr=0.02, seed=SEED, batch=64, length=1024):
-    torch.manual_seed(seed)
+def train_target(windows, held, minutes, dropout, last_dropout, decay, batch=64, length=1024):
+    torch.manual_seed(SEED)
     model = Model(MOE).to(DEVICE)
     for layer in model.layers:
-        layer.dropout = DROPOUT
+        layer.dropout = dropout
         layer.compile()
-    optimizer = Optimizer([model], muon_lr)
+    optimizer = Optimizer([model], decay=decay)
     moe = [layer.mlp for layer in model.layers if layer.moe]
     clock, tokens, progress, total = Clock(minutes), 0, 0.0, 0.0
     while progress < 1:
@@ -112,7 +111,7 @@ def train_target(windows, held, minutes, muon_lr=0.02, seed=SEED, batch=64, leng
             for mlp in moe:
                 mlp.fake_quant = True
             for layer in model.layers:
-                layer.dropout = 0.0
+                layer.dropout = last_dropout
             clock.pause()
         data = windows.draw(batch, length + 1)
         states, loads = model.hidden(data[:, :-1])
@@ -258,7 +257,9 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--stages", default="target,drafters,spm,evaluate")
     parser.add_argument("--minutes", default="11.5,7.5,1.8")
-    parser.add_argument("--compare", action="store_true")
+    parser.add_argument("--dropout", type=float, default=0.1)
+    parser.add_argument("--last-dropout", type=float, default=0.0)
+    parser.add_argument("--decay", type=float, default=0.1)
     parser.add_argument("--sample", type=int)
     args = parser.parse_args()
     stages = args.stages.split(",")
@@ -288,13 +289,8 @@ def main():
     stats["corpus"] = {"characters": sum(map(len, train_texts)), "tokens": sum(map(len, streams.values()))}
     log("corpus", stats["corpus"])
 
-    if args.compare:
-        for lr in (0.0, 0.02, 0.04):
-            log("AdamW" if lr == 0 else f"Muon {lr}")
-            train_target(Windows(stream, SEED, DEVICE), held, target_minutes, lr)
-
     if "target" in stages:
-        model, numbers = train_target(windows, held, target_minutes)
+        model, numbers = train_target(windows, held, target_minutes, args.dropout, args.last_dropout, args.decay)
         finish("target", export(model), numbers)
         stats["target_f32"] = evaluate.bits(model.requires_grad_(False), held)
     target = load_target(MOE, load_file(args.out / "target.safetensors"), DEVICE).requires_grad_(False)
