@@ -33,17 +33,26 @@ bool quantises(const std::string& compute) {
   return compute == "default";
 }
 
+KvType find_cache(const std::string& name, bool quantises_activations) {
+  if (name == "auto") return quantises_activations ? KvType::f16 : KvType::f32;
+  if (name == "f32") return KvType::f32;
+  if (name == "f16") return KvType::f16;
+  if (name == "q8") return KvType::q8;
+  throw UsageError("no cache of keys and values is called '{}'; there are: auto, f32, f16, q8", name);
+}
+
 }  // namespace
 
 Engine::Engine(const EngineOptions& options)
     : options_(options),
       kernels_(find_level(options.cpu)),
       quantises_activations_(quantises(options.compute)),
+      cache_(find_cache(options.cache, quantises_activations_)),
       pool_(std::make_unique<Pool>(count_threads(options.threads))) {}
 
 Engine::~Engine() = default;
 
-std::uint32_t Engine::pool_starts() const { return pool_->starts(); }
+std::int64_t Engine::pool_barriers() const { return pool_->barriers(); }
 int Engine::threads() const { return pool_->threads(); }
 std::string_view Engine::cpu_level() const { return kernels_.name; }
 

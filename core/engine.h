@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/kernels/attention.h"
 #include "core/profile.h"
 
 namespace specdec {
@@ -17,6 +18,7 @@ struct EngineOptions {
   int threads = 0;                  // 0 = one per core
   std::string compute = "default";  // "f32": activations are never quantised; "default": int8 per row and group of 32
   std::string cpu = "auto";         // a name of cpu_levels()
+  std::string cache = "auto";       // keys and values as "f32", "f16" or "q8"; "auto": f32 if compute is, else f16
 };
 
 class Engine {
@@ -29,6 +31,7 @@ class Engine {
   Pool& pool() const { return *pool_; }
   const Kernels& kernels() const { return kernels_; }
   bool quantises_activations() const { return quantises_activations_; }
+  KvType cache() const { return cache_; }
   int threads() const;
   std::string_view cpu_level() const;
   const EngineOptions& options() const { return options_; }
@@ -36,21 +39,22 @@ class Engine {
   // Adds the costs of every pass from here on to `profile`, which must outlive them; null = no longer.
   void profile_into(PassProfile* profile) { profile_ = profile; }
   void begin_profile() const {
-    if (profile_ != nullptr) profile_->begin(pool_starts());
+    if (profile_ != nullptr) profile_->begin(pool_barriers());
   }
   void lap(Part part) const {
-    if (profile_ != nullptr) profile_->lap(pool_starts(), part);
+    if (profile_ != nullptr) profile_->lap(pool_barriers(), part);
   }
   void lap(Part part, double share, Part other) const {
-    if (profile_ != nullptr) profile_->lap(pool_starts(), part, share, other);
+    if (profile_ != nullptr) profile_->lap(pool_barriers(), part, share, other);
   }
 
  private:
-  std::uint32_t pool_starts() const;
+  std::int64_t pool_barriers() const;
 
   EngineOptions options_;
   const Kernels& kernels_;
   bool quantises_activations_;
+  KvType cache_;
   std::unique_ptr<Pool> pool_;
   PassProfile* profile_ = nullptr;
 };

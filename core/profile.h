@@ -22,7 +22,7 @@ inline constexpr std::array<std::string_view, 8> kPartNames{"embedding", "norms"
 
 struct PartCost {
   double s = 0;               // on the clock of the calling thread
-  std::int64_t barriers = 0;  // times that the pool's threads were started and waited for
+  std::int64_t barriers = 0;  // Pool::barriers()
 };
 
 class PassProfile {
@@ -30,22 +30,22 @@ class PassProfile {
   const PartCost& operator[](Part part) const { return costs_[static_cast<std::size_t>(part)]; }
   std::int64_t passes() const { return passes_; }
 
-  // The rest is called by a pass. starts: Pool::starts(). Costs since the last begin or lap belong to `part`, or a
-  // share of them to `part` and the rest to `other`.
-  void begin(std::uint32_t starts) {
+  // The rest is called by a pass. barriers: of the pool so far. Costs since the last begin or lap belong to `part`, or
+  // a share of them to `part` and the rest to `other`.
+  void begin(std::int64_t barriers) {
     ++passes_;
     last_ = Clock::now();
-    last_starts_ = starts;
+    last_barriers_ = barriers;
   }
-  void lap(std::uint32_t starts, Part part) { lap(starts, part, 1, part); }
-  void lap(std::uint32_t starts, Part part, double share, Part other) {
+  void lap(std::int64_t barriers, Part part) { lap(barriers, part, 1, part); }
+  void lap(std::int64_t barriers, Part part, double share, Part other) {
     const auto now = Clock::now();
     const double s = std::chrono::duration<double>(now - last_).count();
     cost(part).s += share * s;
     cost(other).s += (1 - share) * s;
-    cost(part).barriers += starts - last_starts_;
+    cost(part).barriers += barriers - last_barriers_;
     last_ = now;
-    last_starts_ = starts;
+    last_barriers_ = barriers;
   }
 
  private:
@@ -55,7 +55,7 @@ class PassProfile {
   std::array<PartCost, kPartNames.size()> costs_{};
   std::int64_t passes_ = 0;
   Clock::time_point last_;
-  std::uint32_t last_starts_ = 0;
+  std::int64_t last_barriers_ = 0;
 };
 
 }  // namespace specdec

@@ -83,6 +83,7 @@ TEST_F(Cli, AWrongWordTeachesTheRightOnes) {
   expect_refused(run_ids({"--draft", "mtp,policy=bold"}), 2, {"policy", "bold", "fixed"});
   expect_refused(run_ids({"--cpu", "sse9"}), 2, {"sse9", "generic"});
   expect_refused(run_ids({"--compute", "f8"}), 2, {"f8", "default, f32"});
+  expect_refused(run_ids({"--cache", "q4"}), 2, {"q4", "auto, f32, f16, q8"});
 }
 
 TEST_F(Cli, NumbersOutOfRangeAreRefused) {

@@ -71,6 +71,7 @@ class Logits : public Job {
          Option::Presence::required},
         {"threads", &engine_.threads, "0 = one per core"},
         {"compute", &engine_.compute, "default, or f32: never rounds activations to int8"},
+        {"cache", &engine_.cache, "keys and values as f32, f16 or q8; auto: f32 if --compute is, else f16"},
         {"cpu", &engine_.cpu, "instruction set: auto, or one of those this machine has"}};
   }
 

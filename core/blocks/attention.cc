@@ -10,16 +10,151 @@
 namespace specdec {
 namespace {
 
-// One head of one row: scores over all visible slots, softmax, weighted sum.
-void attend_head(const Kernels& kernels, const float* query, const float* keys, const float* values,
-                 std::int64_t kv_stride, const RowView& view, int head_dim, float* scores, float* out) {
-  kernels.dot(query, head_dim, keys, kv_stride, view.slots, view.length, scores, 1);
-  const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
-  for (int i = 0; i < view.length; ++i) scores[i] *= scale;
-  kernels.softmax(scores, view.length);
-  std::fill_n(out, head_dim, 0.0f);
-  kernels.weighted_sum(scores, values, kv_stride, view.slots, view.length, head_dim, out);
-}
+// Positions of a row that are softened together before the parts are merged: parts are work for several threads.
+constexpr int kSpan = 8 * kKvChunk;
+// Rows that walk over the keys together.
+constexpr std::int64_t kTileRows = 64;
+
+int spans_of(int positions) { return (positions + kSpan - 1) / kSpan; }
+
+// What the tasks of one layer's attention share. Key heads have nothing to do with one another.
+struct Heads {
+  const Kernels& kernels;
+  const AttentionSpec& spec;
+  const Attention& weights;
+  int layer;
+  std::span<const RowView> rows;
+  KvState& state;
+  float *query, *new_keys, *new_values;  // (rows, q_size), (rows, kv_size) twice: products, without biases
+  float* attended;                       // (rows, q_size)
+  QueryState* states;                    // (parts, rows, heads)
+  float* values;                         // of the states, (parts, rows, heads, padded_dim)
+  std::int64_t tiles;
+  int spans;
+  bool spans_apart;  // the spans of a row are tasks of their own
+  bool places;       // a walk places its key head first
+
+  int group() const { return spec.heads / spec.kv_heads; }
+  std::int64_t count() const { return static_cast<std::int64_t>(rows.size()); }
+
+  QueryState& state_of(std::int64_t part, std::int64_t row, int head) const {
+    return states[(part * count() + row) * spec.heads + head];
+  }
+
+  void position(float* head, const std::vector<float>& norm, std::int64_t row) const {
+    if (!norm.empty()) kernels.rms_norm(head, norm.data(), spec.head_dim, spec.eps, head);
+    PassBuffers& buffers = state.buffers();
+    const int half = spec.rope.dims / 2;
+    rotate(head, spec.rope.dims, buffers.cosines.get(0) + row * half, buffers.sines.get(0) + row * half);
+  }
+
+  // Finishes the queries of a key head and appends its keys and values to the state.
+  void place(int kv_head) const {
+    const int dim = spec.head_dim;
+    const float scale = 1.0f / std::sqrt(static_cast<float>(dim));
+    const std::int64_t kv_at = static_cast<std::int64_t>(kv_head) * dim;
+    const std::int64_t q_at = kv_at * group();
+    for (std::int64_t row = 0; row < count(); ++row) {
+      float* queries = query + row * spec.q_size() + q_at;
+      add_bias(weights.q_bias, q_at, group() * dim, queries);
+      for (int head = 0; head < group(); ++head) position(queries + head * dim, weights.q_norm, row);
+      for (int i = 0; i < group() * dim; ++i) queries[i] *= scale;
+      float* key = new_keys + row * spec.kv_size() + kv_at;
+      float* value = new_values + row * spec.kv_size() + kv_at;
+      add_bias(weights.k_bias, kv_at, dim, key);
+      position(key, weights.k_norm, row);
+      add_bias(weights.v_bias, kv_at, dim, value);
+      const int slot = state.length() + state.pending() - static_cast<int>(count() - row);
+      kernels.attention->store(state.layout(), state.chunk(layer, kv_head, slot), slot % kKvChunk, key, value);
+    }
+  }
+
+  void start(std::int64_t part, std::int64_t row, int head) const {
+    const int padded = state.layout().padded_dim();
+    float* sums = values + ((part * count() + row) * spec.heads + head) * padded;
+    std::fill_n(sums, padded, 0.0f);
+    state_of(part, row, head) = {.query = query + row * spec.q_size() + head * spec.head_dim, .values = sums};
+  }
+
+  // Rows [first, last) over one span. All of them read a chunk that all see whole in one go; a chunk of which a row
+  // sees a part, or its own branch of a tree, is read for that row.
+  void walk(int kv_head, std::int64_t first, std::int64_t last, int span, std::int64_t part) const {
+    thread_local Buffer<QueryState*> together;
+    thread_local Buffer<std::byte> own;
+    QueryState** queries = together.get(kTileRows * group());
+    const KvLayout& layout = state.layout();
+    int longest = 0;
+    for (std::int64_t row = first; row < last; ++row) {
+      longest = std::max(longest, rows[static_cast<std::size_t>(row)].length);
+      for (int head = 0; head < group(); ++head) start(part, row, kv_head * group() + head);
+    }
+    for (int at = span * kSpan; at < std::min((span + 1) * kSpan, longest); at += kKvChunk) {
+      const std::byte* chunk = state.chunk(layer, kv_head, at);
+      int whole = 0;
+      for (std::int64_t row = first; row < last; ++row) {
+        const RowView& view = rows[static_cast<std::size_t>(row)];
+        const int visible = std::min(view.length - at, kKvChunk);
+        if (visible <= 0) continue;
+        const bool in_place = view.slots == nullptr || at + visible <= state.length();
+        QueryState** of_row = queries + whole;
+        for (int head = 0; head < group(); ++head) of_row[head] = &state_of(part, row, kv_head * group() + head);
+        if (in_place && visible == kKvChunk) {
+          whole += group();
+          continue;
+        }
+        const std::byte* seen = chunk;
+        if (!in_place) {
+          std::byte* copy = own.get(layout.chunk_bytes());
+          state.gather(layer, kv_head, view, at, visible, copy);
+          seen = copy;
+        }
+        kernels.attention->attend(layout, seen, visible, of_row, group());
+      }
+      kernels.attention->attend(layout, chunk, kKvChunk, queries, whole);
+    }
+  }
+
+  void run(std::int64_t task) const {
+    const auto kv_head = static_cast<int>(task % spec.kv_heads);
+    const std::int64_t first = task / spec.kv_heads % tiles * kTileRows;
+    const std::int64_t last = std::min(first + kTileRows, count());
+    if (spans_apart) {
+      const auto span = static_cast<int>(task / (spec.kv_heads * tiles));
+      return walk(kv_head, first, last, span, span);
+    }
+    if (places) place(kv_head);
+    walk(kv_head, first, last, 0, 0);
+    for (int span = 1; span < spans; ++span) {
+      walk(kv_head, first, last, span, 1);
+      for (std::int64_t row = first; row < last; ++row) merge(kv_head, row, span, 1);
+    }
+    for (std::int64_t row = first; row < last; ++row) finish(kv_head, row);
+  }
+
+  void merge(int kv_head, std::int64_t row, int span, std::int64_t part) const {
+    if (rows[static_cast<std::size_t>(row)].length <= span * kSpan) return;
+    for (int head = kv_head * group(); head < (kv_head + 1) * group(); ++head) {
+      kernels.attention->merge(state_of(part, row, head), state.layout().padded_dim(), state_of(0, row, head));
+    }
+  }
+
+  void finish(int kv_head, std::int64_t row) const {
+    for (int head = kv_head * group(); head < (kv_head + 1) * group(); ++head) {
+      const QueryState& done = state_of(0, row, head);
+      const float inverse = 1.0f / done.sum;
+      float* out = attended + row * spec.q_size() + head * spec.head_dim;
+      for (int d = 0; d < spec.head_dim; ++d) out[d] = done.values[d] * inverse;
+    }
+  }
+
+  // Where spans are apart: all parts of a row and key head.
+  void join(std::int64_t task) const {
+    const auto kv_head = static_cast<int>(task % spec.kv_heads);
+    const std::int64_t row = task / spec.kv_heads;
+    for (int span = 1; span < spans; ++span) merge(kv_head, row, span, span);
+    finish(kv_head, row);
+  }
+};
 
 }  // namespace
 
@@ -43,64 +178,79 @@ Attention load_attention(WeightFile& file, const std::string& path, const Attent
 }
 
 void attend(const Engine& engine, const AttentionSpec& spec, const Attention& weights, int layer, const float* normed,
-            std::span<const RowView> rows, int hidden, KvState& state) {
-  const Kernels& kernels = engine.kernels();
+            std::span<const RowView> rows, int hidden, KvState& state, float* out) {
   const auto count = static_cast<std::int64_t>(rows.size());
   const std::int64_t kv_size = spec.kv_size();
   const std::int64_t q_size = spec.q_size();
   PassBuffers& buffers = state.buffers();
   float* query = buffers.query.get(count * q_size);
-  const std::int64_t first_slot = state.length() + state.pending() - count;
-  float* keys = state.keys(layer);
-  float* values = state.values(layer);
-  float* new_keys = keys + first_slot * kv_size;
-  float* new_values = values + first_slot * kv_size;
+  float* new_keys = buffers.new_keys.get(count * kv_size);
+  float* new_values = buffers.new_values.get(count * kv_size);
+  float* attended = buffers.attended.get(count * q_size);
 
   const Activations x = activate(engine, normed, count, hidden, buffers.activations);
   std::array products{Product{&weights.q, x, nullptr, count, query, q_size},
                       Product{&weights.k, x, nullptr, count, new_keys, kv_size},
                       Product{&weights.v, x, nullptr, count, new_values, kv_size}};
-  multiply(engine, products);
+  const std::int64_t product_tasks = plan(engine, products);
 
-  add_bias(query, count, weights.q_bias);
-  add_bias(new_keys, count, weights.k_bias);
-  add_bias(new_values, count, weights.v_bias);
-  const int half = spec.rope.dims / 2;
-  const float* cosines = buffers.cosines.get(count * half);
-  const float* sines = buffers.sines.get(count * half);
-  const auto position_heads = [&](float* row, int heads, const std::vector<float>& norm, std::int64_t i) {
-    for (int head = 0; head < heads; ++head) {
-      float* at = row + static_cast<std::int64_t>(head) * spec.head_dim;
-      if (!norm.empty()) kernels.rms_norm(at, norm.data(), spec.head_dim, spec.eps, at);
-      rotate(at, spec.rope.dims, cosines + i * half, sines + i * half);
+  const std::int64_t tiles = (count + kTileRows - 1) / kTileRows;
+  const int spans = spans_of(state.length() + state.pending());
+  constexpr int kTasksOfThread = 4;
+  const bool spans_apart = spans > 1 && tiles == 1 && spec.kv_heads < kTasksOfThread * engine.threads();
+  const std::int64_t tasks = spec.kv_heads * tiles * (spans_apart ? spans : 1);
+  const bool places = tasks == spec.kv_heads;
+  const std::int64_t parts = spans_apart ? spans_of(state.capacity()) : 2;
+  const std::int64_t states = parts * count * spec.heads;
+  const Heads heads{engine.kernels(),
+                    spec,
+                    weights,
+                    layer,
+                    rows,
+                    state,
+                    query,
+                    new_keys,
+                    new_values,
+                    attended,
+                    buffers.query_states.get(states),
+                    buffers.query_values.get(states * state.layout().padded_dim()),
+                    tiles,
+                    spans,
+                    spans_apart,
+                    places};
+  const auto multiply_in = [&](std::int64_t task) { run_task(engine, products, task); };
+  const auto place = [&](std::int64_t kv_head) { heads.place(static_cast<int>(kv_head)); };
+  const auto walk = [&](std::int64_t task) { heads.run(task); };
+  const auto join = [&](std::int64_t task) { heads.join(task); };
+
+  make_room(engine, count, q_size, buffers.attended_activations);
+  constexpr std::int64_t kRowsOfTask = 16;
+  const auto activate_rows = [&](std::int64_t task) {
+    for (std::int64_t row = task * kRowsOfTask; row < std::min((task + 1) * kRowsOfTask, count); ++row) {
+      activate_part(engine, attended, row, q_size, 0, q_size, buffers.attended_activations);
     }
   };
-  for (std::int64_t i = 0; i < count; ++i) {
-    position_heads(query + i * q_size, spec.heads, weights.q_norm, i);
-    position_heads(new_keys + i * kv_size, spec.kv_heads, weights.k_norm, i);
-  }
-
-  float* attended = buffers.attended.get(count * q_size);
-  const int queries_per_key = spec.heads / spec.kv_heads;
-  std::int64_t work = 0;
-  for (const RowView& view : rows) work += static_cast<std::int64_t>(view.length) * q_size * 2;
-  const auto run = [&](std::int64_t task) {
-    const std::int64_t row = task / spec.heads;
-    const std::int64_t head = task % spec.heads;
-    const std::int64_t kv_offset = head / queries_per_key * spec.head_dim;
-    const std::int64_t q_offset = row * q_size + head * spec.head_dim;
-    thread_local Buffer<float> scores;
-    attend_head(kernels, query + q_offset, keys + kv_offset, values + kv_offset, kv_size,
-                rows[static_cast<std::size_t>(row)], spec.head_dim, scores.get(state.capacity()), attended + q_offset);
+  const Activations inner = activations_in(engine, attended, q_size, buffers.attended_activations);
+  const std::int64_t columns = outputs_of_task(weights.o.panels.panel_bytes, bytes_of(weights.o), engine.threads());
+  const auto add_columns = [&](std::int64_t task) {
+    const std::int64_t first = task * columns;
+    const std::int64_t last = std::min<std::int64_t>(first + columns, hidden);
+    thread_local Buffer<float> part_buffer;
+    float* part = part_buffer.get(count * columns);
+    weights.o.format->multiply(weights.o, first, last, inner, nullptr, count, part, columns, engine.kernels());
+    for (std::int64_t row = 0; row < count; ++row) {
+      add_bias(weights.o_bias, first, last - first, part + row * columns);
+      for (std::int64_t k = first; k < last; ++k) out[row * hidden + k] += part[row * columns + k - first];
+    }
   };
-  constexpr std::int64_t kLeastProducts = 16384;
-  engine.pool().for_each_if_worth(work, kLeastProducts, count * spec.heads, run);
 
-  float* projected = buffers.projected.get(count * hidden);
-  Product output{&weights.o, activate(engine, attended, count, q_size, buffers.activations), nullptr, count, projected,
-                 hidden};
-  multiply(engine, {&output, 1});
-  add_bias(projected, count, weights.o_bias);
+  std::int64_t work = work_of(products) + count * q_size * hidden;
+  for (const RowView& view : rows) work += static_cast<std::int64_t>(view.length) * q_size * 2;
+  engine.pool().run_if_worth(work, kLeastProducts,
+                             std::array{Phase(product_tasks, multiply_in), Phase(places ? 0 : spec.kv_heads, place),
+                                        Phase(tasks, walk), Phase(spans_apart ? count * spec.kv_heads : 0, join),
+                                        Phase((count + kRowsOfTask - 1) / kRowsOfTask, activate_rows),
+                                        Phase((hidden + columns - 1) / columns, add_columns)});
 }
 
 }  // namespace specdec

@@ -25,9 +25,9 @@ struct Attention {
 // Tensors of `path`, e.g. "model.layers.0.self_attn".
 Attention load_attention(WeightFile& file, const std::string& path, const AttentionSpec& spec, int hidden);
 
-// normed (rows, hidden) -> PassBuffers::projected (rows, hidden). Fills the rows' keys and values of `layer`.
+// out (rows, hidden) += attention(normed). Fills the rows' keys and values of `layer`.
 // PassBuffers::cosines and sines hold (rows, rope dims / 2).
 void attend(const Engine& engine, const AttentionSpec& spec, const Attention& weights, int layer, const float* normed,
-            std::span<const RowView> rows, int hidden, KvState& state);
+            std::span<const RowView> rows, int hidden, KvState& state, float* out);
 
 }  // namespace specdec

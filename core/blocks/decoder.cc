@@ -38,7 +38,8 @@ class Decoder : public Model {
   const MtpHead* mtp() const override { return mtp_.get(); }
 
   std::unique_ptr<State> new_state(int capacity) const override {
-    return std::make_unique<KvState>(spec_.info.layers, spec_.attention.kv_size(), capacity);
+    return std::make_unique<KvState>(spec_.info.layers, spec_.attention.kv_heads,
+                                     KvLayout{engine_.cache(), spec_.attention.head_dim}, capacity);
   }
 
   Output forward(const Batch& batch, State& state, const Taps& taps) const override {

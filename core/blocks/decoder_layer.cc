@@ -5,19 +5,17 @@
 
 #include "core/error.h"
 #include "core/kernels/kernels.h"
+#include "core/pool.h"
 
 namespace specdec {
 namespace {
 
 void norm_rows(const Pass& pass, const float* x, const std::vector<float>& w, float* out) {
-  for (std::int64_t i = 0; i < pass.count(); ++i) {
-    const std::int64_t at = i * pass.spec.hidden;
-    pass.engine.kernels().rms_norm(x + at, w.data(), pass.spec.hidden, pass.spec.eps, out + at);
-  }
-}
-
-void add_rows(const Pass& pass, const float* more, float* x) {
-  for (std::int64_t i = 0; i < pass.count() * pass.spec.hidden; ++i) x[i] += more[i];
+  const int hidden = pass.spec.hidden;
+  constexpr std::int64_t kLeastElements = 16384;
+  pass.engine.pool().for_each_if_worth(pass.count() * hidden, kLeastElements, pass.count(), [&](std::int64_t row) {
+    pass.engine.kernels().rms_norm(x + row * hidden, w.data(), hidden, pass.spec.eps, out + row * hidden);
+  });
 }
 
 }  // namespace
@@ -43,7 +41,7 @@ std::int64_t expert_bytes(const DecoderLayer& layer) {
 }
 
 Pass begin_pass(const Engine& engine, const DecoderSpec& spec, const Batch& batch, KvState& state) {
-  SPECDEC_ASSERT(state.kv_size() == spec.attention.kv_size());
+  SPECDEC_ASSERT(state.kv_heads() == spec.attention.kv_heads && state.layout().head_dim == spec.attention.head_dim);
   engine.begin_profile();
   const std::span<const RowView> rows = state.append(batch);
   const auto count = static_cast<std::int64_t>(rows.size());
@@ -66,18 +64,16 @@ void run_layer(Pass& pass, const DecoderLayer& weights, int layer) {
   float* normed = buffers.normed.get(pass.count() * hidden);
   norm_rows(pass, pass.x, weights.attention_norm, normed);
   pass.engine.lap(Part::norms);
-  attend(pass.engine, pass.spec.attention, weights.attention, layer, normed, pass.rows, hidden, pass.state);
-  add_rows(pass, buffers.projected.get(0), pass.x);
+  attend(pass.engine, pass.spec.attention, weights.attention, layer, normed, pass.rows, hidden, pass.state, pass.x);
   pass.engine.lap(Part::attention);
   norm_rows(pass, pass.x, weights.ffn_norm, normed);
   pass.engine.lap(Part::norms);
   if (weights.moe) {
-    feed_forward(pass.engine, pass.spec.moe, *weights.moe, layer, normed, pass.count(), hidden, buffers);
+    feed_forward(pass.engine, pass.spec.moe, *weights.moe, layer, normed, pass.count(), hidden, buffers, pass.x);
   } else {
-    feed_forward(pass.engine, *weights.dense, normed, pass.count(), hidden, buffers);
+    feed_forward(pass.engine, *weights.dense, normed, pass.count(), hidden, buffers, pass.x);
+    pass.engine.lap(Part::dense);
   }
-  add_rows(pass, buffers.projected.get(0), pass.x);
-  pass.engine.lap(weights.moe ? Part::experts : Part::dense);
 }
 
 void final_norm(const Pass& pass, const std::vector<float>& w, const WeightFile& file, float* out) {

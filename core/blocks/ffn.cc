@@ -52,13 +52,12 @@ void choose(const MoeSpec& spec, const std::vector<float>& correction, float* sc
       for (int e = worst * size; e < (worst + 1) * size; ++e) choice[e] = kNever;
     }
   }
-  for (int i = 0; i < spec.experts_per_token; ++i) {
-    int best = -1;
-    for (int e = 0; e < experts; ++e) {
-      if (std::find(chosen, chosen + i, e) != chosen + i) continue;
-      if (best < 0 || choice[e] > choice[best]) best = e;
-    }
-    chosen[i] = best;
+  int count = 0;  // of the best so far, best first
+  for (int e = 0; e < experts; ++e) {
+    if (count == spec.experts_per_token && !(choice[e] > choice[chosen[count - 1]])) continue;
+    int at = count < spec.experts_per_token ? count++ : count - 1;
+    for (; at > 0 && choice[e] > choice[chosen[at - 1]]; --at) chosen[at] = chosen[at - 1];
+    chosen[at] = e;
   }
   std::sort(chosen, chosen + spec.experts_per_token);
   float sum = 0;
@@ -68,19 +67,6 @@ void choose(const MoeSpec& spec, const std::vector<float>& correction, float* sc
 }
 
 }  // namespace
-
-Swiglu load_swiglu(WeightFile& file, const std::string& path, int hidden, int width, bool biased) {
-  Swiglu ffn;
-  ffn.gate = file.linear(path + ".gate_proj", {width, hidden});
-  ffn.up = file.linear(path + ".up_proj", {width, hidden});
-  ffn.down = file.linear(path + ".down_proj", {hidden, width});
-  if (biased) {
-    ffn.gate_bias = file.vector(path + ".gate_proj.bias", width);
-    ffn.up_bias = file.vector(path + ".up_proj.bias", width);
-    ffn.down_bias = file.vector(path + ".down_proj.bias", hidden);
-  }
-  return ffn;
-}
 
 Moe load_moe(WeightFile& file, const std::string& path, const MoeSpec& spec, int hidden) {
   Moe moe;
@@ -119,121 +105,71 @@ Moe load_moe(WeightFile& file, const std::string& path, const MoeSpec& spec, int
 }
 
 void feed_forward(const Engine& engine, const Swiglu& weights, const float* normed, std::int64_t rows, int hidden,
-                  PassBuffers& buffers) {
-  const std::int64_t width = weights.gate.out;
-  float* gate = buffers.gate.get(rows * width);
-  float* up = buffers.up.get(rows * width);
-  const Activations x = activate(engine, normed, rows, hidden, buffers.activations);
-  std::array products{Product{&weights.gate, x, nullptr, rows, gate, width},
-                      Product{&weights.up, x, nullptr, rows, up, width}};
-  multiply(engine, products);
-  add_bias(gate, rows, weights.gate_bias);
-  add_bias(up, rows, weights.up_bias);
-  float* activated = buffers.activated.get(rows * width);
-  engine.kernels().silu_times(gate, up, rows * width, activated);
-  float* projected = buffers.projected.get(rows * hidden);
-  Product down{&weights.down, activate(engine, activated, rows, width, buffers.inner_activations),
-               nullptr,       rows,
-               projected,     hidden};
-  multiply(engine, {&down, 1});
-  add_bias(projected, rows, weights.down_bias);
+                  PassBuffers& buffers, float* x) {
+  buffers.inner.make_room(engine, rows, weights.gate.out);
+  Branch branch{.weights = &weights, .count = rows, .inner = &buffers.inner};
+  add_branches(engine, {&branch, 1}, activate(engine, normed, rows, hidden, buffers.activations), rows, hidden, x);
 }
 
 void feed_forward(const Engine& engine, const MoeSpec& spec, const Moe& weights, int layer, const float* normed,
-                  std::int64_t rows, int hidden, PassBuffers& buffers) {
-  const Kernels& kernels = engine.kernels();
+                  std::int64_t rows, int hidden, PassBuffers& buffers, float* x) {
+  const int experts = spec.experts;
   const int per_token = spec.experts_per_token;
   const std::int64_t slots = rows * per_token;  // (row, expert) pairs, numbered by expert, then row
-  const Activations x = activate(engine, normed, rows, hidden, buffers.activations);
 
   // The router in float32, whatever the engine does elsewhere: a flipped expert costs more than it saves.
-  float* scores = buffers.router.get(2 * rows * spec.experts);
-  float* choice = scores + rows * spec.experts;
-  Product router{&weights.router, {.x = normed, .stride = hidden, .q8 = std::nullopt}, nullptr, rows, scores,
-                 spec.experts};
+  float* scores = buffers.router.get(2 * rows * experts);
+  float* choice = scores + rows * experts;
+  Product router{&weights.router, {.x = normed, .stride = hidden, .q8 = std::nullopt}, nullptr, rows, scores, experts};
   multiply(engine, {&router, 1});
   int* chosen = buffers.chosen.get(slots);
   float* chosen_weight = buffers.chosen_weight.get(slots);
-  for (std::int64_t row = 0; row < rows; ++row) {
-    choose(spec, weights.correction, scores + row * spec.experts, kernels, choice, chosen + row * per_token,
-           chosen_weight + row * per_token);
-    for (int i = 0; i < per_token; ++i) {
-      buffers.routed.push_back({static_cast<int>(row), layer, chosen[row * per_token + i]});
-    }
+  const auto choose_row = [&](std::int64_t row) {
+    choose(spec, weights.correction, scores + row * experts, engine.kernels(), choice + row * experts,
+           chosen + row * per_token, chosen_weight + row * per_token);
+  };
+  constexpr std::int64_t kLeastScores = 4096;
+  engine.pool().for_each_if_worth(rows * experts, kLeastScores, rows, choose_row);
+  for (std::int64_t i = 0; i < slots; ++i) {
+    buffers.routed.push_back({static_cast<int>(i / per_token), layer, chosen[i]});
   }
 
-  // Group by expert: rows_of[begin[e], begin[e + 1]) are the rows of expert e; slot_of finds a row's results again.
-  int* begin = buffers.slots.get(slots + spec.experts + 1);
-  int* slot_of = begin + spec.experts + 1;  // (rows, per_token)
+  // Group by expert: the rows of expert e, and their shares, are at [begin[e], begin[e + 1]).
+  int* begin = buffers.slots.get(experts + 1);
   int* rows_of = buffers.expert_rows.get(slots);
-  std::fill_n(begin, spec.experts + 1, 0);
+  float* shares = buffers.expert_shares.get(slots);
+  std::fill_n(begin, experts + 1, 0);
   for (std::int64_t i = 0; i < slots; ++i) ++begin[chosen[i] + 1];
-  std::partial_sum(begin, begin + spec.experts + 1, begin);
+  std::partial_sum(begin, begin + experts + 1, begin);
   for (std::int64_t i = 0; i < slots; ++i) {
     const int slot = begin[chosen[i]]++;
     rows_of[slot] = static_cast<int>(i / per_token);
-    slot_of[i] = slot;
+    shares[slot] = chosen_weight[i];
   }
-  std::copy_backward(begin, begin + spec.experts, begin + spec.experts + 1);
+  std::copy_backward(begin, begin + experts, begin + experts + 1);
   begin[0] = 0;
   engine.lap(Part::router);
 
-  float* gate = buffers.gate.get(slots * spec.width);
-  float* up = buffers.up.get(slots * spec.width);
-  const std::int64_t shared_width = spec.shared_width;
-  float* shared_gate = buffers.shared_gate.get(rows * shared_width);
-  float* shared_up = buffers.shared_up.get(rows * shared_width);
-  std::vector<Product>& products = buffers.products;
-  products.clear();
-  const auto each_woken = [&](const auto& visit) {
-    for (int e = 0; e < spec.experts; ++e) {
-      if (begin[e + 1] > begin[e])
-        visit(weights.experts[static_cast<std::size_t>(e)], begin[e], begin[e + 1] - begin[e]);
-    }
-  };
-  each_woken([&](const Swiglu& expert, std::int64_t first, std::int64_t count) {
-    products.push_back({&expert.gate, x, rows_of + first, count, gate + first * spec.width, spec.width});
-    products.push_back({&expert.up, x, rows_of + first, count, up + first * spec.width, spec.width});
-  });
-  if (weights.shared) {
-    products.push_back({&weights.shared->gate, x, nullptr, rows, shared_gate, shared_width});
-    products.push_back({&weights.shared->up, x, nullptr, rows, shared_up, shared_width});
+  buffers.inner.make_room(engine, slots, spec.width);
+  buffers.shared_inner.make_room(engine, rows, spec.shared_width);
+  buffers.branches.clear();
+  for (int e = 0; e < experts; ++e) {  // ascending: the order in which a row's results are added up
+    const std::int64_t first = begin[e];
+    if (begin[e + 1] == first) continue;
+    buffers.branches.push_back({.weights = &weights.experts[static_cast<std::size_t>(e)],
+                                .rows = rows_of + first,
+                                .count = begin[e + 1] - first,
+                                .share = shares + first,
+                                .inner = &buffers.inner,
+                                .first_slot = first});
   }
-  multiply(engine, products);
-
-  float* activated = buffers.activated.get(slots * spec.width);
-  float* shared_activated = buffers.shared_activated.get(rows * shared_width);
-  kernels.silu_times(gate, up, slots * spec.width, activated);
-  kernels.silu_times(shared_gate, shared_up, rows * shared_width, shared_activated);
-  const Activations inner = activate(engine, activated, slots, spec.width, buffers.inner_activations);
-
-  float* down = buffers.down.get(slots * hidden);
-  float* shared_down = buffers.shared_down.get(rows * hidden);
-  products.clear();
-  // Slots are rows of `activated` already in order: the selection is an offset.
-  each_woken([&](const Swiglu& expert, std::int64_t first, std::int64_t count) {
-    products.push_back({&expert.down, inner.from(first), nullptr, count, down + first * hidden, hidden});
-  });
   if (weights.shared) {
-    const Activations shared = activate(engine, shared_activated, rows, shared_width, buffers.shared_activations);
-    products.push_back({&weights.shared->down, shared, nullptr, rows, shared_down, hidden});
+    buffers.branches.push_back({.weights = &*weights.shared, .count = rows, .inner = &buffers.shared_inner});
   }
-  multiply(engine, products);
+  add_branches(engine, buffers.branches, activate(engine, normed, rows, hidden, buffers.activations), rows, hidden, x);
   const auto routed_work = static_cast<double>(slots * spec.width);
-  engine.lap(Part::experts, routed_work / (routed_work + static_cast<double>(rows * shared_width)), Part::shared);
-
-  float* projected = buffers.projected.get(rows * hidden);
-  for (std::int64_t row = 0; row < rows; ++row) {
-    float* out = projected + row * hidden;
-    std::fill_n(out, hidden, 0.0f);
-    for (int i = 0; i < per_token; ++i) {  // ascending expert id
-      const float weight = chosen_weight[row * per_token + i];
-      const float* part = down + static_cast<std::int64_t>(slot_of[row * per_token + i]) * hidden;
-      for (int k = 0; k < hidden; ++k) out[k] += weight * part[k];
-    }
-    if (!weights.shared) continue;
-    for (int k = 0; k < hidden; ++k) out[k] += shared_down[row * hidden + k];
-  }
+  const auto shared_work = static_cast<double>(rows * spec.shared_width);
+  engine.lap(Part::experts, routed_work / (routed_work + shared_work), Part::shared);
 }
 
 }  // namespace specdec

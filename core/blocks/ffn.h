@@ -1,18 +1,10 @@
-// Feed-forward blocks: SwiGLU (Shazeer, arXiv 2002.05202), alone or as many routed experts of which each row uses a
-// few.
+// Feed-forward blocks: one SwiGLU, or many routed experts of which each row uses a few.
 #pragma once
 
 #include "core/blocks/kv_state.h"
 #include "core/weights.h"
 
 namespace specdec {
-
-struct Swiglu {
-  Weight gate, up, down;
-  std::vector<float> gate_bias, up_bias, down_bias;  // empty if the architecture has none
-};
-
-Swiglu load_swiglu(WeightFile& file, const std::string& path, int hidden, int width, bool biased);
 
 inline constexpr int kMostGroups = 64;
 
@@ -37,12 +29,12 @@ struct Moe {
 // Experts one by one (experts.E.gate_proj), stacked by MLX (switch_mlp.gate_proj) or fused (experts.gate_up_proj).
 Moe load_moe(WeightFile& file, const std::string& path, const MoeSpec& spec, int hidden);
 
-// normed (rows, hidden) -> PassBuffers::projected (rows, hidden).
+// x (rows, hidden) += feed_forward(normed).
 void feed_forward(const Engine& engine, const Swiglu& weights, const float* normed, std::int64_t rows, int hidden,
-                  PassBuffers& buffers);
+                  PassBuffers& buffers, float* x);
 // The same through the experts that the router chooses; an expert that several rows chose is read once. Appends to
 // PassBuffers::routed.
 void feed_forward(const Engine& engine, const MoeSpec& spec, const Moe& weights, int layer, const float* normed,
-                  std::int64_t rows, int hidden, PassBuffers& buffers);
+                  std::int64_t rows, int hidden, PassBuffers& buffers, float* x);
 
 }  // namespace specdec

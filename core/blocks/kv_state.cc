@@ -1,6 +1,7 @@
 #include "core/blocks/kv_state.h"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 #include <numeric>
 
@@ -8,18 +9,43 @@
 
 namespace specdec {
 
-KvState::KvState(int layers, std::int64_t kv_size, int capacity) : capacity_(capacity), kv_size_(kv_size) {
-  SPECDEC_ASSERT(capacity > 0);
-  const auto size = static_cast<std::size_t>(capacity) * static_cast<std::size_t>(kv_size);
+namespace {
+
+// The key and value at one position of a chunk, to a position of another or of itself.
+template <typename Element>
+void copy_elements(const KvLayout& layout, const std::byte* from, int from_position, std::byte* to, int to_position) {
+  const auto* keys = reinterpret_cast<const Element*>(from) + from_position;
+  auto* to_keys = reinterpret_cast<Element*>(to) + to_position;
+  for (int d = 0; d < layout.head_dim; ++d) to_keys[d * kKvChunk] = keys[d * kKvChunk];
+  const auto* values = reinterpret_cast<const Element*>(from + layout.values_at());
+  auto* to_values = reinterpret_cast<Element*>(to + layout.values_at());
+  std::copy_n(values + from_position * layout.padded_dim(), layout.padded_dim(),
+              to_values + to_position * layout.padded_dim());
+}
+
+void copy_position(const KvLayout& layout, const std::byte* from, int from_position, std::byte* to, int to_position) {
+  if (layout.type == KvType::f32) return copy_elements<float>(layout, from, from_position, to, to_position);
+  if (layout.type == KvType::f16) return copy_elements<std::uint16_t>(layout, from, from_position, to, to_position);
+  copy_elements<std::int8_t>(layout, from, from_position, to, to_position);
+  const auto* scales = reinterpret_cast<const float*>(from + layout.scales_at()) + from_position;
+  auto* to_scales = reinterpret_cast<float*>(to + layout.scales_at()) + to_position;
+  to_scales[0] = scales[0];
+  to_scales[kKvChunk] = scales[kKvChunk];
+}
+
+}  // namespace
+
+KvState::KvState(int layers, int kv_heads, const KvLayout& layout, int capacity)
+    : capacity_(capacity), kv_heads_(kv_heads), layout_(layout), chunk_bytes_(layout.chunk_bytes()) {
+  SPECDEC_ASSERT(capacity > 0 && chunk_bytes_ % 64 == 0);
+  const std::int64_t chunks = (static_cast<std::int64_t>(capacity) + kKvChunk - 1) / kKvChunk * kv_heads;
+  const auto lines = static_cast<std::size_t>(chunks * chunk_bytes_ / 64);
   try {
-    for (int layer = 0; layer < layers; ++layer) {
-      keys_.push_back(std::make_unique_for_overwrite<float[]>(size));
-      values_.push_back(std::make_unique_for_overwrite<float[]>(size));
-    }
+    for (int layer = 0; layer < layers; ++layer) layers_.push_back(std::make_unique_for_overwrite<Line[]>(lines));
     views_.reserve(static_cast<std::size_t>(capacity));
   } catch (const std::bad_alloc&) {
     throw Error("the keys and values of {} positions need {:.1f} GB, more than there is; ask for fewer tokens",
-                capacity, 2e-9 * layers * static_cast<double>(size) * sizeof(float));
+                capacity, 64e-9 * layers * static_cast<double>(lines));
   }
 }
 
@@ -54,6 +80,16 @@ int* KvState::new_branches(std::int64_t rows) {
   return branches_[appends_++].get(rows * capacity_);  // whatever the length, so that a growing text allocates nothing
 }
 
+void KvState::gather(int layer, int head, const RowView& view, int first, int count, std::byte* to) {
+  const std::byte* base = chunk(layer, head, first);
+  const int in_place = std::clamp(length_ - first, 0, count);
+  if (in_place > 0) std::memcpy(to, base, static_cast<std::size_t>(chunk_bytes_));
+  for (int position = first + in_place; position < first + count; ++position) {
+    const int slot = view.slots[position];
+    copy_position(layout_, chunk(layer, head, slot), slot % kKvChunk, to, position % kKvChunk);
+  }
+}
+
 void KvState::commit(std::span<const int> path) {
   for (std::size_t i = 0; i < path.size(); ++i) {
     const int from = length_ + path[i];
@@ -61,9 +97,10 @@ void KvState::commit(std::span<const int> path) {
     SPECDEC_ASSERT(path[i] >= static_cast<int>(i) && path[i] < pending());
     SPECDEC_ASSERT(views_[static_cast<std::size_t>(path[i])].position() == to);
     if (from == to) continue;
-    for (std::size_t layer = 0; layer < keys_.size(); ++layer) {
-      std::copy_n(keys_[layer].get() + from * kv_size_, kv_size_, keys_[layer].get() + to * kv_size_);
-      std::copy_n(values_[layer].get() + from * kv_size_, kv_size_, values_[layer].get() + to * kv_size_);
+    for (int layer = 0; layer < layers(); ++layer) {
+      for (int head = 0; head < kv_heads_; ++head) {
+        copy_position(layout_, chunk(layer, head, from), from % kKvChunk, chunk(layer, head, to), to % kKvChunk);
+      }
     }
   }
   length_ += static_cast<int>(path.size());

@@ -48,7 +48,8 @@ class MtpDecoder : public MtpHead {
   }
 
   std::unique_ptr<State> new_state(int capacity) const override {
-    return std::make_unique<KvState>(1, spec_.attention.kv_size(), capacity);
+    return std::make_unique<KvState>(1, spec_.attention.kv_heads, KvLayout{engine_.cache(), spec_.attention.head_dim},
+                                     capacity);
   }
 
   Output forward(const Batch& batch, const MatView& hidden, State& state, LogitRows logits) const override {

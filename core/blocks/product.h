@@ -39,6 +39,16 @@ struct ActivationBuffer {
 Activations activate(const Engine& engine, const float* x, std::int64_t rows, std::int64_t in,
                      ActivationBuffer& buffer);
 
+// The same in parts, by several threads: first the room, then elements [first, first + count) of each row, where first
+// is a multiple of kQ8Group and count too or the rest.
+void make_room(const Engine& engine, std::int64_t rows, std::int64_t in, ActivationBuffer& buffer);
+void activate_part(const Engine& engine, const float* x, std::int64_t row, std::int64_t in, std::int64_t first,
+                   std::int64_t count, ActivationBuffer& buffer);
+Activations activations_in(const Engine& engine, const float* x, std::int64_t in, ActivationBuffer& buffer);
+
+// Below this many multiplications the calling thread is done before the others have woken.
+inline constexpr std::int64_t kLeastProducts = 1 << 17;
+
 // y[i * y_stride + o] = x_i . W_o for all rows o of W and the selected rows i of x.
 struct Product {
   const Weight* weight = nullptr;
@@ -47,12 +57,21 @@ struct Product {
   std::int64_t count = 0;
   float* y = nullptr;
   std::int64_t y_stride = 0;
-  std::int64_t first_task = 0;  // set by multiply
+  std::int64_t first_task = 0, task_outputs = 0;  // set by plan
 };
 
 void multiply(const Engine& engine, std::span<Product> products);
 
-// Adds a bias to each of `count` rows of its size; nothing if it is empty.
-void add_bias(float* rows, std::int64_t count, const std::vector<float>& bias);
+// The same in tasks, for a phase among others: how many there are, and one of them.
+std::int64_t plan(const Engine& engine, std::span<Product> products);
+void run_task(const Engine& engine, std::span<const Product> products, std::int64_t task);
+std::int64_t work_of(std::span<const Product> products);  // multiplications
+
+// Outputs of a task, a multiple of kPanel, in a phase that reads so many bytes, panel_bytes for kPanel outputs.
+std::int64_t outputs_of_task(std::int64_t panel_bytes, std::int64_t bytes, int threads);
+std::int64_t bytes_of(const Weight& weight);  // as packed
+
+// x(0 … count) += bias(first … first + count); nothing if it is empty.
+void add_bias(const std::vector<float>& bias, std::int64_t first, std::int64_t count, float* x);
 
 }  // namespace specdec

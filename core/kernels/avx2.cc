@@ -74,8 +74,10 @@ void weighted_sum(const float* p, const float* v, std::int64_t v_stride, const i
 
 }  // namespace
 
-extern const Kernels kAvx2Kernels{"avx2",   dot,     multiply_f32, multiply_q8, nullptr,   weighted_sum, quantise,
-                                  rms_norm, softmax, silu_times,   widen_bf16,  widen_f16, narrow_bf16};
+extern const AttentionKernels kAvx2Attention;
+extern const Kernels kAvx2Kernels{"avx2",       dot,       multiply_f32, multiply_q8,    nullptr,
+                                  weighted_sum, quantise,  rms_norm,     softmax,        silu_times,
+                                  widen_bf16,   widen_f16, narrow_bf16,  &kAvx2Attention};
 
 }  // namespace specdec
 #endif

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "core/dtype.h"
+#include "core/kernels/attention.h"
 
 namespace specdec {
 
@@ -76,6 +77,8 @@ struct Kernels {
   void (*widen_bf16)(const std::uint16_t* x, std::int64_t n, float* out);
   void (*widen_f16)(const std::uint16_t* x, std::int64_t n, float* out);
   void (*narrow_bf16)(const float* x, std::int64_t n, std::uint16_t* out);  // rounds to nearest, ties to even
+
+  const AttentionKernels* attention;
 };
 
 // Levels compiled in and supported by this machine, best first; "generic" is always the last.

@@ -1,4 +1,5 @@
-"""Held-out perplexity of a shipped model as the engine computes it: float32 against the default (int8 activations).
+"""Held-out perplexity of a shipped model as the engine computes it: float32 against the default (int8 activations and
+a float16 cache) and against that with an 8-bit cache.
 
     python3 models/recipe/engine_perplexity.py [MODEL]      # after ./dev build; needs: tokenizers, safetensors, numpy
 
@@ -26,11 +27,11 @@ def windows_of(tokenizer, domain_texts):
     return [ids[i * WINDOW : (i + 1) * WINDOW] for i in range(count)]
 
 
-def nats_per_token(model, windows, compute, directory):
+def nats_per_token(model, windows, options, directory):
     tokens, out = directory / "tokens.json", directory / "logits.safetensors"
     tokens.write_text(json.dumps(windows))
     subprocess.run(
-        [ROOT / "build/release/specdec", "logits", "--model", model, "--tokens", tokens, "--compute", compute, "--out", out],
+        [ROOT / "build/release/specdec", "logits", "--model", model, "--tokens", tokens, "--out", out, *options],
         check=True,
         stdout=subprocess.DEVNULL,
     )
@@ -48,16 +49,17 @@ def main():
     for line in (ROOT / "models/recipe/heldout_sample.jsonl").read_text().splitlines():
         row = json.loads(line)
         domains.setdefault(row["domain"], []).append(row["text"])
-    print(f"{'domain':<16}{'tokens':>8}{'bits/byte f32':>15}{'bits/byte':>12}{'perplexity ratio':>18}")
+    print(f"{'domain':<16}{'tokens':>8}{'bits/byte f32':>15}{'bits/byte':>12}{'perplexity ratio':>18}{'--cache q8':>12}")
     with tempfile.TemporaryDirectory() as name:
         for domain, texts in domains.items():
             windows = windows_of(tokenizer, texts)
-            exact = nats_per_token(model, windows, "f32", pathlib.Path(name))
-            default = nats_per_token(model, windows, "default", pathlib.Path(name))
+            ways = (["--compute", "f32"], [], ["--cache", "q8"])
+            exact, default, short = (nats_per_token(model, windows, way, pathlib.Path(name)) for way in ways)
             scored = sum(len(tokenizer.decode(window[1:]).encode()) for window in windows)
             count = len(windows) * (WINDOW - 1)
             bits = [nats * count / np.log(2) / scored for nats in (exact, default)]
-            print(f"{domain:<16}{count:>8}{bits[0]:>15.4f}{bits[1]:>12.4f}{np.exp(default - exact):>18.5f}")
+            ratios = f"{np.exp(default - exact):>18.5f}{np.exp(short - exact):>12.5f}"
+            print(f"{domain:<16}{count:>8}{bits[0]:>15.4f}{bits[1]:>12.4f}{ratios}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,131 @@
+#include "core/blocks/swiglu.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/kernels/kernels.h"
+#include "core/pool.h"
+
+namespace specdec {
+namespace {
+
+std::int64_t tasks_of(std::int64_t width, std::int64_t slice) { return (width + slice - 1) / slice; }
+
+// Outputs of gate and up in one task: whole groups of quantised activations.
+std::int64_t slice_of(std::span<const Branch> branches, int threads) {
+  std::int64_t bytes = 0;
+  for (const Branch& branch : branches) bytes += bytes_of(branch.weights->gate) + bytes_of(branch.weights->up);
+  const Swiglu& first = *branches.front().weights;
+  const std::int64_t panel_bytes = first.gate.panels.panel_bytes + first.up.panels.panel_bytes;
+  return std::max(outputs_of_task(panel_bytes, bytes, threads) / kQ8Group, std::int64_t{1}) * kQ8Group;
+}
+
+// Outputs of down in one task, of all branches.
+std::int64_t columns_of(std::span<const Branch> branches, int threads) {
+  std::int64_t bytes = 0;
+  std::int64_t panel_bytes = 0;
+  for (const Branch& branch : branches) {
+    bytes += bytes_of(branch.weights->down);
+    panel_bytes += branch.weights->down.panels.panel_bytes;
+  }
+  return outputs_of_task(panel_bytes, bytes, threads);
+}
+
+// The first half of a branch: its outputs [first, last) of gate and up become inner activations.
+void activate_slice(const Engine& engine, const Branch& branch, const Activations& normed, std::int64_t first,
+                    std::int64_t last) {
+  const Swiglu& weights = *branch.weights;
+  const std::int64_t width = weights.gate.out;
+  const std::int64_t size = last - first;
+  thread_local Buffer<float> gate_buffer, up_buffer;
+  float* gate = gate_buffer.get(branch.count * size);
+  float* up = up_buffer.get(branch.count * size);
+  const auto multiply = [&](const Weight& weight, float* y) {
+    weight.format->multiply(weight, first, last, normed, branch.rows, branch.count, y, size, engine.kernels());
+  };
+  multiply(weights.gate, gate);
+  multiply(weights.up, up);
+  float* activated = branch.inner->activated.get(0);
+  for (std::int64_t i = 0; i < branch.count; ++i) {
+    add_bias(weights.gate_bias, first, size, gate + i * size);
+    add_bias(weights.up_bias, first, size, up + i * size);
+    const std::int64_t slot = branch.first_slot + i;
+    engine.kernels().silu_times(gate + i * size, up + i * size, size, activated + slot * width + first);
+    activate_part(engine, activated, slot, width, first, size, branch.inner->activations);
+  }
+}
+
+// The second half of all branches: x(rows, [first, last)) += their sum.
+void add_columns(const Engine& engine, std::span<const Branch> branches, std::int64_t rows, std::int64_t first,
+                 std::int64_t last, int hidden, float* x) {
+  const std::int64_t size = last - first;
+  thread_local Buffer<float> sum_buffer, part_buffer;
+  float* sums = sum_buffer.get(rows * size);
+  float* parts = part_buffer.get(rows * size);
+  std::fill_n(sums, rows * size, 0.0f);
+  for (const Branch& branch : branches) {
+    const Weight& down = branch.weights->down;
+    const Activations inner = activations_in(engine, branch.inner->activated.get(0), down.in, branch.inner->activations)
+                                  .from(branch.first_slot);
+    down.format->multiply(down, first, last, inner, nullptr, branch.count, parts, size, engine.kernels());
+    for (std::int64_t i = 0; i < branch.count; ++i) {
+      float* part = parts + i * size;
+      add_bias(branch.weights->down_bias, first, size, part);
+      float* sum = sums + (branch.rows != nullptr ? branch.rows[i] : i) * size;
+      const float share = branch.share != nullptr ? branch.share[i] : 1.0f;
+      for (std::int64_t k = 0; k < size; ++k) sum[k] += share * part[k];
+    }
+  }
+  for (std::int64_t row = 0; row < rows; ++row) {
+    for (std::int64_t k = 0; k < size; ++k) x[row * hidden + first + k] += sums[row * size + k];
+  }
+}
+
+}  // namespace
+
+Swiglu load_swiglu(WeightFile& file, const std::string& path, int hidden, int width, bool biased) {
+  Swiglu ffn;
+  ffn.gate = file.linear(path + ".gate_proj", {width, hidden});
+  ffn.up = file.linear(path + ".up_proj", {width, hidden});
+  ffn.down = file.linear(path + ".down_proj", {hidden, width});
+  if (biased) {
+    ffn.gate_bias = file.vector(path + ".gate_proj.bias", width);
+    ffn.up_bias = file.vector(path + ".up_proj.bias", width);
+    ffn.down_bias = file.vector(path + ".down_proj.bias", hidden);
+  }
+  return ffn;
+}
+
+void InnerBuffer::make_room(const Engine& engine, std::int64_t slots, std::int64_t width) {
+  activated.get(slots * width);
+  specdec::make_room(engine, slots, width, activations);
+}
+
+void add_branches(const Engine& engine, std::span<Branch> branches, const Activations& normed, std::int64_t rows,
+                  int hidden, float* x) {
+  const std::int64_t slice = slice_of(branches, engine.threads());
+  std::int64_t slices = 0;
+  std::int64_t work = 0;
+  for (Branch& branch : branches) {
+    const std::int64_t width = branch.weights->gate.out;
+    branch.first_task = slices;
+    slices += tasks_of(width, slice);
+    work += 3 * branch.count * width * hidden;
+  }
+  const auto first_half = [&](std::int64_t task) {
+    const auto after = std::upper_bound(branches.begin(), branches.end(), task,
+                                        [](std::int64_t t, const Branch& branch) { return t < branch.first_task; });
+    const Branch& branch = *(after - 1);
+    const std::int64_t first = (task - branch.first_task) * slice;
+    activate_slice(engine, branch, normed, first, std::min(first + slice, branch.weights->gate.out));
+  };
+  const std::int64_t columns = columns_of(branches, engine.threads());
+  const auto second_half = [&](std::int64_t task) {
+    const std::int64_t first = task * columns;
+    add_columns(engine, branches, rows, first, std::min<std::int64_t>(first + columns, hidden), hidden, x);
+  };
+  engine.pool().run_if_worth(work, kLeastProducts,
+                             std::array{Phase(slices, first_half), Phase(tasks_of(hidden, columns), second_half)});
+}
+
+}  // namespace specdec

@@ -1,0 +1,48 @@
+// Attention over a cache that is laid out in chunks of positions. A query reads chunk after chunk and keeps a running
+// softmax (Milakov and Gimelshein, arXiv 1805.02867), so what it computes depends on its own chunks alone.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+namespace specdec {
+
+enum class KvType { f32, f16, q8 };
+
+inline constexpr int kKvChunk = 64;  // positions
+
+// The keys and values of one key head at kKvChunk positions, in one piece:
+//   keys (head_dim, positions): a lane is a position, and a score needs no sum over lanes
+//   values (positions, padded_dim), zero past head_dim
+//   q8 only: the scales of the keys, then of the values, (positions) float32 each; x = scale * code
+struct KvLayout {
+  KvType type = KvType::f16;
+  int head_dim = 0;
+
+  int padded_dim() const { return (head_dim + 15) / 16 * 16; }
+  std::int64_t element_bytes() const { return type == KvType::f32 ? 4 : type == KvType::f16 ? 2 : 1; }
+  std::int64_t values_at() const { return kKvChunk * head_dim * element_bytes(); }
+  std::int64_t scales_at() const { return values_at() + kKvChunk * padded_dim() * element_bytes(); }
+  std::int64_t chunk_bytes() const { return scales_at() + (type == KvType::q8 ? 2 * kKvChunk * 4 : 0); }
+};
+
+// One query on its way through the chunks: the sum of exp(score - top) over the positions so far, and of the values
+// times that.
+struct QueryState {
+  const float* query = nullptr;  // (head_dim), already divided by sqrt(head_dim)
+  float* values = nullptr;       // (padded_dim)
+  float top = -std::numeric_limits<float>::infinity();
+  float sum = 0;
+};
+
+struct AttentionKernels {
+  // Writes the key and value of one position, (head_dim) each.
+  void (*store)(const KvLayout& layout, std::byte* chunk, int position, const float* key, const float* value);
+  // Takes the first `visible` positions of a chunk into each query. The bits of one do not depend on the others.
+  void (*attend)(const KvLayout& layout, const std::byte* chunk, int visible, QueryState* const* queries, int count);
+  // Takes what `from` has seen into `into`, which saw the positions before.
+  void (*merge)(const QueryState& from, int padded_dim, QueryState& into);
+};
+
+}  // namespace specdec

@@ -1,0 +1,179 @@
+// The attention kernels of one level. Included inside an anonymous namespace after portable.inl and after what the
+// level defines: Lanes (kWidth floats), kVectors (of them in a tile), and load, broadcast, multiply_add and store.
+// NOLINTBEGIN
+
+struct Half {
+  std::uint16_t bits;
+};
+
+// To nearest, ties to even.
+inline std::uint16_t f16_bits(float x) {
+  const std::uint32_t sign = (as_bits(x) >> 16) & 0x8000u;
+  const std::uint32_t magnitude = as_bits(x) & 0x7fffffffu;
+  const std::uint32_t normal = (magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
+  const std::uint32_t small = as_bits(as_float(magnitude) + 0.5f) - as_bits(0.5f);
+  const std::uint32_t special = magnitude > 0x7f800000u ? 0x7e00u : 0x7c00u;
+  const std::uint32_t finite = magnitude < 0x38800000u ? small : normal;
+  return static_cast<std::uint16_t>(sign | (magnitude >= 0x477ff000u ? special : finite));
+}
+
+inline void convert(float x, float& to) { to = x; }
+inline void convert(float x, Half& to) { to.bits = f16_bits(x); }
+
+template <typename Element>
+void store_elements(const KvLayout& layout, std::byte* chunk, int position, const float* key, const float* value) {
+  auto* keys = reinterpret_cast<Element*>(chunk) + position;
+  auto* values = reinterpret_cast<Element*>(chunk + layout.values_at()) + position * layout.padded_dim();
+  for (int d = 0; d < layout.head_dim; ++d) convert(key[d], keys[d * kKvChunk]);
+  for (int d = 0; d < layout.head_dim; ++d) convert(value[d], values[d]);
+  for (int d = layout.head_dim; d < layout.padded_dim(); ++d) values[d] = {};
+}
+
+// Codes of a vector with one scale, codes[i * stride].
+inline float store_codes(const float* x, int n, std::int8_t* codes, std::int64_t stride) {
+  std::uint32_t largest = 0;  // as integers, NaN is above infinity and infinity above every finite magnitude
+  for (int i = 0; i < n; ++i) {
+    const std::uint32_t magnitude = as_bits(x[i]) & 0x7fffffffu;
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  const float scale = as_float(largest) / 127.0f;
+  const float inverse = scale > 0 && scale < 1e38f ? 1.0f / scale : 0.0f;
+  constexpr float kRound = 12582912.0f;
+  for (int i = 0; i < n; ++i) {
+    codes[i * stride] =
+        static_cast<std::int8_t>(static_cast<std::int32_t>(as_bits(x[i] * inverse + kRound) & 0x7fffffu) - 0x400000);
+  }
+  return scale;
+}
+
+inline void store_position(const KvLayout& layout, std::byte* chunk, int position, const float* key,
+                           const float* value) {
+  if (layout.type == KvType::f32) return store_elements<float>(layout, chunk, position, key, value);
+  if (layout.type == KvType::f16) return store_elements<Half>(layout, chunk, position, key, value);
+  auto* keys = reinterpret_cast<std::int8_t*>(chunk) + position;
+  auto* values = reinterpret_cast<std::int8_t*>(chunk + layout.values_at()) + position * layout.padded_dim();
+  auto* scales = reinterpret_cast<float*>(chunk + layout.scales_at()) + position;
+  scales[0] = store_codes(key, layout.head_dim, keys, kKvChunk);
+  scales[kKvChunk] = store_codes(value, layout.head_dim, values, 1);
+  for (int d = layout.head_dim; d < layout.padded_dim(); ++d) values[d] = 0;
+}
+
+// Scores -> weights exp(score - top), in place; returns what the sums so far are to be multiplied by.
+inline float weigh(float* scores, int visible, QueryState& state) {
+  for (int i = visible; i < kKvChunk; ++i) scores[i] = -std::numeric_limits<float>::infinity();
+  float lanes[kLanes];
+  for (int lane = 0; lane < kLanes; ++lane) lanes[lane] = scores[lane];
+  for (int i = kLanes; i < kKvChunk; i += kLanes) {
+    for (int lane = 0; lane < kLanes; ++lane) {
+      lanes[lane] = scores[i + lane] > lanes[lane] ? scores[i + lane] : lanes[lane];
+    }
+  }
+  for (int half = kLanes / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) lanes[i] = lanes[i + half] > lanes[i] ? lanes[i + half] : lanes[i];
+  }
+  const float top = lanes[0] > state.top ? lanes[0] : state.top;
+  const float factor = exp_of(state.top - top);
+  for (int i = 0; i < kKvChunk; ++i) scores[i] = exp_of(scores[i] - top);
+  for (int i = visible; i < kKvChunk; ++i) scores[i] = 0;
+  for (int lane = 0; lane < kLanes; ++lane) lanes[lane] = scores[lane];
+  for (int i = kLanes; i < kKvChunk; i += kLanes) {
+    for (int lane = 0; lane < kLanes; ++lane) lanes[lane] += scores[i + lane];
+  }
+  state.top = top;
+  state.sum = state.sum * factor + sum_of_lanes(lanes);
+  return factor;
+}
+
+// values[column, column + kCount * kWidth) of each query: scaled by its factor, then one position after the other.
+template <typename Element, int kQueries, int kCount>
+void add_values(const Element* values, int stride, int visible, const float (&weights)[kQueries][kKvChunk],
+                const float (&factors)[kQueries], QueryState* const* queries, int column) {
+  Lanes sums[kQueries][kCount];
+  for (int q = 0; q < kQueries; ++q) {
+    for (int j = 0; j < kCount; ++j) {
+      sums[q][j] = multiply(broadcast(factors[q]), load(queries[q]->values + column + j * kWidth));
+    }
+  }
+  for (int i = 0; i < visible; ++i) {
+    Lanes row[kCount];
+    for (int j = 0; j < kCount; ++j) row[j] = load(values + i * stride + column + j * kWidth);
+    for (int q = 0; q < kQueries; ++q) {
+      const Lanes weight = broadcast(weights[q][i]);
+      for (int j = 0; j < kCount; ++j) sums[q][j] = multiply_add(weight, row[j], sums[q][j]);
+    }
+  }
+  for (int q = 0; q < kQueries; ++q) {
+    for (int j = 0; j < kCount; ++j) store(sums[q][j], queries[q]->values + column + j * kWidth);
+  }
+}
+
+template <typename Element, int kQueries>
+void attend_tile(const KvLayout& layout, const std::byte* chunk, int visible, QueryState* const* queries) {
+  alignas(64) float weights[kQueries][kKvChunk];
+  const auto* keys = reinterpret_cast<const Element*>(chunk);
+  for (int position = 0; position < visible; position += kVectors * kWidth) {
+    Lanes sums[kQueries][kVectors];
+    for (auto& of_query : sums) {
+      for (Lanes& sum : of_query) sum = broadcast(0);
+    }
+    for (int d = 0; d < layout.head_dim; ++d) {
+      Lanes row[kVectors];
+      for (int j = 0; j < kVectors; ++j) row[j] = load(keys + d * kKvChunk + position + j * kWidth);
+      for (int q = 0; q < kQueries; ++q) {
+        const Lanes element = broadcast(queries[q]->query[d]);
+        for (int j = 0; j < kVectors; ++j) sums[q][j] = multiply_add(element, row[j], sums[q][j]);
+      }
+    }
+    for (int q = 0; q < kQueries; ++q) {
+      for (int j = 0; j < kVectors; ++j) store(sums[q][j], weights[q] + position + j * kWidth);
+    }
+  }
+  const auto* scales = reinterpret_cast<const float*>(chunk + layout.scales_at());
+  float factors[kQueries];
+  for (int q = 0; q < kQueries; ++q) {
+    if (sizeof(Element) == 1) {
+      for (int i = 0; i < visible; ++i) weights[q][i] *= scales[i];
+    }
+    factors[q] = weigh(weights[q], visible, *queries[q]);
+    if (sizeof(Element) == 1) {
+      for (int i = 0; i < visible; ++i) weights[q][i] *= scales[kKvChunk + i];
+    }
+  }
+  const auto* values = reinterpret_cast<const Element*>(chunk + layout.values_at());
+  const int columns = layout.padded_dim();
+  int column = 0;
+  for (; column + kVectors * kWidth <= columns; column += kVectors * kWidth) {
+    add_values<Element, kQueries, kVectors>(values, columns, visible, weights, factors, queries, column);
+  }
+  for (; column < columns; column += 16) {
+    add_values<Element, kQueries, 16 / kWidth>(values, columns, visible, weights, factors, queries, column);
+  }
+}
+
+template <typename Element>
+void attend_elements(const KvLayout& layout, const std::byte* chunk, int visible, QueryState* const* queries,
+                     int count) {
+  int query = 0;
+  for (; query + 4 <= count; query += 4) attend_tile<Element, 4>(layout, chunk, visible, queries + query);
+  if (count - query == 3) attend_tile<Element, 3>(layout, chunk, visible, queries + query);
+  if (count - query == 2) attend_tile<Element, 2>(layout, chunk, visible, queries + query);
+  if (count - query == 1) attend_tile<Element, 1>(layout, chunk, visible, queries + query);
+}
+
+inline void attend_chunk(const KvLayout& layout, const std::byte* chunk, int visible, QueryState* const* queries,
+                         int count) {
+  if (layout.type == KvType::f32) return attend_elements<float>(layout, chunk, visible, queries, count);
+  if (layout.type == KvType::f16) return attend_elements<Half>(layout, chunk, visible, queries, count);
+  attend_elements<std::int8_t>(layout, chunk, visible, queries, count);
+}
+
+inline void merge_states(const QueryState& from, int padded_dim, QueryState& into) {
+  const float top = from.top > into.top ? from.top : into.top;
+  const float of_into = exp_of(into.top - top);
+  const float of_from = exp_of(from.top - top);
+  for (int d = 0; d < padded_dim; ++d) into.values[d] = into.values[d] * of_into + from.values[d] * of_from;
+  into.sum = into.sum * of_into + from.sum * of_from;
+  into.top = top;
+}
+
+// NOLINTEND

@@ -1,0 +1,36 @@
+// Attention with AVX2, FMA and F16C.
+#include "core/kernels/attention.h"
+#include "core/kernels/kernels.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+namespace specdec {
+namespace {
+
+#include "core/kernels/portable.inl"
+
+using Lanes = __m256;
+constexpr int kWidth = 8;
+constexpr int kVectors = 2;
+
+inline Lanes broadcast(float x) { return _mm256_set1_ps(x); }
+inline Lanes multiply(Lanes a, Lanes b) { return _mm256_mul_ps(a, b); }
+inline Lanes multiply_add(Lanes a, Lanes b, Lanes sum) { return _mm256_fmadd_ps(a, b, sum); }
+inline void store(Lanes x, float* to) { _mm256_storeu_ps(to, x); }
+inline Lanes load(const float* x) { return _mm256_loadu_ps(x); }
+inline Lanes load(const std::int8_t* x) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(x))));
+}
+struct Half;
+inline Lanes load(const Half* x) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x))); }
+
+#include "core/kernels/attention.inl"
+
+}  // namespace
+
+extern const AttentionKernels kAvx2Attention{store_position, attend_chunk, merge_states};
+
+}  // namespace specdec
+
+#endif

@@ -1,0 +1,52 @@
+// Attention on every machine: plain C++.
+#include "core/kernels/attention.h"
+#include "core/kernels/kernels.h"
+
+namespace specdec {
+namespace {
+
+#include "core/kernels/portable.inl"
+
+constexpr int kWidth = 8;
+constexpr int kVectors = 2;
+struct Lanes {
+  float at[kWidth];
+};
+
+template <typename Of>
+Lanes each(const Of& of) {
+  Lanes x;
+  for (int i = 0; i < kWidth; ++i) x.at[i] = of(i);
+  return x;
+}
+
+inline Lanes broadcast(float x) {
+  return each([x](int) { return x; });
+}
+inline Lanes multiply(const Lanes& a, const Lanes& b) {
+  return each([&](int i) { return a.at[i] * b.at[i]; });
+}
+inline Lanes multiply_add(const Lanes& a, const Lanes& b, const Lanes& sum) {
+  return each([&](int i) { return a.at[i] * b.at[i] + sum.at[i]; });
+}
+inline void store(const Lanes& x, float* to) {
+  for (int i = 0; i < kWidth; ++i) to[i] = x.at[i];
+}
+inline Lanes load(const float* x) {
+  return each([x](int i) { return x[i]; });
+}
+inline Lanes load(const std::int8_t* x) {
+  return each([x](int i) { return static_cast<float>(x[i]); });
+}
+struct Half;
+inline Lanes load(const Half* x) {
+  return each([x](int i) { return f16_value(reinterpret_cast<const std::uint16_t*>(x)[i]); });
+}
+
+#include "core/kernels/attention.inl"
+
+}  // namespace
+
+extern const AttentionKernels kGenericAttention{store_position, attend_chunk, merge_states};
+
+}  // namespace specdec

@@ -1,0 +1,157 @@
+// Attention kernels against a double softmax; and whole passes over a context of several spans, in which neither the
+// number of rows nor of threads nor a tree around a row may change a bit.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/batch.h"
+#include "core/engine.h"
+#include "core/kernels/kernels.h"
+#include "core/model.h"
+#include "core/rng.h"
+#include "tests/tiny_checkpoint.h"
+
+namespace specdec {
+namespace {
+
+constexpr int kPositions = 150;  // two chunks and a part
+
+std::vector<float> random_floats(std::uint64_t seed, int count) {
+  std::vector<float> values;
+  for (int i = 0; i < count; ++i) {
+    const std::uint64_t bits = Rng(seed).bits(static_cast<std::uint64_t>(i)) >> 40;
+    values.push_back(static_cast<float>(bits) * 0x1p-23f - 1.0f);
+  }
+  return values;
+}
+
+struct Cache {
+  KvLayout layout;
+  std::vector<std::byte> bytes = std::vector<std::byte>(static_cast<std::size_t>(3 * layout.chunk_bytes()));
+  std::byte* chunk(int position) { return bytes.data() + position / kKvChunk * layout.chunk_bytes(); }
+};
+
+std::vector<float> attend(const AttentionKernels& kernels, Cache& cache, int positions,
+                          std::span<const float> queries) {
+  const int dim = cache.layout.head_dim;
+  const int padded = cache.layout.padded_dim();
+  const int count = static_cast<int>(queries.size()) / dim;
+  std::vector<float> values(static_cast<std::size_t>(count * padded));
+  std::vector<QueryState> states(static_cast<std::size_t>(count));
+  std::vector<QueryState*> pointers;
+  for (int i = 0; i < count; ++i) {
+    QueryState& state = states[static_cast<std::size_t>(i)];
+    state.query = queries.data() + i * dim;
+    state.values = values.data() + i * padded;
+    pointers.push_back(&state);
+  }
+  for (int at = 0; at < positions; at += kKvChunk) {
+    kernels.attend(cache.layout, cache.chunk(at), std::min(kKvChunk, positions - at), pointers.data(), count);
+  }
+  std::vector<float> out;
+  for (const QueryState& state : states) {
+    for (int d = 0; d < dim; ++d) out.push_back(state.values[d] / state.sum);
+  }
+  return out;
+}
+
+std::vector<double> exact(std::span<const float> keys, std::span<const float> values, int positions, int dim,
+                          const float* query) {
+  std::vector<double> out(static_cast<std::size_t>(dim));
+  double sum = 0;
+  for (int i = 0; i < positions; ++i) {
+    double score = 0;
+    for (int d = 0; d < dim; ++d) score += static_cast<double>(query[d]) * keys[static_cast<std::size_t>(i * dim + d)];
+    sum += std::exp(score);
+    for (int d = 0; d < dim; ++d) {
+      out[static_cast<std::size_t>(d)] += std::exp(score) * values[static_cast<std::size_t>(i * dim + d)];
+    }
+  }
+  for (double& value : out) value /= sum;
+  return out;
+}
+
+TEST(AttentionKernels, EqualASoftmaxInDouble) {
+  for (const Kernels* level : kernel_levels()) {
+    const AttentionKernels& kernels = *level->attention;
+    for (const auto& [type, tolerance] : {std::pair{KvType::f32, 1e-5}, {KvType::f16, 2e-3}, {KvType::q8, 3e-2}}) {
+      for (const int dim : {8, 16, 30, 32, 48, 64, 80, 128}) {
+        Cache cache{{type, dim}};
+        const auto keys = random_floats(1, kPositions * dim);
+        const auto values = random_floats(2, kPositions * dim);
+        const auto queries = random_floats(3, 7 * dim);
+        for (int i = 0; i < kPositions; ++i) {
+          kernels.store(cache.layout, cache.chunk(i), i % kKvChunk, keys.data() + i * dim, values.data() + i * dim);
+        }
+        for (const int positions : {1, 63, 64, 65, kPositions}) {
+          const auto out = attend(kernels, cache, positions, queries);
+          for (int query = 0; query < 7; ++query) {
+            const std::span own =
+                std::span(queries).subspan(static_cast<std::size_t>(query * dim), static_cast<std::size_t>(dim));
+            const auto expected = exact(keys, values, positions, dim, own.data());
+            const auto alone = attend(kernels, cache, positions, own);
+            for (int d = 0; d < dim; ++d) {
+              const float found = out[static_cast<std::size_t>(query * dim + d)];
+              EXPECT_NEAR(found, expected[static_cast<std::size_t>(d)], tolerance)
+                  << level->name << " dim " << dim << ", " << positions << " positions";
+              EXPECT_EQ(found, alone[static_cast<std::size_t>(d)]) << level->name;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(AttentionKernels, AnInfiniteOrMissingNumberIsNotLost) {
+  for (const Kernels* level : kernel_levels()) {
+    for (const KvType type : {KvType::f32, KvType::f16, KvType::q8}) {
+      for (const float bad : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+        Cache cache{{type, 16}};
+        const auto queries = random_floats(3, 16);
+        std::vector<float> key(16, 0.5f);
+        key[3] = bad;
+        level->attention->store(cache.layout, cache.chunk(0), 0, key.data(), queries.data());
+        EXPECT_FALSE(std::isfinite(attend(*level->attention, cache, 1, queries)[0])) << level->name << " " << bad;
+      }
+    }
+  }
+}
+
+// Logits after a long text, prefilled `step` rows at a time, then seen by a tree of which the last row follows row 1.
+std::vector<float> logits_after(const Model& model, int tokens, int step, const Batch& tree) {
+  const auto state = model.new_state(tokens + 8);
+  for (int at = 0; at < tokens; at += step) {
+    std::vector<TokenId> part;
+    for (int i = at; i < std::min(at + step, tokens); ++i) part.push_back(TokenId{i * 31 % kTinyVocab});
+    model.forward(chain_of(part), *state, {.layers = {}, .logits = false});
+    state->commit(whole_chain(static_cast<int>(part.size())));
+  }
+  const Output out = model.forward(tree, *state, {});
+  const auto last = out.logits.row(out.logits.rows() - 1);
+  return {last.data(), last.data() + last.size()};
+}
+
+TEST(LongAttention, NeitherStepsNorThreadsNorBranchesChangeABit) {
+  constexpr int kTokens = 1150;
+  const Batch chain{{TokenId{5}, TokenId{6}, TokenId{7}}, {-1, 0, 1}};
+  const Batch tree{{TokenId{5}, TokenId{6}, TokenId{9}, TokenId{8}, TokenId{7}}, {-1, 0, 0, 2, 1}};
+  const TinyCheckpoint checkpoint("qwen3");
+  for (const char* cache : {"f32", "f16", "q8"}) {
+    std::vector<float> first;
+    for (const int threads : {1, 3}) {
+      Engine engine({.threads = threads, .cache = cache});
+      const auto model = load_model(checkpoint.directory(), engine);
+      for (const int step : {37, 200}) {
+        for (const Batch& batch : {chain, tree}) {
+          const auto logits = logits_after(*model, kTokens, step, batch);
+          if (first.empty()) first = logits;
+          EXPECT_EQ(logits, first) << cache << ", " << threads << " threads, step " << step;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace specdec
