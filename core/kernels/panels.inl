@@ -83,6 +83,7 @@ template <typename Codes, int kRows>
 template <int kRows>
 inline const float* sums_of_groups(const float* x, std::int64_t chunks, std::int64_t per_group, std::int64_t stride,
                                    const int* rows, std::int64_t row, float* out) {
+  if (per_group == 1) return tile_of<kRows, 1>(x, chunks, stride, rows, row, out);
   for (int r = 0; r < kRows; ++r) {
     const float* from = x + row_of(rows, row + r) * stride;
     for (std::int64_t chunk = 0; chunk < chunks; chunk += per_group) {

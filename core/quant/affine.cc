@@ -148,6 +148,10 @@ std::uint32_t spread(std::uint32_t nibbles) {
 void pack(const Weight& weight, std::int64_t first, std::int64_t count, std::byte* panel) {
   const Panels layout = panels(weight);
   const auto size = static_cast<std::int64_t>(bytes_of(weight.scale_dtype));
+  // Constant sizes: no call for every parameter.
+  const auto copy = [&](std::byte* to, const std::byte* from) {
+    size == 4 ? std::memcpy(to, from, 4) : std::memcpy(to, from, 2);
+  };
   if (count < kPanel) std::memset(panel, 0, static_cast<std::size_t>(layout.panel_bytes));
   const CodeRows codes = rows_of_codes(weight, first, count, layout.kind);
   const std::int64_t group_bytes = weight.group * (layout.kind == PanelKind::affine4 ? 4 : 8) / 8;
@@ -155,8 +159,8 @@ void pack(const Weight& weight, std::int64_t first, std::int64_t count, std::byt
     const std::int64_t parameters = first * weight.scale_row_bytes + g * size;
     for (std::int64_t row = 0; row < count; ++row) {
       const std::int64_t from = parameters + row * weight.scale_row_bytes;
-      std::memcpy(panel + row * size, weight.scales + from, static_cast<std::size_t>(size));
-      std::memcpy(panel + (kPanel + row) * size, weight.biases + from, static_cast<std::size_t>(size));
+      copy(panel + row * size, weight.scales + from);
+      copy(panel + (kPanel + row) * size, weight.biases + from);
     }
     panel += 2 * kPanel * size;
     const std::byte* from = codes.data + g * group_bytes;
