@@ -15,10 +15,12 @@ class Pool;
 struct Kernels;
 
 struct EngineOptions {
-  int threads = 0;                  // 0 = one per core
-  std::string compute = "default";  // "f32": activations are never quantised; "default": int8 per row and group of 32
-  std::string cpu = "auto";         // a name of cpu_levels()
-  std::string cache = "auto";       // keys and values as "f32", "f16" or "q8"; "auto": f32 if compute is, else f16
+  int threads = 0;  // 0 = one per core
+  // "f32": activations are never rounded; "default": to int8 per row and group of 32 for weights with integer codes, to
+  // bfloat16 for bfloat16 weights where the machine multiplies them.
+  std::string compute = "default";
+  std::string cpu = "auto";    // a name of cpu_levels()
+  std::string cache = "auto";  // keys and values as "f32", "f16" or "q8"; "auto": f32 if compute is, else f16
 };
 
 class Engine {
