@@ -72,7 +72,10 @@ Section speed(const RunReport& report) {
        {"speed_up", report.comparison.speed_up, "speed-up", fmt::format("{:.2f} x", report.comparison.speed_up), ""},
        identity(report),
        {"prefill_s", report.trials.guessed.prefill_s, "reading the prompt",
-        seconds_text(report.trials.guessed.prefill_s), fmt::format("{} tokens", report.prompt_ids.size())}}};
+        seconds_text(report.trials.guessed.prefill_s), fmt::format("{} tokens", report.prompt_ids.size())},
+       {"state_bytes", report.trials.guessed.memory_bytes, "cache and buffers",
+        fmt::format("{:.1f} MB", static_cast<double>(report.trials.guessed.memory_bytes) / 1e6),
+        "at most; buffers grow with --prefill-step"}}};
 }
 
 Section guesses(const RunReport& report) {

@@ -162,6 +162,7 @@ Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::s
   trial.generated.assign(session.generated().begin(), session.generated().end());
   trial.ending = session.ending();
   trial.prefill_s = session.prefill_s();
+  trial.memory_bytes = session.state().memory_bytes();
   return trial;
 }
 

@@ -153,5 +153,24 @@ TEST(LongAttention, NeitherStepsNorThreadsNorBranchesChangeABit) {
   }
 }
 
+TEST(StateMemory, FollowsTheCacheAndTheWidestPass) {
+  constexpr int kCapacity = 4 * kKvChunk;
+  const TinyCheckpoint checkpoint("qwen3");
+  std::vector<std::int64_t> of_cache;
+  for (const char* cache : {"q8", "f16", "f32"}) {
+    Engine engine({.threads = 1, .cache = cache});
+    const auto model = load_model(checkpoint.directory(), engine);
+    const auto state = model->new_state(kCapacity);
+    of_cache.push_back(state->memory_bytes());
+    model->forward({{TokenId{1}}, {-1}}, *state, {});
+    const std::int64_t narrow = state->memory_bytes();
+    model->forward({std::vector<TokenId>(32), std::vector<int>(32, -1)}, *state, {});
+    EXPECT_GT(narrow, of_cache.back());
+    EXPECT_GT(state->memory_bytes(), narrow);
+  }
+  EXPECT_LT(of_cache[0], of_cache[1]);
+  EXPECT_EQ(of_cache[1] * 2, of_cache[2]);
+}
+
 }  // namespace
 }  // namespace specdec

@@ -33,6 +33,7 @@ class ToyState : public State {
   int length() const override { return static_cast<int>(committed_.size()); }
   int pending() const override { return static_cast<int>(rows_.size()); }
   int capacity() const override { return capacity_; }
+  std::int64_t memory_bytes() const override { return 0; }
   void commit(std::span<const int> path) override {
     int parent = -1;
     for (const int row : path) {

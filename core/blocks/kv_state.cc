@@ -49,6 +49,20 @@ KvState::KvState(int layers, int kv_heads, const KvLayout& layout, int capacity)
   }
 }
 
+std::int64_t PassBuffers::bytes() const {
+  const auto sum = [](const auto&... buffers) { return (buffers.bytes() + ...); };
+  std::int64_t bytes = sum(x, normed, query, new_keys, new_values, attended, cosines, sines, router, logits, joined,
+                           expert_rows, chosen, slots, chosen_weight, expert_shares, query_states, query_values,
+                           activations, attended_activations, inner, shared_inner);
+  for (const Buffer<float>& tap : taps) bytes += tap.bytes();
+  return bytes;
+}
+
+std::int64_t KvState::memory_bytes() const {
+  const std::int64_t chunks = (static_cast<std::int64_t>(capacity_) + kKvChunk - 1) / kKvChunk * kv_heads_;
+  return chunks * chunk_bytes_ * layers() + buffers_.bytes();
+}
+
 std::span<const RowView> KvState::append(const Batch& batch) {
   SPECDEC_ASSERT(batch.tokens.size() == batch.parents.size());
   const std::size_t first = views_.size();

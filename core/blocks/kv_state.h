@@ -35,6 +35,8 @@ struct PassBuffers {
   InnerBuffer inner, shared_inner;
   std::vector<Branch> branches;
   std::vector<RouterUse> routed;
+
+  std::int64_t bytes() const;
 };
 
 class KvState : public State {
@@ -44,6 +46,7 @@ class KvState : public State {
   int length() const override { return length_; }
   int pending() const override { return static_cast<int>(views_.size()); }
   int capacity() const override { return capacity_; }
+  std::int64_t memory_bytes() const override;
   void commit(std::span<const int> path) override;
 
   // Appends the batch's rows and says what each of them sees. The views hold until the next append or commit.

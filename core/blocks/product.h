@@ -22,6 +22,7 @@ class Buffer {
     }
     return data_.get();
   }
+  std::int64_t bytes() const { return size_ * static_cast<std::int64_t>(sizeof(T)); }
 
  private:
   std::unique_ptr<T[]> data_;
@@ -33,6 +34,8 @@ struct ActivationBuffer {
   Buffer<std::int8_t> q;
   Buffer<float> scale, sum;
   Buffer<std::uint16_t> bf16;
+
+  std::int64_t bytes() const { return q.bytes() + scale.bytes() + sum.bytes() + bf16.bytes(); }
 };
 
 // x (rows, in) as the products want it: in int8 and bf16, too, if the engine quantises.

@@ -22,6 +22,7 @@ struct InnerBuffer {
   ActivationBuffer activations;
 
   void make_room(const Engine& engine, std::int64_t slots, std::int64_t width);
+  std::int64_t bytes() const { return activated.bytes() + activations.bytes(); }
 };
 
 // Rows that go through one SwiGLU.
