@@ -68,7 +68,7 @@ TEST(Glm, IdsEqualTheOriginalLibraryAndLoadingIsFast) {
   const double load_s = seconds([&] { glm = load_tokenizer(file); });
   fs::remove(file);
   RecordProperty("load_s", std::to_string(load_s));
-  EXPECT_LT(load_s, 3.0);  // 0.4 s on an idle core; the margin is for a busy one
+  EXPECT_LT(load_s, 10.0);  // 0.4 s on an idle core; the margin is for a busy one, under sanitizers
   EXPECT_EQ(glm->size(), 151365);
   expect_goldens(*glm, kData / "glm-4.6.goldens.json");
 }
