@@ -78,33 +78,10 @@ using Dot4 = Dot8;
 
 #include "core/kernels/panels.inl"
 
-void dot(const float* w, std::int64_t n, const float* x, std::int64_t x_stride, const int* rows, std::int64_t count,
-         float* y, std::int64_t y_stride) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const float* row = x + row_of(rows, i) * x_stride;
-    float lanes[kLanes] = {};
-    std::int64_t k = 0;
-    for (; k + kLanes <= n; k += kLanes) {
-      for (int lane = 0; lane < kLanes; ++lane) lanes[lane] += w[k + lane] * row[k + lane];
-    }
-    for (int lane = 0; k < n; ++k, ++lane) lanes[lane] += w[k] * row[k];
-    y[i * y_stride] = sum_of_lanes(lanes);
-  }
-}
-
-void weighted_sum(const float* p, const float* v, std::int64_t v_stride, const int* rows, std::int64_t count,
-                  std::int64_t n, float* out) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const float* row = v + row_of(rows, i) * v_stride;
-    for (std::int64_t k = 0; k < n; ++k) out[k] += p[i] * row[k];
-  }
-}
-
 }  // namespace
 
 extern const AttentionKernels kGenericAttention;
-extern const Kernels kGenericKernels{"generic",    dot,       multiply_f32, multiply_q8,       nullptr,
-                                     weighted_sum, quantise,  rms_norm,     softmax,           silu_times,
-                                     widen_bf16,   widen_f16, narrow_bf16,  &kGenericAttention};
+extern const Kernels kGenericKernels{"generic", multiply_f32, multiply_q8, nullptr,   quantise,    rms_norm,
+                                     softmax,   silu_times,   widen_bf16,  widen_f16, narrow_bf16, &kGenericAttention};
 
 }  // namespace specdec

@@ -51,10 +51,6 @@ constexpr std::int64_t panel_scratch_bytes(std::int64_t in) { return 16 * ((in +
 struct Kernels {
   const char* name;
 
-  // y[i * y_stride] = w . x_i for the selected rows of x, n elements each.
-  void (*dot)(const float* w, std::int64_t n, const float* x, std::int64_t x_stride, const int* rows,
-              std::int64_t count, float* y, std::int64_t y_stride);
-
   // y[i * y_stride + o] = w_o . x_i for all outputs o of w and the selected rows of x. multiply_q8 is for affine
   // panels; multiply_bf16, for bf16 panels and x, is null where the machine has no such product.
   void (*multiply_f32)(const Panels& w, const float* x, std::int64_t x_stride, const int* rows, std::int64_t count,
@@ -63,10 +59,6 @@ struct Kernels {
                       std::int64_t y_stride, std::byte* scratch);
   void (*multiply_bf16)(const Panels& w, const std::uint16_t* x, std::int64_t x_stride, const int* rows,
                         std::int64_t count, float* y, std::int64_t y_stride, std::byte* scratch);
-
-  // out += sum over i of p[i] * v_i, n elements each, in an order that depends on i alone.
-  void (*weighted_sum)(const float* p, const float* v, std::int64_t v_stride, const int* rows, std::int64_t count,
-                       std::int64_t n, float* out);
 
   // One row; zeros up to the next multiple of 32.
   void (*quantise)(const float* x, std::int64_t n, std::int8_t* q, float* scale, float* sum);
