@@ -31,18 +31,9 @@ void store_elements(const KvLayout& layout, std::byte* chunk, int position, cons
 
 // Codes of a vector with one scale, codes[i * stride].
 inline float store_codes(const float* x, int n, std::int8_t* codes, std::int64_t stride) {
-  std::uint32_t largest = 0;  // as integers, NaN is above infinity and infinity above every finite magnitude
-  for (int i = 0; i < n; ++i) {
-    const std::uint32_t magnitude = as_bits(x[i]) & 0x7fffffffu;
-    largest = magnitude > largest ? magnitude : largest;
-  }
-  const float scale = as_float(largest) / 127.0f;
-  const float inverse = scale > 0 && scale < 1e38f ? 1.0f / scale : 0.0f;
-  constexpr float kRound = 12582912.0f;
-  for (int i = 0; i < n; ++i) {
-    codes[i * stride] =
-        static_cast<std::int8_t>(static_cast<std::int32_t>(as_bits(x[i] * inverse + kRound) & 0x7fffffu) - 0x400000);
-  }
+  const float scale = step_of(largest_magnitude(x, n));
+  const float inverse = inverse_of(scale);
+  for (int i = 0; i < n; ++i) codes[i * stride] = static_cast<std::int8_t>(code_of(x[i], inverse));
   return scale;
 }
 

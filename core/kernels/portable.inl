@@ -44,23 +44,32 @@ inline float exp_of(float x) {
   return p * as_float((as_bits(shifted) + 127u) << 23);
 }
 
+// Eight bits for values up to a largest magnitude: x ~ step * code.
+inline std::uint32_t largest_magnitude(const float* x, std::int64_t n) {
+  std::uint32_t largest = 0;  // as integers, infinity is above every finite magnitude and NaN above infinity
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::uint32_t magnitude = as_bits(x[i]) & 0x7fffffffu;
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  return largest;
+}
+inline float step_of(std::uint32_t largest) { return as_float(largest) / 127.0f; }
+inline float inverse_of(float step) { return step > 0 && step < 1e38f ? 1.0f / step : 0.0f; }
+inline std::int32_t code_of(float x, float inverse) {
+  constexpr float kRound = 12582912.0f;  // 1.5 * 2^23, as in exp_of
+  return static_cast<std::int32_t>(as_bits(x * inverse + kRound) & 0x7fffffu) - 0x400000;
+}
+
 inline void quantise(const float* x, std::int64_t n, std::int8_t* q, float* scale, float* sum) {
   for (std::int64_t g = 0; g * kQ8Group < n; ++g) {
     std::int8_t* group = q + g * kQ8Group;
     const float* in = x + g * kQ8Group;
     const int length = static_cast<int>(n - g * kQ8Group < kQ8Group ? n - g * kQ8Group : kQ8Group);
-    // As integers, infinity is above every finite magnitude and NaN above infinity: neither is lost.
-    std::uint32_t largest = 0;
-    for (int i = 0; i < length; ++i) {
-      const std::uint32_t magnitude = as_bits(in[i]) & 0x7fffffffu;
-      largest = magnitude > largest ? magnitude : largest;
-    }
-    const float step = as_float(largest) / 127.0f;
-    const float inverse = step > 0 && step < 1e38f ? 1.0f / step : 0.0f;
-    constexpr float kRound = 12582912.0f;
+    const float step = step_of(largest_magnitude(in, length));
+    const float inverse = inverse_of(step);
     std::int32_t total = 0;
     for (int i = 0; i < length; ++i) {
-      const std::int32_t code = static_cast<std::int32_t>(as_bits(in[i] * inverse + kRound) & 0x7fffffu) - 0x400000;
+      const std::int32_t code = code_of(in[i], inverse);
       group[i] = static_cast<std::int8_t>(code);
       total += code;
     }
