@@ -38,14 +38,13 @@ void copy_position(const KvLayout& layout, const std::byte* from, int from_posit
 KvState::KvState(int layers, int kv_heads, const KvLayout& layout, int capacity)
     : capacity_(capacity), kv_heads_(kv_heads), layout_(layout), chunk_bytes_(layout.chunk_bytes()) {
   SPECDEC_ASSERT(capacity > 0 && chunk_bytes_ % 64 == 0);
-  const std::int64_t chunks = (static_cast<std::int64_t>(capacity) + kKvChunk - 1) / kKvChunk * kv_heads;
-  const auto lines = static_cast<std::size_t>(chunks * chunk_bytes_ / 64);
+  const auto lines = static_cast<std::size_t>(layer_bytes() / 64);
   try {
     for (int layer = 0; layer < layers; ++layer) layers_.push_back(std::make_unique_for_overwrite<Line[]>(lines));
     views_.reserve(static_cast<std::size_t>(capacity));
   } catch (const std::bad_alloc&) {
     throw Error("the keys and values of {} positions need {:.1f} GB, more than there is; ask for fewer tokens",
-                capacity, 64e-9 * layers * static_cast<double>(lines));
+                capacity, 1e-9 * layers * static_cast<double>(layer_bytes()));
   }
 }
 
@@ -58,10 +57,11 @@ std::int64_t PassBuffers::bytes() const {
   return bytes;
 }
 
-std::int64_t KvState::memory_bytes() const {
-  const std::int64_t chunks = (static_cast<std::int64_t>(capacity_) + kKvChunk - 1) / kKvChunk * kv_heads_;
-  return chunks * chunk_bytes_ * layers() + buffers_.bytes();
+std::int64_t KvState::layer_bytes() const {
+  return (static_cast<std::int64_t>(capacity_) + kKvChunk - 1) / kKvChunk * kv_heads_ * chunk_bytes_;
 }
+
+std::int64_t KvState::memory_bytes() const { return layer_bytes() * layers() + buffers_.bytes(); }
 
 std::span<const RowView> KvState::append(const Batch& batch) {
   SPECDEC_ASSERT(batch.tokens.size() == batch.parents.size());

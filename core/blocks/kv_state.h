@@ -68,6 +68,7 @@ class KvState : public State {
   struct alignas(64) Line {
     std::byte bytes[64];
   };
+  std::int64_t layer_bytes() const;
   int* new_branches(std::int64_t rows);
 
   int length_ = 0;

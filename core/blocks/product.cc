@@ -74,9 +74,7 @@ std::int64_t plan(const Engine& engine, std::span<Product> products) {
 }
 
 void run_task(const Engine& engine, std::span<const Product> products, std::int64_t task) {
-  const auto after = std::upper_bound(products.begin(), products.end(), task,
-                                      [](std::int64_t t, const Product& product) { return t < product.first_task; });
-  const Product& product = *(after - 1);
+  const Product& product = owner_of_task(products, task);
   const Weight& weight = *product.weight;
   const std::int64_t first = (task - product.first_task) * product.task_outputs;
   const std::int64_t last = std::min(first + product.task_outputs, weight.out);

@@ -1,6 +1,8 @@
 // Matrix products of a pass: several at once, their output elements shared out over the threads.
 #pragma once
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <span>
 #include <vector>
@@ -69,6 +71,12 @@ void multiply(const Engine& engine, std::span<Product> products);
 std::int64_t plan(const Engine& engine, std::span<Product> products);
 void run_task(const Engine& engine, std::span<const Product> products, std::int64_t task);
 std::int64_t work_of(std::span<const Product> products);  // multiplications
+
+// Which of several, in the order of their first_task, a task belongs to.
+template <typename Owner>
+const Owner& owner_of_task(std::span<const Owner> owners, std::int64_t task) {
+  return *std::prev(std::ranges::upper_bound(owners, task, {}, &Owner::first_task));
+}
 
 // Outputs of a task, a multiple of kPanel, in a phase that reads so many bytes, panel_bytes for kPanel outputs.
 std::int64_t outputs_of_task(std::int64_t panel_bytes, std::int64_t bytes, int threads);

@@ -113,9 +113,7 @@ void add_branches(const Engine& engine, std::span<Branch> branches, const Activa
     work += 3 * branch.count * width * hidden;
   }
   const auto first_half = [&](std::int64_t task) {
-    const auto after = std::upper_bound(branches.begin(), branches.end(), task,
-                                        [](std::int64_t t, const Branch& branch) { return t < branch.first_task; });
-    const Branch& branch = *(after - 1);
+    const Branch& branch = owner_of_task<Branch>(branches, task);
     const std::int64_t first = (task - branch.first_task) * slice;
     activate_slice(engine, branch, normed, first, std::min(first + slice, branch.weights->gate.out));
   };
