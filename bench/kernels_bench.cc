@@ -7,6 +7,7 @@
 #include <cstring>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/blocks/product.h"
 #include "core/error.h"
@@ -110,6 +111,7 @@ void pack(benchmark::State& state, const Format& format) {
 }
 
 void register_all() {
+  const std::vector<std::int64_t> rows{1, 2, 3, 4, 8, 16};
   benchmark::RegisterBenchmark("read_memory", read_memory)->MeasureProcessCPUTime()->UseRealTime();
   for (const Format& format : kFormats) {
     const std::string name = format.name;
@@ -117,22 +119,12 @@ void register_all() {
         ->MeasureProcessCPUTime()
         ->UseRealTime()
         ->ArgName("rows")
-        ->Arg(1)
-        ->Arg(2)
-        ->Arg(3)
-        ->Arg(4)
-        ->Arg(8)
-        ->Arg(16);
+        ->ArgsProduct({rows});
     for (const std::string_view level : cpu_levels()) {
       const EngineOptions options{.threads = 1, .cpu = std::string(level)};
       benchmark::RegisterBenchmark(fmt::format("cached/{}/{}", level, name).c_str(), product, format, options, kCached)
           ->ArgName("rows")
-          ->Arg(1)
-          ->Arg(2)
-          ->Arg(3)
-          ->Arg(4)
-          ->Arg(8)
-          ->Arg(16)
+          ->ArgsProduct({rows})
           ->Arg(512);
     }
     benchmark::RegisterBenchmark(("pack/" + name).c_str(), pack, format)->UseRealTime();
