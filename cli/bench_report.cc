@@ -62,18 +62,21 @@ std::string widths_text(const BenchReport& report) {
   std::string text = fmt::format(
       "\na pass of w rows of {}, logits of all rows, after {} tokens (medians of {} passes, widths in turn)\n",
       report.rows, bench.context, bench.rounds);
-  text += fmt::format("{:>4}{:>10}{:>11}{:>14}{:>14}{:>10}{:>9}{:>10}{:>12}  {}\n", "w", "ms", "T(w)/T(1)",
-                      "MB(w)/MB(1)", "if one token", "MB read", "GB/s", "of limit", "experts", "in the way");
+  text += fmt::format("{:>4}{:>10}{:>11}{:>14}{:>14}{:>10}{:>9}{:>10}{:>12}{:>8}{:>10}  {}\n", "w", "ms", "T(w)/T(1)",
+                      "MB(w)/MB(1)", "if one token", "MB read", "GB/s", "of limit", "experts", "starts", "barriers",
+                      "in the way");
   for (const WidthCost& cost : bench.widths) {
-    text += fmt::format("{:>4}{:>10.3f}{:>11.2f}{:>14.2f}{:>14.2f}{:>10.2f}{:>9.1f}{:>8.0f} %{:>12.1f}  {}\n",
-                        cost.width, cost.s * 1e3, cost.s / one.s, cost.bytes / one.bytes,
-                        cost.one_token_s / one.one_token_s, cost.bytes / 1e6, cost.bytes / cost.s / 1e9,
-                        reading_share(cost, bench.machine) * 100, cost.woken, in_the_way(cost.limit));
+    text += fmt::format(
+        "{:>4}{:>10.3f}{:>11.2f}{:>14.2f}{:>14.2f}{:>10.2f}{:>9.1f}{:>8.0f} %{:>12.1f}{:>8}{:>10}  {}\n", cost.width,
+        cost.s * 1e3, cost.s / one.s, cost.bytes / one.bytes, cost.one_token_s / one.one_token_s, cost.bytes / 1e6,
+        cost.bytes / cost.s / 1e9, reading_share(cost, bench.machine) * 100, cost.woken, cost.starts, cost.barriers,
+        in_the_way(cost.limit));
   }
   text += fmt::format(
       "  if one token: T(w)/T(1) when all rows are the same token and wake about the experts of one; of limit: the "
       "time\n"
-      "  that reading the bytes takes at the rate above, as a share of ms; experts: distinct ones of a routed layer\n");
+      "  that reading the bytes takes at the rate above, as a share of ms; experts: distinct ones of a routed layer;\n"
+      "  starts, barriers: how often the threads are started, and wait for one another\n");
   return text + fmt::format("decoding: {:.3f} ms/token, {:.0f} tokens/s\n", one.s * 1e3 / one.width, one.width / one.s);
 }
 
@@ -117,6 +120,8 @@ std::string json_of(const BenchReport& report) {
                       {"bytes_per_s", cost.bytes / cost.s},
                       {"share_of_limit", reading_share(cost, bench.machine)},
                       {"experts_per_layer", cost.woken},
+                      {"starts", cost.starts},
+                      {"barriers", cost.barriers},
                       {"reading_share", cost.limit.reading_share},
                       {"compute_share", cost.limit.compute_share},
                       {"barrier_share", cost.limit.barrier_share},

@@ -156,7 +156,7 @@ Section limits(const RunReport& report) {
                         facts.read_bytes_per_s / 1e9,
                         report.origin.threads == 1 ? "1 thread" : fmt::format("{} threads", report.origin.threads))},
            {"barrier_share", limit.barrier_share, "barriers", percent_text(limit.barrier_share),
-            fmt::format("{:.0f} times starting and joining the threads, {} each", facts.barrier_count,
+            fmt::format("{:.0f} times the threads wait for one another, at most {} each", facts.barrier_count,
                         seconds_text(facts.barrier_s))},
            {"loop_share", limit.loop_share, "loop", percent_text(limit.loop_share), "judge and keep"}}};
 }
@@ -274,7 +274,7 @@ void count_figures(RunReport& report) {
   report.limit_facts.total_s = report.tally.times.total_s();
   report.limit_facts.passes_s = report.tally.times.guess_s + report.tally.times.look_s + report.tally.times.tell_s;
   report.limit_facts.bytes_read = static_cast<double>(report.tally.bytes.total());
-  report.limit_facts.barrier_count = static_cast<double>(guessed.team_starts);
+  report.limit_facts.barrier_count = static_cast<double>(guessed.barriers);
   report.limit = find_limit(report.limit_facts);
 }
 

@@ -17,8 +17,8 @@ struct LimitFacts {
   double read_bytes_per_s = 0;              // what the machine reads from a buffer of `resident_bytes`
   std::int64_t resident_bytes = 0;          // all weights that the run may touch
   std::int64_t last_level_cache_bytes = 0;  // 0 = unknown
-  double barrier_count = 0;                 // times that the threads were started and waited for
-  double barrier_s = 0;                     // one of them
+  double barrier_count = 0;                 // times that the threads waited for one another
+  double barrier_s = 0;                     // one of them, with starting the threads: the most that one takes
 };
 
 // The facts that no run is needed for: measured, in about 0.1 s.
@@ -31,7 +31,7 @@ struct LimitReport {
   bool fits_cache = false;
   // Shares of the total time that add up to one.
   double reading_share = 0;  // the least that reading the weights can take at the measured rate
-  double barrier_share = 0;  // starting and joining the threads
+  double barrier_share = 0;  // the threads waiting for one another
   double loop_share = 0;     // outside of the passes: choosing, judging, keeping, telling
   double compute_share = 0;  // what is left: arithmetic, and reading that the arithmetic does not hide
 };

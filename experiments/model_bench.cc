@@ -27,7 +27,7 @@ std::vector<double> measure_memory(const Machine& machine, int threads) {
 struct Samples {
   std::vector<double> s, one_token_s;
   PassCost last{};
-  double barriers = 0;
+  std::int64_t starts = 0, barriers = 0;
 };
 
 // All widths in turn, so that what disturbs the machine disturbs all of them.
@@ -40,8 +40,10 @@ void measure_widths(PassMeter& meter, std::span<const TokenId> rows, const Model
     for (std::size_t i = 0; i < samples.size(); ++i) {
       const auto width = static_cast<std::size_t>(options.widths[i]);
       const std::uint32_t starts = engine.pool().starts();
+      const std::int64_t barriers = engine.pool().barriers();
       samples[i].last = meter.pass(rows.first(width));
-      samples[i].barriers = engine.pool().starts() - starts;
+      samples[i].starts = engine.pool().starts() - starts;
+      samples[i].barriers = engine.pool().barriers() - barriers;
       samples[i].s.push_back(samples[i].last.s);
       samples[i].one_token_s.push_back(meter.pass(std::span(one_token).first(width)).s);
     }
@@ -51,12 +53,14 @@ void measure_widths(PassMeter& meter, std::span<const TokenId> rows, const Model
     WidthCost cost{.width = options.widths[i],
                    .s = median(samples[i].s),
                    .one_token_s = median(samples[i].one_token_s),
-                   .bytes = static_cast<double>(samples[i].last.bytes)};
+                   .bytes = static_cast<double>(samples[i].last.bytes),
+                   .starts = samples[i].starts,
+                   .barriers = samples[i].barriers};
     if (routed_layers > 0) cost.woken = static_cast<double>(samples[i].last.woken) / static_cast<double>(routed_layers);
     LimitFacts facts = bench.machine;
     facts.total_s = facts.passes_s = cost.s;
     facts.bytes_read = cost.bytes;
-    facts.barrier_count = samples[i].barriers;
+    facts.barrier_count = static_cast<double>(cost.barriers);
     cost.limit = find_limit(facts);
     bench.widths.push_back(cost);
   }

@@ -23,9 +23,10 @@ struct ModelBenchOptions {
 struct WidthCost {
   int width = 0;
   double s = 0;
-  double one_token_s = 0;  // if all rows are the same token, so that they wake about the experts of one
-  double bytes = 0;        // of weights that it reads
-  double woken = 0;        // distinct experts, mean of the layers that have any
+  double one_token_s = 0;                 // if all rows are the same token, so that they wake about the experts of one
+  double bytes = 0;                       // of weights that it reads
+  double woken = 0;                       // distinct experts, mean of the layers that have any
+  std::int64_t starts = 0, barriers = 0;  // of the threads: started, and waiting for one another
   LimitReport limit{};
 };
 

@@ -150,7 +150,7 @@ Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::s
                    .prefill_step = options.prefill_step},
                   Rng(options.seed));
   session.prefill(prompt);
-  const std::uint32_t starts = engine.pool().starts();
+  const std::int64_t barriers = engine.pool().barriers();
   Trial trial;
   while (!session.done()) {
     trial.steps.push_back(session.step());
@@ -158,7 +158,7 @@ Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::s
   }
   trial.drafter_step_bytes = guesses->step_bytes();
   trial.drafter_weight_bytes = guesses->weight_bytes();
-  trial.team_starts = engine.pool().starts() - starts;
+  trial.barriers = engine.pool().barriers() - barriers;
   trial.generated.assign(session.generated().begin(), session.generated().end());
   trial.ending = session.ending();
   trial.prefill_s = session.prefill_s();

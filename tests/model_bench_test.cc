@@ -48,6 +48,7 @@ TEST_F(ModelBenchTest, FiguresFitTogether) {
   for (const WidthCost& cost : bench.widths) {
     EXPECT_GT(cost.s, 0);
     EXPECT_GT(cost.one_token_s, 0);
+    EXPECT_LE(cost.starts, cost.barriers) << "a start ends with the threads waiting for one another";
     EXPECT_NEAR(cost.limit.reading_share + cost.limit.compute_share + cost.limit.barrier_share, 1, 1e-9);
   }
   EXPECT_EQ(bench.widths[0].woken, 3);
