@@ -31,8 +31,9 @@ struct Cache {
   std::byte* chunk(int position) { return bytes.data() + position / kKvChunk * layout.chunk_bytes(); }
 };
 
-std::vector<float> attend(const AttentionKernels& kernels, Cache& cache, int positions,
-                          std::span<const float> queries) {
+// Query i sees `positions` but the last i * fewer.
+std::vector<float> attend(const AttentionKernels& kernels, Cache& cache, int positions, std::span<const float> queries,
+                          int fewer = 0) {
   const int dim = cache.layout.head_dim;
   const int padded = cache.layout.padded_dim();
   const int count = static_cast<int>(queries.size()) / dim;
@@ -46,7 +47,11 @@ std::vector<float> attend(const AttentionKernels& kernels, Cache& cache, int pos
     pointers.push_back(&state);
   }
   for (int at = 0; at < positions; at += kKvChunk) {
-    kernels.attend(cache.layout, cache.chunk(at), std::min(kKvChunk, positions - at), pointers.data(), count);
+    std::vector<int> visible;
+    for (int i = 0; i < count && positions - i * fewer > at; ++i) {
+      visible.push_back(std::min(kKvChunk, positions - i * fewer - at));
+    }
+    kernels.attend(cache.layout, cache.chunk(at), visible.data(), pointers.data(), static_cast<int>(visible.size()));
   }
   std::vector<float> out;
   for (const QueryState& state : states) {
@@ -96,6 +101,33 @@ TEST(AttentionKernels, EqualASoftmaxInDouble) {
                   << level->name << " dim " << dim << ", " << positions << " positions";
               EXPECT_EQ(found, alone[static_cast<std::size_t>(d)]) << level->name;
             }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(AttentionKernels, QueriesThatSeeLessOfAChunkThanOthersSeeTheSame) {
+  constexpr int kDim = 48;
+  constexpr int kQueries = 7;
+  for (const Kernels* level : kernel_levels()) {
+    for (const KvType type : {KvType::f32, KvType::f16, KvType::q8}) {
+      Cache cache{{type, kDim}};
+      const auto numbers = random_floats(1, kPositions * kDim);
+      const auto queries = random_floats(3, kQueries * kDim);
+      for (int i = 0; i < kPositions; ++i) {
+        const float* number = numbers.data() + i * kDim;
+        level->attention->store(cache.layout, cache.chunk(i), i % kKvChunk, number, number);
+      }
+      for (const int fewer : {1, 20}) {
+        const auto out = attend(*level->attention, cache, kPositions, queries, fewer);
+        for (int query = 0; query < kQueries; ++query) {
+          const auto alone = attend(*level->attention, cache, kPositions - query * fewer,
+                                    std::span(queries).subspan(static_cast<std::size_t>(query * kDim), kDim));
+          for (int d = 0; d < kDim; ++d) {
+            EXPECT_EQ(out[static_cast<std::size_t>(query * kDim + d)], alone[static_cast<std::size_t>(d)])
+                << level->name << ", " << fewer << " fewer";
           }
         }
       }

@@ -76,12 +76,14 @@ struct Heads {
     state_of(part, row, head) = {.query = query + row * spec.q_size() + head * spec.head_dim, .values = sums};
   }
 
-  // Rows [first, last) over one span. All of them read a chunk that all see whole in one go; a chunk of which a row
-  // sees a part, or its own branch of a tree, is read for that row.
+  // Rows [first, last) over one span. All of them read a chunk in one go, each as much of it as it sees; a chunk of
+  // which a row sees its own branch of a tree is read for that row.
   void walk(int kv_head, std::int64_t first, std::int64_t last, int span, std::int64_t part) const {
     thread_local Buffer<QueryState*> together;
+    thread_local Buffer<int> visible_of;
     thread_local Buffer<std::byte> own;
     QueryState** queries = together.get(kTileRows * group());
+    int* visible = visible_of.get(kTileRows * group());
     const KvLayout& layout = state.layout();
     int longest = 0;
     for (std::int64_t row = first; row < last; ++row) {
@@ -90,27 +92,24 @@ struct Heads {
     }
     for (int at = span * kSpan; at < std::min((span + 1) * kSpan, longest); at += kKvChunk) {
       const std::byte* chunk = state.chunk(layer, kv_head, at);
-      int whole = 0;
+      int count_together = 0;
       for (std::int64_t row = first; row < last; ++row) {
         const RowView& view = rows[static_cast<std::size_t>(row)];
-        const int visible = std::min(view.length - at, kKvChunk);
-        if (visible <= 0) continue;
-        const bool in_place = view.slots == nullptr || at + visible <= state.length();
-        QueryState** of_row = queries + whole;
-        for (int head = 0; head < group(); ++head) of_row[head] = &state_of(part, row, kv_head * group() + head);
-        if (in_place && visible == kKvChunk) {
-          whole += group();
+        const int seen = std::min(view.length - at, kKvChunk);
+        if (seen <= 0) continue;
+        for (int head = 0; head < group(); ++head) {
+          queries[count_together + head] = &state_of(part, row, kv_head * group() + head);
+          visible[count_together + head] = seen;
+        }
+        if (view.slots == nullptr || at + seen <= state.length()) {
+          count_together += group();
           continue;
         }
-        const std::byte* seen = chunk;
-        if (!in_place) {
-          std::byte* copy = own.get(layout.chunk_bytes());
-          state.gather(layer, kv_head, view, at, visible, copy);
-          seen = copy;
-        }
-        kernels.attention->attend(layout, seen, visible, of_row, group());
+        std::byte* copy = own.get(layout.chunk_bytes());
+        state.gather(layer, kv_head, view, at, seen, copy);
+        kernels.attention->attend(layout, copy, visible + count_together, queries + count_together, group());
       }
-      kernels.attention->attend(layout, chunk, kKvChunk, queries, whole);
+      kernels.attention->attend(layout, chunk, visible, queries, count_together);
     }
   }
 

@@ -39,8 +39,9 @@ struct QueryState {
 struct AttentionKernels {
   // Writes the key and value of one position, (head_dim) each.
   void (*store)(const KvLayout& layout, std::byte* chunk, int position, const float* key, const float* value);
-  // Takes the first `visible` positions of a chunk into each query. The bits of one do not depend on the others.
-  void (*attend)(const KvLayout& layout, const std::byte* chunk, int visible, QueryState* const* queries, int count);
+  // Takes the first visible[i] > 0 positions of a chunk into query i. The bits of one do not depend on the others.
+  void (*attend)(const KvLayout& layout, const std::byte* chunk, const int* visible, QueryState* const* queries,
+                 int count);
   // Takes what `from` has seen into `into`, which saw the positions before.
   void (*merge)(const QueryState& from, int padded_dim, QueryState& into);
 };

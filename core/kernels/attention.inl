@@ -1,5 +1,6 @@
 // The attention kernels of one level. Included inside an anonymous namespace after portable.inl and after what the
-// level defines: Lanes (kWidth floats), kVectors (of them in a tile), and load, broadcast, multiply_add and store.
+// level defines: Lanes (kWidth floats), kVectors (of them in a tile), load, broadcast, multiply, multiply_add and store,
+// and of two vectors or of all lanes of one: larger and largest, added and total.
 // NOLINTBEGIN
 
 struct Half {
@@ -52,40 +53,33 @@ inline void store_position(const KvLayout& layout, std::byte* chunk, int positio
 // Scores -> weights exp(score - top), in place; returns what the sums so far are to be multiplied by.
 inline float weigh(float* scores, int visible, QueryState& state) {
   for (int i = visible; i < kKvChunk; ++i) scores[i] = -std::numeric_limits<float>::infinity();
-  float lanes[kLanes];
-  for (int lane = 0; lane < kLanes; ++lane) lanes[lane] = scores[lane];
-  for (int i = kLanes; i < kKvChunk; i += kLanes) {
-    for (int lane = 0; lane < kLanes; ++lane) {
-      lanes[lane] = scores[i + lane] > lanes[lane] ? scores[i + lane] : lanes[lane];
-    }
-  }
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) lanes[i] = lanes[i + half] > lanes[i] ? lanes[i + half] : lanes[i];
-  }
-  const float top = lanes[0] > state.top ? lanes[0] : state.top;
+  Lanes highest = load(scores);
+  for (int i = kWidth; i < kKvChunk; i += kWidth) highest = larger(load(scores + i), highest);
+  const float of_chunk = largest(highest);
+  const float top = of_chunk > state.top ? of_chunk : state.top;
   const float factor = exp_of(state.top - top);
   for (int i = 0; i < kKvChunk; ++i) scores[i] = exp_of(scores[i] - top);
   for (int i = visible; i < kKvChunk; ++i) scores[i] = 0;
-  for (int lane = 0; lane < kLanes; ++lane) lanes[lane] = scores[lane];
-  for (int i = kLanes; i < kKvChunk; i += kLanes) {
-    for (int lane = 0; lane < kLanes; ++lane) lanes[lane] += scores[i + lane];
-  }
+  Lanes sums = load(scores);
+  for (int i = kWidth; i < kKvChunk; i += kWidth) sums = added(sums, load(scores + i));
   state.top = top;
-  state.sum = state.sum * factor + sum_of_lanes(lanes);
+  state.sum = state.sum * factor + total(sums);
   return factor;
 }
 
-// values[column, column + kCount * kWidth) of each query: scaled by its factor, then one position after the other.
+// values[column, column + kCount * kWidth) of each query: scaled by its factor, then one position after the other. All
+// queries see the first `shared` positions.
 template <typename Element, int kQueries, int kCount>
-void add_values(const Element* values, int stride, int visible, const float (&weights)[kQueries][kKvChunk],
-                const float (&factors)[kQueries], QueryState* const* queries, int column) {
+void add_values(const Element* values, int stride, int shared, const int* visible,
+                const float (&weights)[kQueries][kKvChunk], const float (&factors)[kQueries],
+                QueryState* const* queries, int column) {
   Lanes sums[kQueries][kCount];
   for (int q = 0; q < kQueries; ++q) {
     for (int j = 0; j < kCount; ++j) {
       sums[q][j] = multiply(broadcast(factors[q]), load(queries[q]->values + column + j * kWidth));
     }
   }
-  for (int i = 0; i < visible; ++i) {
+  for (int i = 0; i < shared; ++i) {
     Lanes row[kCount];
     for (int j = 0; j < kCount; ++j) row[j] = load(values + i * stride + column + j * kWidth);
     for (int q = 0; q < kQueries; ++q) {
@@ -94,15 +88,27 @@ void add_values(const Element* values, int stride, int visible, const float (&we
     }
   }
   for (int q = 0; q < kQueries; ++q) {
+    for (int i = shared; i < visible[q]; ++i) {
+      const Lanes weight = broadcast(weights[q][i]);
+      for (int j = 0; j < kCount; ++j) {
+        sums[q][j] = multiply_add(weight, load(values + i * stride + column + j * kWidth), sums[q][j]);
+      }
+    }
     for (int j = 0; j < kCount; ++j) store(sums[q][j], queries[q]->values + column + j * kWidth);
   }
 }
 
 template <typename Element, int kQueries>
-void attend_tile(const KvLayout& layout, const std::byte* chunk, int visible, QueryState* const* queries) {
+void attend_tile(const KvLayout& layout, const std::byte* chunk, const int* visible, QueryState* const* queries) {
+  int seen = visible[0];  // by at least one of them
+  int shared = visible[0];
+  for (int q = 1; q < kQueries; ++q) {
+    seen = visible[q] > seen ? visible[q] : seen;
+    shared = visible[q] < shared ? visible[q] : shared;
+  }
   alignas(64) float weights[kQueries][kKvChunk];
   const auto* keys = reinterpret_cast<const Element*>(chunk);
-  for (int position = 0; position < visible; position += kVectors * kWidth) {
+  for (int position = 0; position < seen; position += kVectors * kWidth) {
     Lanes sums[kQueries][kVectors];
     for (auto& of_query : sums) {
       for (Lanes& sum : of_query) sum = broadcast(0);
@@ -123,35 +129,36 @@ void attend_tile(const KvLayout& layout, const std::byte* chunk, int visible, Qu
   float factors[kQueries];
   for (int q = 0; q < kQueries; ++q) {
     if (sizeof(Element) == 1) {
-      for (int i = 0; i < visible; ++i) weights[q][i] *= scales[i];
+      for (int i = 0; i < visible[q]; ++i) weights[q][i] *= scales[i];
     }
-    factors[q] = weigh(weights[q], visible, *queries[q]);
+    factors[q] = weigh(weights[q], visible[q], *queries[q]);
     if (sizeof(Element) == 1) {
-      for (int i = 0; i < visible; ++i) weights[q][i] *= scales[kKvChunk + i];
+      for (int i = 0; i < visible[q]; ++i) weights[q][i] *= scales[kKvChunk + i];
     }
   }
   const auto* values = reinterpret_cast<const Element*>(chunk + layout.values_at());
   const int columns = layout.padded_dim();
   int column = 0;
-  for (; column + kVectors * kWidth <= columns; column += kVectors * kWidth) {
-    add_values<Element, kQueries, kVectors>(values, columns, visible, weights, factors, queries, column);
-  }
-  for (; column < columns; column += 16) {
-    add_values<Element, kQueries, 16 / kWidth>(values, columns, visible, weights, factors, queries, column);
-  }
+  const auto add_columns = [&]<int kCount>() {
+    for (; column + kCount * kWidth <= columns; column += kCount * kWidth) {
+      add_values<Element, kQueries, kCount>(values, columns, shared, visible, weights, factors, queries, column);
+    }
+  };
+  add_columns.template operator()<kVectors>();
+  if constexpr (kVectors * kWidth > 32) add_columns.template operator()<32 / kWidth>();
+  if constexpr (kVectors * kWidth > 16) add_columns.template operator()<16 / kWidth>();
 }
 
 template <typename Element>
-void attend_elements(const KvLayout& layout, const std::byte* chunk, int visible, QueryState* const* queries,
+void attend_elements(const KvLayout& layout, const std::byte* chunk, const int* visible, QueryState* const* queries,
                      int count) {
-  int query = 0;
-  for (; query + 4 <= count; query += 4) attend_tile<Element, 4>(layout, chunk, visible, queries + query);
-  if (count - query == 3) attend_tile<Element, 3>(layout, chunk, visible, queries + query);
-  if (count - query == 2) attend_tile<Element, 2>(layout, chunk, visible, queries + query);
-  if (count - query == 1) attend_tile<Element, 1>(layout, chunk, visible, queries + query);
+  for (; count >= 4; count -= 4, visible += 4, queries += 4) attend_tile<Element, 4>(layout, chunk, visible, queries);
+  if (count == 3) attend_tile<Element, 3>(layout, chunk, visible, queries);
+  if (count == 2) attend_tile<Element, 2>(layout, chunk, visible, queries);
+  if (count == 1) attend_tile<Element, 1>(layout, chunk, visible, queries);
 }
 
-inline void attend_chunk(const KvLayout& layout, const std::byte* chunk, int visible, QueryState* const* queries,
+inline void attend_chunk(const KvLayout& layout, const std::byte* chunk, const int* visible, QueryState* const* queries,
                          int count) {
   if (layout.type == KvType::f32) return attend_elements<float>(layout, chunk, visible, queries, count);
   if (layout.type == KvType::f16) return attend_elements<Half>(layout, chunk, visible, queries, count);

@@ -17,6 +17,18 @@ constexpr int kVectors = 2;
 inline Lanes broadcast(float x) { return _mm256_set1_ps(x); }
 inline Lanes multiply(Lanes a, Lanes b) { return _mm256_mul_ps(a, b); }
 inline Lanes multiply_add(Lanes a, Lanes b, Lanes sum) { return _mm256_fmadd_ps(a, b, sum); }
+inline Lanes added(Lanes a, Lanes b) { return _mm256_add_ps(a, b); }
+inline Lanes larger(Lanes a, Lanes b) { return _mm256_max_ps(a, b); }
+inline float total(Lanes x) {
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+inline float largest(Lanes x) {
+  const __m128 four = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
 inline void store(Lanes x, float* to) { _mm256_storeu_ps(to, x); }
 inline Lanes load(const float* x) { return _mm256_loadu_ps(x); }
 inline Lanes load(const std::int8_t* x) {

@@ -17,6 +17,10 @@ constexpr int kVectors = 4;
 inline Lanes broadcast(float x) { return _mm512_set1_ps(x); }
 inline Lanes multiply(Lanes a, Lanes b) { return _mm512_mul_ps(a, b); }
 inline Lanes multiply_add(Lanes a, Lanes b, Lanes sum) { return _mm512_fmadd_ps(a, b, sum); }
+inline Lanes added(Lanes a, Lanes b) { return _mm512_add_ps(a, b); }
+inline Lanes larger(Lanes a, Lanes b) { return _mm512_max_ps(a, b); }
+inline float total(Lanes x) { return _mm512_reduce_add_ps(x); }
+inline float largest(Lanes x) { return _mm512_reduce_max_ps(x); }
 inline void store(Lanes x, float* to) { _mm512_storeu_ps(to, x); }
 inline Lanes load(const float* x) { return _mm512_loadu_ps(x); }
 inline Lanes load(const std::int8_t* x) {

@@ -29,6 +29,23 @@ inline Lanes multiply(const Lanes& a, const Lanes& b) {
 inline Lanes multiply_add(const Lanes& a, const Lanes& b, const Lanes& sum) {
   return each([&](int i) { return a.at[i] * b.at[i] + sum.at[i]; });
 }
+inline Lanes added(const Lanes& a, const Lanes& b) {
+  return each([&](int i) { return a.at[i] + b.at[i]; });
+}
+inline Lanes larger(const Lanes& a, const Lanes& b) {
+  return each([&](int i) { return a.at[i] > b.at[i] ? a.at[i] : b.at[i]; });
+}
+inline float total(Lanes x) {
+  for (int half = kWidth / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) x.at[i] += x.at[i + half];
+  }
+  return x.at[0];
+}
+inline float largest(const Lanes& x) {
+  float most = x.at[0];
+  for (const float value : x.at) most = value > most ? value : most;
+  return most;
+}
 inline void store(const Lanes& x, float* to) {
   for (int i = 0; i < kWidth; ++i) to[i] = x.at[i];
 }
