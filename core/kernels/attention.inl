@@ -1,7 +1,6 @@
 // The attention kernels of one level. Included inside an anonymous namespace after portable.inl and after what the
-// level defines: Lanes (kWidth floats), kVectors (of them in a tile), load, broadcast, multiply, multiply_add and store,
-// and of two vectors or of all lanes of one: larger and largest, added and total.
-// NOLINTBEGIN
+// level defines: Lanes (kWidth floats), kVectors (of them in a tile), load, broadcast, multiply, multiply_add and
+// store, and of two vectors or of all lanes of one: larger and largest, added and total. NOLINTBEGIN
 
 struct Half {
   std::uint16_t bits;

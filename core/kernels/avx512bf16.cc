@@ -30,6 +30,8 @@ void multiply_part(const Panels& w, const std::byte* panel, const std::uint16_t*
   };
   for (std::int64_t k = 0; k < w.in; k += kPiece, x += kRows * kPiece) {
     for (int i = 0; i < kPiece; i += 4, panel += 4 * kPanel * 2) {
+      fetch_ahead(panel);
+      fetch_ahead(panel + kPanel * 4);
       for (int r = 0; r < kRows; ++r) add(even[r], panel, x + r * kPiece + i);
       for (int r = 0; r < kRows; ++r) add(odd[r], panel + kPanel * 4, x + r * kPiece + i + 2);
     }

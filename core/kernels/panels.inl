@@ -27,6 +27,7 @@ struct Nibbles {
   using Dot = Dot4;
   template <int kRows>
   static void add(const std::byte* words, const std::int8_t* x, Dot* sums) {
+    fetch_ahead(words);
     const Ints word = load_words(words);
     const Ints first = masked(word, 0x0f0f0f0f);
     const Ints second = masked(shifted<4>(word), 0x0f0f0f0f);
@@ -40,6 +41,7 @@ struct Bytes {
   using Dot = Dot8;
   template <int kRows>
   static void add(const std::byte* words, const std::int8_t* x, Dot* sums) {
+    fetch_ahead(words);
     const Ints word = load_words(words);
     for (int r = 0; r < kRows; ++r) sums[r].add(word, x + r * kQ8Group);
   }

@@ -47,6 +47,13 @@ inline const T* tile_of(const T* x, std::int64_t n, std::int64_t stride, const i
   return interleave<kRows, kPiece>(x, n, stride, rows, row, out);
 }
 
+// Asks for what a product reads soon after `at`, if a vector is as wide as a panel: with several rows of arithmetic in
+// between, a core does not look ahead far enough itself. 2 KiB gain nearly what 4 do, and fetch less past the end.
+inline void fetch_ahead(const std::byte* at) {
+  constexpr std::int64_t kAhead = 2048;
+  if constexpr (kWidth == kPanel) __builtin_prefetch(at + kAhead);
+}
+
 // Calls multiply_part(panel, first lane, lanes, y) for every part of kWidth outputs.
 template <typename Work>
 inline void each_part(const Panels& w, float* y, const Work& multiply_part) {
