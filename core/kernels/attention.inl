@@ -1,6 +1,7 @@
 // The attention kernels of one level. Included inside an anonymous namespace after portable.inl and after what the
-// level defines: Lanes (kWidth floats), kVectors (of them in a tile), load, broadcast, multiply, multiply_add and
-// store, and of two vectors or of all lanes of one: larger and largest, added and total. NOLINTBEGIN
+// level defines: Lanes (kWidth floats), kVectors (of them in a tile), load, broadcast, store, multiply, multiply_add,
+// of two vectors added and larger, and of the lanes of one total and largest.
+// NOLINTBEGIN
 
 struct Half {
   std::uint16_t bits;
@@ -49,21 +50,27 @@ inline void store_position(const KvLayout& layout, std::byte* chunk, int positio
   for (int d = layout.head_dim; d < layout.padded_dim(); ++d) values[d] = 0;
 }
 
-// Scores -> weights exp(score - top), in place; returns what the sums so far are to be multiplied by.
-inline float weigh(float* scores, int visible, QueryState& state) {
-  for (int i = visible; i < kKvChunk; ++i) scores[i] = -std::numeric_limits<float>::infinity();
-  Lanes highest = load(scores);
-  for (int i = kWidth; i < kKvChunk; i += kWidth) highest = larger(load(scores + i), highest);
-  const float of_chunk = largest(highest);
-  const float top = of_chunk > state.top ? of_chunk : state.top;
-  const float factor = exp_of(state.top - top);
-  for (int i = 0; i < kKvChunk; ++i) scores[i] = exp_of(scores[i] - top);
-  for (int i = visible; i < kKvChunk; ++i) scores[i] = 0;
-  Lanes sums = load(scores);
-  for (int i = kWidth; i < kKvChunk; i += kWidth) sums = added(sums, load(scores + i));
-  state.top = top;
-  state.sum = state.sum * factor + total(sums);
-  return factor;
+// Scores -> weights exp(score - top), in place, and what the sums so far are to be multiplied by.
+template <int kQueries>
+void weigh(float (&scores)[kQueries][kKvChunk], const int* visible, QueryState* const* queries,
+           float (&factors)[kQueries]) {
+  for (int q = 0; q < kQueries; ++q) {
+    for (int i = visible[q]; i < kKvChunk; ++i) scores[q][i] = -std::numeric_limits<float>::infinity();
+    Lanes highest = load(scores[q]);
+    for (int i = kWidth; i < kKvChunk; i += kWidth) highest = larger(load(scores[q] + i), highest);
+    const float of_chunk = largest(highest);
+    const float top = of_chunk > queries[q]->top ? of_chunk : queries[q]->top;
+    factors[q] = queries[q]->top - top;
+    queries[q]->top = top;
+  }
+  for (float& factor : factors) factor = exp_of_small(factor);
+  for (int q = 0; q < kQueries; ++q) {
+    for (float& score : scores[q]) score = exp_of_small(score - queries[q]->top);
+    for (int i = visible[q]; i < kKvChunk; ++i) scores[q][i] = 0;
+    Lanes sums = load(scores[q]);
+    for (int i = kWidth; i < kKvChunk; i += kWidth) sums = added(sums, load(scores[q] + i));
+    queries[q]->sum = queries[q]->sum * factors[q] + total(sums);
+  }
 }
 
 // values[column, column + kCount * kWidth) of each query: scaled by its factor, then one position after the other. All
@@ -125,16 +132,15 @@ void attend_tile(const KvLayout& layout, const std::byte* chunk, const int* visi
     }
   }
   const auto* scales = reinterpret_cast<const float*>(chunk + layout.scales_at());
+  const auto scale_by = [&](const float* scale) {
+    for (int q = 0; q < kQueries; ++q) {
+      for (int i = 0; i < visible[q]; ++i) weights[q][i] *= scale[i];
+    }
+  };
   float factors[kQueries];
-  for (int q = 0; q < kQueries; ++q) {
-    if (sizeof(Element) == 1) {
-      for (int i = 0; i < visible[q]; ++i) weights[q][i] *= scales[i];
-    }
-    factors[q] = weigh(weights[q], visible[q], *queries[q]);
-    if (sizeof(Element) == 1) {
-      for (int i = 0; i < visible[q]; ++i) weights[q][i] *= scales[kKvChunk + i];
-    }
-  }
+  if constexpr (sizeof(Element) == 1) scale_by(scales);
+  weigh(weights, visible, queries, factors);
+  if constexpr (sizeof(Element) == 1) scale_by(scales + kKvChunk);
   const auto* values = reinterpret_cast<const Element*>(chunk + layout.values_at());
   const int columns = layout.padded_dim();
   int column = 0;
@@ -166,8 +172,8 @@ inline void attend_chunk(const KvLayout& layout, const std::byte* chunk, const i
 
 inline void merge_states(const QueryState& from, int padded_dim, QueryState& into) {
   const float top = from.top > into.top ? from.top : into.top;
-  const float of_into = exp_of(into.top - top);
-  const float of_from = exp_of(from.top - top);
+  const float of_into = exp_of_small(into.top - top);
+  const float of_from = exp_of_small(from.top - top);
   for (int d = 0; d < padded_dim; ++d) into.values[d] = into.values[d] * of_into + from.values[d] * of_from;
   into.sum = into.sum * of_into + from.sum * of_from;
   into.top = top;

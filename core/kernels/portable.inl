@@ -5,12 +5,11 @@
 constexpr int kLanes = 16;
 
 inline float sum_of_lanes(const float* lanes) {
-  float sums[kLanes];
-  for (int i = 0; i < kLanes; ++i) sums[i] = lanes[i];
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) sums[i] += sums[i + half];
-  }
-  return sums[0];
+  using Four = float __attribute__((vector_size(16)));
+  Four part[4];
+  __builtin_memcpy(part, lanes, sizeof(part));
+  const Four sum = (part[0] + part[2]) + (part[1] + part[3]);
+  return (sum[0] + sum[2]) + (sum[1] + sum[3]);
 }
 
 inline float as_float(std::uint32_t bits) { return __builtin_bit_cast(float, bits); }
@@ -26,23 +25,33 @@ inline float f16_value(std::uint16_t x) {
   return as_float(sign | (magnitude >= 0x7c00u ? special : finite));
 }
 
-// Cephes expf: range reduction by ln 2 in two parts, a polynomial of degree 6, error below 2 ulp.
-inline float exp_of(float x) {
-  x = x > 88.0f ? 88.0f : x;
+// a * b + c, rounded once where that is one instruction.
+inline float fused(float a, float b, float c) {
+#ifdef __FP_FAST_FMAF
+  return __builtin_fmaf(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+// Of x <= 88. Cephes expf: range reduction by ln 2 in two parts, a polynomial of degree 6, error below 2 ulp.
+inline float exp_of_small(float x) {
   x = x < -87.0f ? -87.0f : x;
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer kept in the low bits
-  const float shifted = x * 1.44269504088896341f + kRound;
+  const float shifted = fused(x, 1.44269504088896341f, kRound);
   const float n = shifted - kRound;
-  const float r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+  const float r = fused(n, 2.12194440e-4f, fused(n, -0.693359375f, x));
   float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.0f;
+  p = fused(p, r, 1.3981999507e-3f);
+  p = fused(p, r, 8.3334519073e-3f);
+  p = fused(p, r, 4.1665795894e-2f);
+  p = fused(p, r, 1.6666665459e-1f);
+  p = fused(p, r, 5.0000001201e-1f);
+  p = fused(p * r, r, r) + 1.0f;
   return p * as_float((as_bits(shifted) + 127u) << 23);
 }
+
+inline float exp_of(float x) { return exp_of_small(x > 88.0f ? 88.0f : x); }
 
 // Eight bits for values up to a largest magnitude: x ~ step * code.
 inline std::uint32_t largest_magnitude(const float* x, std::int64_t n) {
@@ -56,7 +65,7 @@ inline std::uint32_t largest_magnitude(const float* x, std::int64_t n) {
 inline float step_of(std::uint32_t largest) { return as_float(largest) / 127.0f; }
 inline float inverse_of(float step) { return step > 0 && step < 1e38f ? 1.0f / step : 0.0f; }
 inline std::int32_t code_of(float x, float inverse) {
-  constexpr float kRound = 12582912.0f;  // 1.5 * 2^23, as in exp_of
+  constexpr float kRound = 12582912.0f;  // 1.5 * 2^23, as in exp_of_small
   return static_cast<std::int32_t>(as_bits(x * inverse + kRound) & 0x7fffffu) - 0x400000;
 }
 
@@ -102,7 +111,7 @@ inline void softmax(float* x, std::int64_t n) {
   float top = lanes[0];
   for (const float lane : lanes) top = lane > top ? lane : top;
   for (; i < n; ++i) top = x[i] > top ? x[i] : top;
-  for (i = 0; i < n; ++i) x[i] = exp_of(x[i] - top);
+  for (i = 0; i < n; ++i) x[i] = exp_of_small(x[i] - top);
   for (float& lane : lanes) lane = 0;
   i = 0;
   for (; i + kLanes <= n; i += kLanes) {
