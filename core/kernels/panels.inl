@@ -88,10 +88,10 @@ inline const float* sums_of_groups(const float* x, std::int64_t chunks, std::int
   if (per_group == 1) return tile_of<kRows, 1>(x, chunks, stride, rows, row, out);
   for (int r = 0; r < kRows; ++r) {
     const float* from = x + row_of(rows, row + r) * stride;
-    for (std::int64_t chunk = 0; chunk < chunks; chunk += per_group) {
-      float total = from[chunk];
-      for (std::int64_t i = 1; i < per_group; ++i) total += from[chunk + i];
-      out[chunk / per_group * kRows + r] = total;
+    float* to = out + r;
+    for (std::int64_t chunk = 0; chunk < chunks; chunk += per_group, to += kRows) {
+      *to = from[chunk];
+      for (std::int64_t i = 1; i < per_group; ++i) *to += from[chunk + i];
     }
   }
   return out;
