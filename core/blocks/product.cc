@@ -54,7 +54,7 @@ std::int64_t bytes_of(const Weight& weight) { return panels_of(weight.out) * wei
 std::int64_t outputs_of_task(std::int64_t panel_bytes, std::int64_t bytes, int threads) {
   // Worth a thread's trip to the shared counter and putting the activations in order, and no more than stays in the L2
   // cache for all rows.
-  constexpr std::int64_t kFewestTaskBytes = 16 << 10;
+  constexpr std::int64_t kFewestTaskBytes = 32 << 10;
   constexpr std::int64_t kMostTaskBytes = 256 << 10;
   constexpr std::int64_t kTasksPerThread = 4;
   const std::int64_t task_bytes = std::clamp(bytes / (threads * kTasksPerThread), kFewestTaskBytes, kMostTaskBytes);
