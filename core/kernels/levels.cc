@@ -1,5 +1,7 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 #include <vector>
@@ -14,6 +16,9 @@ extern const Kernels kAvx2Kernels;
 extern const decltype(Kernels::multiply_q8) kAvxVnniMultiplyQ8;
 extern const Kernels kAvx512Kernels;
 extern const decltype(Kernels::multiply_bf16) kAvx512Bf16MultiplyBf16;
+#elif defined(__aarch64__)
+extern const Kernels kNeonKernels;
+extern const decltype(Kernels::multiply_q8) kNeonDotMultiplyQ8, kNeonI8mmMultiplyQ8;
 #endif
 
 namespace {
@@ -44,6 +49,13 @@ Kernels kernels_of_avxvnni() {
   kernels.multiply_q8 = kAvxVnniMultiplyQ8;
   return kernels;
 }
+#elif defined(__aarch64__)
+Kernels neon_with(const char* name, decltype(Kernels::multiply_q8) multiply_q8) {
+  Kernels kernels = kNeonKernels;
+  kernels.name = name;
+  kernels.multiply_q8 = multiply_q8;
+  return kernels;
+}
 #endif
 
 }  // namespace
@@ -65,6 +77,12 @@ std::span<const Kernels* const> kernel_levels() {
       if (has_feature_of_leaf_7_1(kAvxVnni)) found.push_back(&avxvnni);
       found.push_back(&kAvx2Kernels);
     }
+#elif defined(__aarch64__)
+    static const Kernels neoni8mm = neon_with("neoni8mm", kNeonI8mmMultiplyQ8);
+    static const Kernels neondot = neon_with("neondot", kNeonDotMultiplyQ8);
+    if ((getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0) found.push_back(&neoni8mm);
+    if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0) found.push_back(&neondot);
+    found.push_back(&kNeonKernels);
 #endif
     found.push_back(&kGenericKernels);
     return found;

@@ -1,0 +1,47 @@
+// ARMv8.2 with the dot product extension (Cortex-A55 and A76, Neoverse N1, Apple M1 and later): the integer products of
+// the NEON level, four codes of an output in one instruction.
+#include "core/kernels/kernels.h"
+
+#if defined(__aarch64__)
+#include <arm_neon.h>
+
+namespace specdec {
+namespace {
+
+constexpr int kWidth = 16;
+constexpr int kTile = 4, kFloatTile = 1;
+
+#include "core/kernels/neon.inl"
+
+struct Dot4 {
+  int32x4_t sums[kVectors]{};
+  void add(const Ints& codes, const std::int8_t* x) {
+    const int8x16_t four = four_of(x);
+    for (int i = 0; i < kVectors; ++i) sums[i] = vdotq_s32(sums[i], bytes_of(codes.at[i]), four);
+  }
+  Floats total() const {
+    return each<Floats>([&](int i) { return vcvtq_f32_s32(sums[i]); });
+  }
+};
+
+struct Dot8 {
+  int32x4_t sums[kVectors]{};
+  int32x4_t inputs{};
+  void add(const Ints& codes, const std::int8_t* x) {
+    const int8x16_t four = four_of(x);
+    inputs = vdotq_s32(inputs, vdupq_n_s8(1), four);
+    for (int i = 0; i < kVectors; ++i) sums[i] = vdotq_s32(sums[i], centred(codes.at[i]), four);
+  }
+  Floats total() const {
+    return each<Floats>([&](int i) { return vcvtq_f32_s32(vaddq_s32(sums[i], vshlq_n_s32(inputs, 7))); });
+  }
+};
+
+#include "core/kernels/panels.inl"
+
+}  // namespace
+
+extern const decltype(Kernels::multiply_q8) kNeonDotMultiplyQ8 = multiply_q8;
+
+}  // namespace specdec
+#endif
