@@ -53,7 +53,10 @@ std::string machine_text(const BenchReport& report) {
   }
   const LimitFacts& facts = report.bench.machine;
   row(report.origin.threads, "from a buffer as large as the weights", facts.read_bytes_per_s);
-  return text + fmt::format("starting the threads and waiting for them takes {:.1f} µs\n", facts.barrier_s * 1e6);
+  return text +
+         fmt::format(
+             "a barrier, where the threads wait for one another, takes {:.1f} µs with its part in starting them\n",
+             facts.barrier_s * 1e6);
 }
 
 std::string widths_text(const BenchReport& report) {

@@ -156,7 +156,7 @@ Section limits(const RunReport& report) {
                         facts.read_bytes_per_s / 1e9,
                         report.origin.threads == 1 ? "1 thread" : fmt::format("{} threads", report.origin.threads))},
            {"barrier_share", limit.barrier_share, "barriers", percent_text(limit.barrier_share),
-            fmt::format("{:.0f} times the threads wait for one another, at most {} each", facts.barrier_count,
+            fmt::format("{:.0f} times the threads wait for one another, {} each", facts.barrier_count,
                         seconds_text(facts.barrier_s))},
            {"loop_share", limit.loop_share, "loop", percent_text(limit.loop_share), "judge and keep"}}};
 }

@@ -18,7 +18,7 @@ struct LimitFacts {
   std::int64_t resident_bytes = 0;          // all weights that the run may touch
   std::int64_t last_level_cache_bytes = 0;  // 0 = unknown
   double barrier_count = 0;                 // times that the threads waited for one another
-  double barrier_s = 0;                     // one of them, with starting the threads: the most that one takes
+  double barrier_s = 0;                     // one of them, with its part in starting the threads
 };
 
 // The facts that no run is needed for: measured, in about 0.1 s.

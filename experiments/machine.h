@@ -23,7 +23,7 @@ Machine this_machine();
 // there, from memory if not. Takes about `patience_s`.
 double measure_read_bytes_per_s(Pool& pool, std::int64_t bytes, double patience_s);
 
-// What starting the team and waiting for all of it adds to the time of their work.
+// What it adds to the time of their work when the threads wait for one another, with its part in starting them.
 double measure_barrier_s(Pool& pool);
 
 }  // namespace specdec
