@@ -20,17 +20,18 @@ std::int64_t slice_of(std::span<const Branch> branches, int threads) {
   return std::max(outputs_of_task(panel_bytes, bytes, threads) / kQ8Group, std::int64_t{1}) * kQ8Group;
 }
 
-// Outputs of down in one task, of all branches. What a task reads of one branch is a piece of memory of its own, and
-// pieces of 200 KiB are read twice as fast as pieces of 7; what it reads and adds up stays in the L2 cache.
+// Outputs of down in one task, of all branches, alike for all threads. What a task reads of one branch is a piece of
+// memory of its own, and pieces of 200 KiB are read twice as fast as pieces of 7; what it reads and adds up stays in
+// the L2 cache.
 std::int64_t columns_of(std::span<const Branch> branches, std::int64_t rows, int hidden, int threads) {
-  constexpr std::int64_t kTasksPerThread = 2;
   constexpr std::int64_t kMostPieceBytes = 256 << 10;
   constexpr std::int64_t kMostSums = 64 << 10;
   std::int64_t panel_bytes = 0;
   for (const Branch& branch : branches) panel_bytes = std::max(panel_bytes, branch.weights->down.panels.panel_bytes);
-  const std::int64_t panels = std::min(
-      {panels_of(hidden) / (threads * kTasksPerThread), kMostPieceBytes / panel_bytes, kMostSums / (rows * kPanel)});
-  return kPanel * std::max<std::int64_t>(1, panels);
+  const std::int64_t most = std::min(kMostPieceBytes / panel_bytes, kMostSums / (rows * kPanel));
+  const std::int64_t panels = panels_of(hidden);
+  const std::int64_t tasks = tasks_of(panels, std::max<std::int64_t>(1, most) * threads) * threads;
+  return kPanel * ((panels + tasks - 1) / tasks);
 }
 
 // The first half of a branch: its outputs [first, last) of gate and up become inner activations.
