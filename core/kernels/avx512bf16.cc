@@ -20,6 +20,7 @@ constexpr int kPiece = 16;
 template <int kRows>
 void multiply_part(const Panels& w, const std::byte* panel, const std::uint16_t* x, Lanes lanes, float* y,
                    std::int64_t y_stride) {
+  const std::int64_t ahead = bytes_ahead(w);
   __m512 even[kRows], odd[kRows];
   for (int r = 0; r < kRows; ++r) even[r] = odd[r] = _mm512_setzero_ps();
   const auto add = [&](__m512& sum, const std::byte* words, const std::uint16_t* two) {
@@ -30,8 +31,8 @@ void multiply_part(const Panels& w, const std::byte* panel, const std::uint16_t*
   };
   for (std::int64_t k = 0; k < w.in; k += kPiece, x += kRows * kPiece) {
     for (int i = 0; i < kPiece; i += 4, panel += 4 * kPanel * 2) {
-      fetch_ahead(panel);
-      fetch_ahead(panel + kPanel * 4);
+      fetch(panel, ahead);
+      fetch(panel + kPanel * 4, ahead);
       for (int r = 0; r < kRows; ++r) add(even[r], panel, x + r * kPiece + i);
       for (int r = 0; r < kRows; ++r) add(odd[r], panel + kPanel * 4, x + r * kPiece + i + 2);
     }

@@ -26,8 +26,8 @@ struct Nibbles {
   static constexpr int kWords = 4;  // words of an output in kQ8Group inputs
   using Dot = Dot4;
   template <int kRows>
-  static void add(const std::byte* words, const std::int8_t* x, Dot* sums) {
-    fetch_ahead(words);
+  static void add(const std::byte* words, std::int64_t ahead, const std::int8_t* x, Dot* sums) {
+    fetch(words, ahead);
     const Ints word = load_words(words);
     const Ints first = masked(word, 0x0f0f0f0f);
     const Ints second = masked(shifted<4>(word), 0x0f0f0f0f);
@@ -40,8 +40,8 @@ struct Bytes {
   static constexpr int kWords = 8;
   using Dot = Dot8;
   template <int kRows>
-  static void add(const std::byte* words, const std::int8_t* x, Dot* sums) {
-    fetch_ahead(words);
+  static void add(const std::byte* words, std::int64_t ahead, const std::int8_t* x, Dot* sums) {
+    fetch(words, ahead);
     const Ints word = load_words(words);
     for (int r = 0; r < kRows; ++r) sums[r].add(word, x + r * kQ8Group);
   }
@@ -54,6 +54,7 @@ template <typename Codes, int kRows>
                                         std::int64_t y_stride) {
   constexpr int kStep = static_cast<int>(kQ8Group) / Codes::kWords;
   const std::int64_t parameter_bytes = scale_bytes(w.scale_dtype);
+  const std::int64_t ahead = bytes_ahead(w);
   Floats totals[kRows];
   for (int r = 0; r < kRows; ++r) totals[r] = zeros();
   for (std::int64_t k = 0; k < w.in; k += w.group) {
@@ -65,7 +66,7 @@ template <typename Codes, int kRows>
     for (std::int64_t chunk = 0; chunk < w.group; chunk += kQ8Group) {
       typename Codes::Dot sums[kRows];
       for (int i = 0; i < Codes::kWords; ++i) {
-        Codes::template add<kRows>(panel + (i * kPanel + lane) * kWord, x + i * kStep, sums);
+        Codes::template add<kRows>(panel + (i * kPanel + lane) * kWord, ahead, x + i * kStep, sums);
       }
       panel += Codes::kWords * kPanel * kWord;
       x += kRows * kQ8Group;

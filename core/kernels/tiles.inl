@@ -47,11 +47,16 @@ inline const T* tile_of(const T* x, std::int64_t n, std::int64_t stride, const i
   return interleave<kRows, kPiece>(x, n, stride, rows, row, out);
 }
 
-// Asks for what a product reads soon after `at`, if a vector is as wide as a panel: with several rows of arithmetic in
-// between, a core does not look ahead far enough itself. 2 KiB gain nearly what 4 do, and fetch less past the end.
-inline void fetch_ahead(const std::byte* at) {
-  constexpr std::int64_t kAhead = 2048;
-  if constexpr (kWidth == kPanel) __builtin_prefetch(at + kAhead);
+// Asks for what a product reads `ahead` bytes after `at`, if a vector is as wide as a panel: with several rows of
+// arithmetic in between, a core does not look ahead far enough itself.
+inline void fetch(const std::byte* at, std::int64_t ahead) {
+  if constexpr (kWidth == kPanel) __builtin_prefetch(at + ahead);
+}
+
+// 4 KiB were best of 1 to 16, but small panels are often read in pieces that end before.
+inline std::int64_t bytes_ahead(const Panels& w) {
+  constexpr std::int64_t kMost = 4096;
+  return w.panel_bytes < kMost ? w.panel_bytes : kMost;
 }
 
 // Calls multiply_part(panel, first lane, lanes, y) for every part of kWidth outputs.
