@@ -32,8 +32,8 @@ near-duplicates and licence headers were removed, {tokens:.1f} M tokens:
 
 Held out, chosen by a hash of the path: whole files and pages, whole services of botocore (JSON and documentation alike),
 whole books and psalm commentaries, blocks of 200 WordNet glosses. Their first 60 kB each are measured, in windows of
-1,024 tokens of which the second half counts (in the first window all). Everything is measured in float32 on the weights
-as shipped."""
+2,048 tokens (the model's context) of which the second half counts (in the first window all). Everything is measured in
+float32 on the weights as shipped."""
 
 LICENCE = """The weights are released under the Apache-2.0 licence of this repository; the texts keep the licences above."""
 
@@ -82,18 +82,23 @@ def main():
     results["bytes_read"] = {name: {"bytes": b, "ratio": b / plain} for name, b in bytes_read.items()}
     (models / "recipe/results.json").write_text(json.dumps(results, indent=2) + "\n")
 
-    domains = list(results["target_shipped"])
-    shipped, f32 = results["target_shipped"], results["target_f32"]
+    training = results["target"]
+    shipped = results["bits"]
+    domains = list(shipped)
     acceptance = results["acceptance"]
+
+    def quantisation_cost(domain):
+        after, before = (training[f"sample_{kind}"][domain]["perplexity"] for kind in ("shipped", "f32"))
+        return f"{100 * (after / before - 1):+.2f} %"
+
     bits = table(
-        ("held out", "bits/byte", "perplexity per token", "before quantisation", "cost", "bytes per token"),
+        ("held out", "bits/byte", "perplexity per token", "of it by quantisation", "bytes per token"),
         [
             (
                 d,
                 f"{shipped[d]['bits_per_byte']:.3f}",
                 f"{shipped[d]['perplexity']:.3f}",
-                f"{f32[d]['perplexity']:.3f}",
-                f"{100 * (shipped[d]['perplexity'] / f32[d]['perplexity'] - 1):+.2f} %",
+                quantisation_cost(d),
                 f"{shipped[d]['bytes_per_token']:.2f}",
             )
             for d in domains
@@ -114,12 +119,9 @@ def main():
         ("read by", "bytes", "of a plain pass"),
         [(name, f"{b:,.0f}", f"{100 * b / plain:.1f} %") for name, b in bytes_read.items()],
     )
-    training = results["target"]
-    corpus = results["corpus"]
-    data = DATA.format(mb=corpus["characters"] / 1e6, tokens=corpus["tokens"] / 1e6)
-    target_limits = LIMITS.format(
-        length="1,024 and at the end 2,048", epochs=training["tokens"] / corpus["tokens"]
-    )
+    corpus_tokens = training["corpus_tokens"]
+    data = DATA.format(mb=training["corpus_characters"] / 1e6, tokens=corpus_tokens / 1e6)
+    target_limits = LIMITS.format(length="1,024 and at the end 2,048", epochs=training["tokens"] / corpus_tokens)
     overlap_note = (
         "Teacher-forced on the held-out text: mean over positions of sum min(p, q) at temperature 1 / share of positions "
         "whose most probable tokens agree. "
@@ -142,10 +144,10 @@ def main():
             ("Data", data),
             (
                 "Training",
-                f"{training['tokens'] / 1e6:.0f} M tokens in {training['seconds'] / 60:.1f} minutes of one H200 (Muon); "
-                f"MTP layer and demo-draft side by side, {results['mtp']['tokens'] / 1e6:.0f} M tokens in "
-                f"{results['mtp']['seconds'] / 60:.1f} minutes, distilled from the shipped weights. The last 15 % of the target's "
-                "time ran with the experts on the 4-bit grid (straight-through).",
+                f"{training['tokens'] / 1e6:.0f} M tokens in {training['seconds'] / 60:.1f} minutes of one H200 (Muon, weight "
+                f"decay {training['decay']}, dropout {training['dropout']}); MTP layer {results['mtp']['tokens'] / 1e6:.0f} M "
+                f"tokens in {results['mtp']['seconds'] / 60:.1f} minutes, distilled from the shipped weights. The last quarter of "
+                "the target's time ran with the experts on the 4-bit grid (straight-through).",
             ),
             ("Held out", bits),
             ("MTP acceptance, steps 1 to 3", overlap_note + "\n\n" + accepted(("mtp1", "mtp2", "mtp3"))),
@@ -155,13 +157,13 @@ def main():
             ("Licence", LICENCE),
         ],
     )
-    draft_limits = LIMITS.format(length="512", epochs=results["draft"]["tokens"] / corpus["tokens"])
-    for folder, key, shape, how, extra in (
+    for folder, key, shape, how, note, extra in (
         (
             draft,
             "draft",
             DRAFT,
             "same tokenizer as demo-moe, distilled from its shipped weights (divergence of the full distributions, then total variation)",
+            "On the windows of the next table.\n\n",
             [("Acceptance against demo-moe", overlap_note + "\n\n" + accepted(("draft",)))],
         ),
         (
@@ -169,8 +171,9 @@ def main():
             "draft-spm",
             DRAFT_SPM,
             f"its own SentencePiece vocabulary (unigram, byte fallback), trained half on the corpus and half on "
-            f"{results['draft-spm']['sampled_characters'] / 1e6:.1f} M characters that "
-            f"{results['draft-spm'].get('teacher', 'demo-moe')} wrote at temperature 1 (sequence-level distillation)",
+            f"{results['draft-spm']['sampled_characters'] / 1e6:.1f} M characters that demo-moe wrote at temperature 1 "
+            "(sequence-level distillation)",
+            "",
             [],
         ),
     ):
@@ -188,15 +191,14 @@ def main():
                 ("Data", data),
                 (
                     "Training",
-                    f"{results[key]['tokens'] / 1e6:.0f} M tokens in {results[key]['seconds'] / 60:.1f} minutes of "
-                    f"{results[key].get('machine', 'one H200')}.",
+                    f"{results[key]['tokens'] / 1e6:.0f} M tokens in {results[key]['seconds'] / 60:.1f} minutes of one H200.",
                 ),
                 (
                     "Held out",
-                    table(("domain", "bits/byte"), [(d, f"{held[d]['bits_per_byte']:.3f}") for d in held]),
+                    note + table(("domain", "bits/byte"), [(d, f"{held[d]['bits_per_byte']:.3f}") for d in held]),
                 ),
                 *extra,
-                ("Limits", draft_limits),
+                ("Limits", LIMITS.format(length=results[key]["windows"], epochs=results[key]["tokens"] / corpus_tokens)),
                 ("Licence", LICENCE),
             ],
         )

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from data import EOS, SPM_BOS
 from text import DOMAINS
 
-WINDOW, STRIDE, BATCH = 1024, 512, 16
+WINDOW, STRIDE, BATCH = 2048, 1024, 8
 STEPS = 3
 
 

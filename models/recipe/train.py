@@ -1,14 +1,16 @@
 """Trains demo-moe, its MTP layer and both drafts on one GPU.
 
-    python3 train.py --corpus CORPUS_DIR --models MODELS_DIR --out OUT_DIR [--stages target,drafters,spm,evaluate]
-                     [--minutes T,D,S] [--dropout P --last-dropout P --decay W] [--sample WINDOWS]
+    python3 train.py --corpus CORPUS_DIR --models MODELS_DIR --out OUT_DIR [--stages target,mtp,draft,spm,evaluate]
+                     [--minutes T,M,D,S] [--resume-at P] [--dropout P --last-dropout P --decay W --repeats C,S,D,P] [--sample WINDOWS]
 
-T, D and S are the minutes of the target, of the MTP layer with demo-draft (trained side by side from one teacher
-pass), and of demo-draft-spm. Every schedule runs on the clock, so that a slower machine trains on fewer tokens but
-ends on time. A stage finds the earlier ones' files in OUT_DIR, so that each stage can run on a machine of its own.
-Outputs: {target,mtp,draft,draft-spm}.safetensors in the shipped format, training.json, results.json.
---sample: the evaluation takes so many held-out windows of each domain, which a CPU does in minutes.
+T, M, D and S are the minutes of the target, the MTP layer, demo-draft and demo-draft-spm. Every schedule runs on the
+clock, so that a slower machine trains on fewer tokens but ends on time. A stage finds the target's files in OUT_DIR, so
+that the stages after it can run side by side or on machines of their own.
+Outputs: {target,mtp,draft,draft-spm}.safetensors in the shipped format, each with its .json, and results.json.
+--sample: acceptance is measured on so many held-out windows of each domain; a CPU needs minutes for 24.
+--resume-at: the drafters start from their files in OUT_DIR, at this part of their schedule (0 to 1).
 --dropout, --last-dropout (in the last part of the time) and --decay are the target's: the corpus is seen twenty times.
+--repeats: of a document in the training stream, by domain: code, structured, documentation, prose.
 """
 
 import argparse
@@ -33,8 +35,8 @@ DRAFT_HEAD = 2816
 MTP_STEPS = 4
 MTP_WEIGHTS = (1.0, 0.7, 0.5, 0.4)
 BALANCE_RATE = 1e-3
-REPEATS = {"documentation": 3}  # of a document in the training stream; twice in the other domains
-LONG_SHARE = 0.15  # last part of the target's time: windows of 2,048, experts on the 4-bit grid
+LONG_SHARE = 0.25  # last part of the target's time: windows of 2,048, experts on the 4-bit grid
+QUANTISATION_SAMPLE = 32  # held-out windows of a domain on which the weights before and after quantisation are compared
 SAMPLE_MINUTES = 0.6
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 torch._dynamo.config.automatic_dynamic_shapes = False
@@ -51,10 +53,12 @@ def factor(progress, warmup=0.01, hold=0.35):
 
 
 class Clock:
-    """Progress of a stage by elapsed time; time spent compiling at the start and at a switch is not counted."""
+    """Progress of a stage by elapsed time, from `start` on; time spent compiling at the start and at a switch is not
+    counted."""
 
-    def __init__(self, minutes):
+    def __init__(self, minutes, start=0.0):
         self.budget, self.spent, self.steps = minutes * 60, 0.0, 0
+        self.start = start
         self.last = None
         self.done = []
 
@@ -69,7 +73,7 @@ class Clock:
             self.spent += now - self.last
         self.last = now
         self.steps += 1
-        return self.spent / self.budget
+        return self.start + (1 - self.start) * self.spent / self.budget
 
     def pause(self):
         self.last = None
@@ -145,28 +149,32 @@ def most_frequent(stream):
     return counts.argsort(descending=True)[:DRAFT_HEAD].sort().values
 
 
-def train_drafters(target, windows, head_ids, minutes, batch=64, length=512):
-    """The MTP layer and demo-draft, from the same teacher pass."""
-    torch.manual_seed(SEED + 1)
+def drafter_windows(progress):
+    """(batch, length): the last part at the target's context, or a drafter is lost beyond the length it has seen."""
+    return (16, 2048) if progress > 1 - LONG_SHARE else (64, 512)
+
+
+def tv_weight(progress):
+    """Of the total variation in the drafters' loss; the rest is divergence."""
+    return torch.tensor(max(0.0, min(0.8, (progress - 0.3) * 2)), device=DEVICE)
+
+
+def train_mtp(target, windows, head_ids, mtp, minutes, start):
     for layer in target.layers:
         layer.compile()
     head = target.lm_head.weight.detach()
     draft_head = head[head_ids]
-    mtp, draft = MTP(MOE).to(DEVICE), Model(DRAFT).to(DEVICE)
     mtp.block.mlp.fake_quant = True
     step = torch.compile(mtp.step)
-    for layer in draft.layers:
-        layer.compile()
-    optimizer = Optimizer([mtp, draft])
-    clock, progress, tokens = Clock(minutes), 0.0, 0
+    optimizer = Optimizer([mtp])
+    clock, progress, tokens = Clock(minutes, start), start, 0
     while progress < 1:
-        tv = max(0.0, min(0.8, (progress - 0.3) * 2))
-        tv = torch.tensor(tv, device=DEVICE)
+        tv = tv_weight(progress)
+        batch, length = drafter_windows(progress)
         data = windows.draw(batch, length)
         with torch.no_grad():
             states, _ = target.hidden(data)
-            teacher = F.linear(states, head.bfloat16()).float().softmax(-1)
-            restricted = teacher[..., head_ids]
+            teacher = F.linear(states, head.bfloat16()).float().softmax(-1)[..., head_ids]
         bases = length - MTP_STEPS
         carry, history, loss, overlaps, load_sum = states[:, :bases], [], 0.0, [], 0
         for s in range(MTP_STEPS):
@@ -174,14 +182,11 @@ def train_drafters(target, windows, head_ids, minutes, batch=64, length=512):
             embedded = F.embedding(data[:, 1 + s : 1 + s + bases], target.embed_tokens).bfloat16()
             carry, load = step(carry, embedded, cos, sin, history)
             logits = F.linear(carry, draft_head.bfloat16())
-            part, overlap = distil(logits, restricted[:, 1 + s : 1 + s + bases], tv)
+            part, overlap = distil(logits, teacher[:, 1 + s : 1 + s + bases], tv)
             loss = loss + MTP_WEIGHTS[s] * part
             overlaps.append(overlap.detach())
             load_sum = load_sum + load
-        draft_states, _ = draft.hidden(data)
-        part, overlap = distil(draft.lm_head(draft_states), teacher, tv)
-        overlaps.append(overlap.detach())
-        (loss + part).backward()
+        loss.backward()
         rate = factor(progress)
         balance([mtp.block.mlp], [load_sum], BALANCE_RATE * rate)
         optimizer.step(rate)
@@ -190,9 +195,32 @@ def train_drafters(target, windows, head_ids, minutes, batch=64, length=512):
         tokens += data.numel()
         progress = clock.tick()
         if clock.steps % 100 == 0:
-            log(f"drafters step {clock.steps} {progress:.3f} {tokens / max(clock.spent, 1) / 1e6:.3f} M/s overlap: MTP "
-                + " ".join(f"{o.item():.3f}" for o in overlaps[:-1]) + f", draft {overlaps[-1].item():.3f}")
-    return mtp, draft, {"tokens": tokens, "steps": clock.steps, "seconds": clock.spent}
+            log(f"mtp step {clock.steps} {progress:.3f} {tokens / max(clock.spent, 1) / 1e6:.3f} M/s overlap "
+                + " ".join(f"{o.item():.3f}" for o in overlaps))
+    return {"tokens": tokens, "steps": clock.steps, "seconds": clock.spent}
+
+
+def train_draft(target, windows, draft, minutes, start):
+    for layer in [*target.layers, *draft.layers]:
+        layer.compile()
+    optimizer = Optimizer([draft])
+    clock, progress, tokens = Clock(minutes, start), start, 0
+    while progress < 1:
+        tv = tv_weight(progress)
+        data = windows.draw(*drafter_windows(progress))
+        with torch.no_grad():
+            teacher = target.lm_head(target.hidden(data)[0]).float().softmax(-1)
+        loss, overlap = distil(draft.lm_head(draft.hidden(data)[0]), teacher, tv)
+        loss.backward()
+        optimizer.step(factor(progress))
+        if clock.steps < 5:
+            clock.pause()
+        tokens += data.numel()
+        progress = clock.tick()
+        if clock.steps % 200 == 0:
+            log(f"draft step {clock.steps} {progress:.3f} {tokens / max(clock.spent, 1) / 1e6:.3f} M/s "
+                f"overlap {overlap.item():.3f}")
+    return {"tokens": tokens, "steps": clock.steps, "seconds": clock.spent}
 
 
 @torch.no_grad()
@@ -227,16 +255,15 @@ def sample_texts(target, windows, tokenizer, minutes, batch=4096, prompt=32, len
     return texts
 
 
-def train_spm_draft(streams, minutes, batch=128, length=512):
+def train_spm_draft(streams, draft, minutes, start):
     """Next-token training of demo-draft-spm on corpus text and, half of each batch, on text of the target."""
-    torch.manual_seed(SEED + 2)
-    draft = Model(DRAFT_SPM).to(DEVICE)
     for layer in draft.layers:
         layer.compile()
     optimizer = Optimizer([draft])
-    clock, progress, tokens = Clock(minutes), 0.0, 0
+    clock, progress, tokens = Clock(minutes, start), start, 0
     while progress < 1:
-        data = torch.cat([w.draw(batch // len(streams), length + 1) for w in streams])
+        batch, length = drafter_windows(progress)
+        data = torch.cat([w.draw(batch, length + 1) for w in streams])
         states, _ = draft.hidden(data[:, :-1])
         loss = cross_entropy(states, draft.lm_head.weight, data[:, 1:])
         loss.backward()
@@ -247,7 +274,7 @@ def train_spm_draft(streams, minutes, batch=128, length=512):
         progress = clock.tick()
         if clock.steps % 200 == 0:
             log(f"draft-spm step {clock.steps} {progress:.3f} loss {loss.item():.4f} {tokens / max(clock.spent, 1) / 1e6:.3f} M/s")
-    return draft, {"tokens": tokens, "steps": clock.steps, "seconds": clock.spent}
+    return {"tokens": tokens, "steps": clock.steps, "seconds": clock.spent}
 
 
 def main():
@@ -255,65 +282,90 @@ def main():
     parser.add_argument("--corpus", type=pathlib.Path, required=True)
     parser.add_argument("--models", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--stages", default="target,drafters,spm,evaluate")
-    parser.add_argument("--minutes", default="11.5,7.5,1.8")
-    parser.add_argument("--dropout", type=float, default=0.1)
-    parser.add_argument("--last-dropout", type=float, default=0.0)
+    parser.add_argument("--stages", default="target,mtp,draft,spm,evaluate")
+    parser.add_argument("--minutes", default="12,4.5,8,2")
+    parser.add_argument("--resume-at", type=float, metavar="PROGRESS")
+    parser.add_argument("--dropout", type=float, default=0.3)
+    parser.add_argument("--last-dropout", type=float, default=0.3)
     parser.add_argument("--decay", type=float, default=0.1)
-    parser.add_argument("--sample", type=int)
+    parser.add_argument("--repeats", default="2,1,3,1")
+    parser.add_argument("--sample", type=int, default=96)
     args = parser.parse_args()
     stages = args.stages.split(",")
-    target_minutes, drafter_minutes, spm_minutes = (float(m) for m in args.minutes.split(","))
+    target_minutes, mtp_minutes, draft_minutes, spm_minutes = (float(m) for m in args.minutes.split(","))
     args.out.mkdir(parents=True, exist_ok=True)
-    stats_file = args.out / "training.json"
-    stats = json.loads(stats_file.read_text()) if stats_file.exists() else {}
+
+    def write(name, numbers):
+        (args.out / f"{name}.json").write_text(json.dumps(numbers, indent=2) + "\n")
+        log(name, json.dumps(numbers))
 
     def finish(name, tensors, numbers):
         file = args.out / f"{name}.safetensors"
         save_file(tensors, f"{file}.new")
         pathlib.Path(f"{file}.new").rename(file)
-        stats[name] = numbers
-        stats_file.write_text(json.dumps(stats, indent=2))
-        log("finished", name, numbers)
+        write(name, numbers)
 
     corpus = read_corpus(args.corpus)
     bpe_file = args.models / "demo-moe/tokenizer.json"
     spm_file = args.models / "demo-draft-spm/tokenizer.model"
     train_texts = [t for _, train in corpus.values() for _, t in train]
     streams = {source: bpe_stream(bpe_file, [t for _, t in train]) for source, (_, train) in corpus.items()}
-    stream = torch.cat([s for source, s in streams.items() for _ in range(REPEATS.get(DOMAINS[source], 2))])
+    repeats = dict(zip(("code", "structured", "documentation", "prose"), map(int, args.repeats.split(","))))
+    stream = torch.cat([s for source, s in streams.items() for _ in range(repeats[DOMAINS[source]])])
     windows = Windows(stream, SEED, DEVICE)
     held, held_spm = evaluate.heldout(corpus, bpe_file), evaluate.heldout_spm(corpus, spm_file)
-    if args.sample:
-        held, held_spm = evaluate.sample(held, args.sample), evaluate.sample(held_spm, args.sample)
-    stats["corpus"] = {"characters": sum(map(len, train_texts)), "tokens": sum(map(len, streams.values()))}
-    log("corpus", stats["corpus"])
+    tokens = sum(map(len, streams.values()))
+    log(f"corpus: {tokens / 1e6:.1f} M tokens, held out", {d: len(w) for d, (w, _) in held.items()})
 
     if "target" in stages:
         model, numbers = train_target(windows, held, target_minutes, args.dropout, args.last_dropout, args.decay)
-        finish("target", export(model), numbers)
-        stats["target_f32"] = evaluate.bits(model.requires_grad_(False), held)
+        numbers |= {"dropout": args.dropout, "last_dropout": args.last_dropout, "decay": args.decay, "repeats": repeats}
+        numbers |= {"corpus_characters": sum(map(len, train_texts)), "corpus_tokens": tokens}
+        tensors = export(model)
+        sample = evaluate.sample(held, QUANTISATION_SAMPLE)
+        with torch.compiler.set_stance("force_eager"):
+            numbers["sample_f32"] = evaluate.bits(model.requires_grad_(False), sample)
+        numbers["sample_shipped"] = evaluate.bits(load_target(MOE, tensors, DEVICE).requires_grad_(False), sample)
+        finish("target", tensors, numbers)
     target = load_target(MOE, load_file(args.out / "target.safetensors"), DEVICE).requires_grad_(False)
-    if "target" in stages:
-        stats["target_shipped"] = evaluate.bits(target, held)
-        stats_file.write_text(json.dumps(stats, indent=2))
-        log("f32", stats["target_f32"])
-        log("shipped", stats["target_shipped"])
 
-    if "drafters" in stages:
+    start = args.resume_at or 0.0
+
+    def model_of(name, fresh):
+        """The model of a stage as its file has it, if training resumes, and what was counted so far."""
+        if args.resume_at is None:
+            return fresh.to(DEVICE), {}
+        restore(fresh, load_file(args.out / f"{name}.safetensors"), MOE.layers if name == "mtp" else None)
+        return fresh.to(DEVICE), json.loads((args.out / f"{name}.json").read_text())
+
+    def total(before, numbers):
+        counted = {key: value + before.get(key, 0) for key, value in numbers.items()}
+        return before | counted | {"windows": "512 and at the end 2,048"}
+
+    if "mtp" in stages:
+        torch.manual_seed(SEED + 1)
         head_ids = most_frequent(stream).to(DEVICE)
-        mtp, draft, numbers = train_drafters(target, windows, head_ids, drafter_minutes)
-        finish("draft", export(draft), numbers)
+        mtp, before = model_of("mtp", MTP(MOE))
+        numbers = total(before, train_mtp(target, windows, head_ids, mtp, mtp_minutes, start))
         tensors = export(mtp, MOE.layers)
         tensors[f"model.layers.{MOE.layers}.shared_head.d2t"] = head_ids.cpu() - torch.arange(DRAFT_HEAD)
         finish("mtp", tensors, numbers)
+
+    if "draft" in stages:
+        torch.manual_seed(SEED + 2)
+        draft, before = model_of("draft", Model(DRAFT))
+        numbers = total(before, train_draft(target, windows, draft, draft_minutes, start))
+        finish("draft", export(draft), numbers)
 
     if "spm" in stages:
         texts = sample_texts(target, windows, Tokenizer.from_file(str(bpe_file)), SAMPLE_MINUTES)
         log("sampled", sum(map(len, texts)) / 1e6, "M characters;", repr(texts[0][:300]))
         spm_streams = [Windows(spm_stream(spm_file, t), SEED + i, DEVICE) for i, t in enumerate((train_texts, texts))]
-        draft_spm, numbers = train_spm_draft(spm_streams, spm_minutes)
-        finish("draft-spm", export(draft_spm), numbers | {"sampled_characters": sum(map(len, texts))})
+        torch.manual_seed(SEED + 3)
+        draft_spm, before = model_of("draft-spm", Model(DRAFT_SPM))
+        numbers = train_spm_draft(spm_streams, draft_spm, spm_minutes, start)
+        numbers = total(before, numbers | {"sampled_characters": sum(map(len, texts))})
+        finish("draft-spm", export(draft_spm), numbers)
 
     if "evaluate" in stages:
         tensors = load_file(args.out / "mtp.safetensors")
@@ -322,13 +374,16 @@ def main():
         mtp = load_mtp(MOE, tensors, DEVICE).requires_grad_(False)
         draft = restore(Model(DRAFT), load_file(args.out / "draft.safetensors")).to(DEVICE).requires_grad_(False)
         spm = restore(Model(DRAFT_SPM), load_file(args.out / "draft-spm.safetensors")).to(DEVICE).requires_grad_(False)
-        stats["acceptance_windows"] = {domain: len(windows) for domain, (windows, _) in held.items()}
-        stats["acceptance"] = evaluate.acceptance(target, mtp, head_ids, draft, held)
-        stats["experts"] = evaluate.distinct_experts(target, held)
-        stats["draft_bits"] = evaluate.bits(draft, held)
-        stats["draft_spm_bits"] = evaluate.bits(spm, held_spm)
-        (args.out / "results.json").write_text(json.dumps(stats, indent=2))
-        log(json.dumps(stats, indent=1))
+        results = {n: json.loads((args.out / f"{n}.json").read_text()) for n in ("target", "mtp", "draft", "draft-spm")}
+        sample = evaluate.sample(held, args.sample)
+        with torch.compiler.set_stance("force_eager"):  # no stage before it is worth compiling for float32
+            results["bits"] = evaluate.bits(target, held)
+            results["draft_bits"] = evaluate.bits(draft, sample)
+            results["draft_spm_bits"] = evaluate.bits(spm, held_spm)
+            results["acceptance_windows"] = {domain: len(windows) for domain, (windows, _) in sample.items()}
+            results["acceptance"] = evaluate.acceptance(target, mtp, head_ids, draft, sample)
+            results["experts"] = evaluate.distinct_experts(target, sample)
+        write("results", results)
 
 
 if __name__ == "__main__":
