@@ -62,10 +62,6 @@ struct QuantFormat {
   Panels (*panels)(const Weight& weight);
   // Writes a panel of the rows [first, first + count), count <= kPanel, all of its bytes.
   void (*pack)(const Weight& weight, std::int64_t first, std::int64_t count, std::byte* panel);
-  // y[i * y_stride + o - first] = x_i . W_o for o in [first, last) and the selected rows of x. first is a multiple of
-  // kPanel, last too or weight.out.
-  void (*multiply)(const Weight& weight, std::int64_t first, std::int64_t last, const Activations& x, const int* rows,
-                   std::int64_t count, float* y, std::int64_t y_stride, const Kernels& kernels);
 };
 
 std::span<const QuantFormat> quant_formats();
@@ -90,7 +86,8 @@ std::optional<Weight> open_plain(WeightFile& file, const std::string& path, std:
 Panels plain_panels(const Weight& weight, PanelKind kind);
 void pack_plain(const Weight& weight, std::int64_t first, std::int64_t count, std::byte* panel);
 
-// The product of packed weights, with the best type of activations that there is for them.
+// y[i * y_stride + o - first] = x_i . W_o for o in [first, last) and the selected rows of x, with the best type of
+// activations that there is for packed weights. first is a multiple of kPanel, last too or weight.out.
 void multiply_panels(const Weight& weight, std::int64_t first, std::int64_t last, const Activations& x, const int* rows,
                      std::int64_t count, float* y, std::int64_t y_stride, const Kernels& kernels);
 

@@ -66,7 +66,7 @@ TEST(Affine, DecodesAsMlxBitForBit) {
           const Activations activations = activate(engine, x.data(), 3, 256, buffer);
           const std::vector<int> rows{2, 0};
           std::vector<float> y(2 * 3);
-          weight.format->multiply(weight, 0, 3, activations, rows.data(), 2, y.data(), 3, engine.kernels());
+          multiply_panels(weight, 0, 3, activations, rows.data(), 2, y.data(), 3, engine.kernels());
           for (std::size_t i = 0; i < 2; ++i) {
             for (std::size_t o = 0; o < 3; ++o) {
               double sum = 0;
@@ -93,8 +93,7 @@ TEST(Affine, DecodesAsMlxBitForBit) {
 std::vector<float> product_of(const Weight& weight, const std::vector<float>& x) {
   std::vector<float> y(static_cast<std::size_t>(weight.out));
   const Activations activations{.x = x.data(), .stride = weight.in, .q8 = std::nullopt};
-  weight.format->multiply(weight, 0, weight.out, activations, nullptr, 1, y.data(), weight.out,
-                          *kernel_levels().front());
+  multiply_panels(weight, 0, weight.out, activations, nullptr, 1, y.data(), weight.out, *kernel_levels().front());
   return y;
 }
 

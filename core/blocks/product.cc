@@ -15,8 +15,8 @@ Activations activations_in(const Engine& engine, const float* x, std::int64_t in
   Activations activations{.x = x, .stride = in, .q8 = std::nullopt};
   if (!engine.quantises_activations()) return activations;
   activations.q8 = Q8Rows{
-      .q = buffer.q.get(0), .scale = buffer.scale.get(0), .sum = buffer.sum.get(0), .stride = groups_of(in) * kQ8Group};
-  if (engine.kernels().multiply_bf16 != nullptr) activations.bf16 = buffer.bf16.get(0);
+      .q = buffer.q.data(), .scale = buffer.scale.data(), .sum = buffer.sum.data(), .stride = groups_of(in) * kQ8Group};
+  if (engine.kernels().multiply_bf16 != nullptr) activations.bf16 = buffer.bf16.data();
   return activations;
 }
 
@@ -35,9 +35,9 @@ void activate_part(const Engine& engine, const float* x, std::int64_t row, std::
   const Kernels& kernels = engine.kernels();
   const std::int64_t group = row * groups_of(in) + first / kQ8Group;
   const float* from = x + row * in + first;
-  kernels.quantise(from, count, buffer.q.get(0) + group * kQ8Group, buffer.scale.get(0) + group,
-                   buffer.sum.get(0) + group);
-  if (kernels.multiply_bf16 != nullptr) kernels.narrow_bf16(from, count, buffer.bf16.get(0) + row * in + first);
+  kernels.quantise(from, count, buffer.q.data() + group * kQ8Group, buffer.scale.data() + group,
+                   buffer.sum.data() + group);
+  if (kernels.multiply_bf16 != nullptr) kernels.narrow_bf16(from, count, buffer.bf16.data() + row * in + first);
 }
 
 Activations activate(const Engine& engine, const float* x, std::int64_t rows, std::int64_t in,
@@ -49,7 +49,7 @@ Activations activate(const Engine& engine, const float* x, std::int64_t rows, st
   return activations_in(engine, x, in, buffer);
 }
 
-std::int64_t bytes_of(const Weight& weight) { return panels_of(weight.out) * weight.panels.panel_bytes; }
+std::int64_t packed_bytes(const Weight& weight) { return panels_of(weight.out) * weight.panels.panel_bytes; }
 
 std::int64_t outputs_of_task(std::int64_t panel_bytes, std::int64_t bytes, int threads) {
   // Worth a thread's trip to the shared counter and putting the activations in order, and no more than stays in the L2
@@ -63,7 +63,7 @@ std::int64_t outputs_of_task(std::int64_t panel_bytes, std::int64_t bytes, int t
 
 std::int64_t plan(const Engine& engine, std::span<Product> products) {
   std::int64_t bytes = 0;
-  for (const Product& product : products) bytes += bytes_of(*product.weight);
+  for (const Product& product : products) bytes += packed_bytes(*product.weight);
   std::int64_t tasks = 0;
   for (Product& product : products) {
     product.first_task = tasks;
@@ -78,8 +78,8 @@ void run_task(const Engine& engine, std::span<const Product> products, std::int6
   const Weight& weight = *product.weight;
   const std::int64_t first = (task - product.first_task) * product.task_outputs;
   const std::int64_t last = std::min(first + product.task_outputs, weight.out);
-  weight.format->multiply(weight, first, last, product.x, product.rows, product.count, product.y + first,
-                          product.y_stride, engine.kernels());
+  multiply_panels(weight, first, last, product.x, product.rows, product.count, product.y + first, product.y_stride,
+                  engine.kernels());
 }
 
 std::int64_t work_of(std::span<const Product> products) {

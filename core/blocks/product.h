@@ -24,6 +24,7 @@ class Buffer {
     }
     return data_.get();
   }
+  T* data() const { return data_.get(); }
   std::int64_t bytes() const { return size_ * static_cast<std::int64_t>(sizeof(T)); }
 
  private:
@@ -80,7 +81,7 @@ const Owner& owner_of_task(std::span<const Owner> owners, std::int64_t task) {
 
 // Outputs of a task, a multiple of kPanel, in a phase that reads so many bytes, panel_bytes for kPanel outputs.
 std::int64_t outputs_of_task(std::int64_t panel_bytes, std::int64_t bytes, int threads);
-std::int64_t bytes_of(const Weight& weight);  // as packed
+std::int64_t packed_bytes(const Weight& weight);
 
 // x(0 … count) += bias(first … first + count); nothing if it is empty.
 void add_bias(const std::vector<float>& bias, std::int64_t first, std::int64_t count, float* x);

@@ -14,7 +14,7 @@ std::int64_t tasks_of(std::int64_t width, std::int64_t slice) { return (width + 
 // Outputs of gate and up in one task: whole groups of quantised activations.
 std::int64_t slice_of(std::span<const Branch> branches, int threads) {
   std::int64_t bytes = 0;
-  for (const Branch& branch : branches) bytes += bytes_of(branch.weights->gate) + bytes_of(branch.weights->up);
+  for (const Branch& branch : branches) bytes += packed_bytes(branch.weights->gate) + packed_bytes(branch.weights->up);
   const Swiglu& first = *branches.front().weights;
   const std::int64_t panel_bytes = first.gate.panels.panel_bytes + first.up.panels.panel_bytes;
   return std::max(outputs_of_task(panel_bytes, bytes, threads) / kQ8Group, std::int64_t{1}) * kQ8Group;
@@ -44,11 +44,11 @@ void activate_slice(const Engine& engine, const Branch& branch, const Activation
   float* gate = gate_buffer.get(branch.count * size);
   float* up = up_buffer.get(branch.count * size);
   const auto multiply = [&](const Weight& weight, float* y) {
-    weight.format->multiply(weight, first, last, normed, branch.rows, branch.count, y, size, engine.kernels());
+    multiply_panels(weight, first, last, normed, branch.rows, branch.count, y, size, engine.kernels());
   };
   multiply(weights.gate, gate);
   multiply(weights.up, up);
-  float* activated = branch.inner->activated.get(0);
+  float* activated = branch.inner->activated.data();
   for (std::int64_t i = 0; i < branch.count; ++i) {
     add_bias(weights.gate_bias, first, size, gate + i * size);
     add_bias(weights.up_bias, first, size, up + i * size);
@@ -68,9 +68,9 @@ void add_columns(const Engine& engine, std::span<const Branch> branches, std::in
   std::fill_n(sums, rows * size, 0.0f);
   for (const Branch& branch : branches) {
     const Weight& down = branch.weights->down;
-    const Activations inner = activations_in(engine, branch.inner->activated.get(0), down.in, branch.inner->activations)
+    const Activations inner = activations_in(engine, branch.inner->activated.data(), down.in, branch.inner->activations)
                                   .from(branch.first_slot);
-    down.format->multiply(down, first, last, inner, nullptr, branch.count, parts, size, engine.kernels());
+    multiply_panels(down, first, last, inner, nullptr, branch.count, parts, size, engine.kernels());
     for (std::int64_t i = 0; i < branch.count; ++i) {
       float* part = parts + i * size;
       add_bias(branch.weights->down_bias, first, size, part);

@@ -177,7 +177,7 @@ void pack(const Weight& weight, std::int64_t first, std::int64_t count, std::byt
 }  // namespace
 
 QuantFormat quant_affine() {
-  return {"affine", "MLX affine, 2 to 8 bits, groups of 32, 64 or 128", open, unpack, panels, pack, multiply_panels};
+  return {"affine", "MLX affine, 2 to 8 bits, groups of 32, 64 or 128", open, unpack, panels, pack};
 }
 
 }  // namespace specdec

@@ -15,8 +15,6 @@ Panels panels(const Weight& weight) { return plain_panels(weight, PanelKind::bf1
 
 }  // namespace
 
-QuantFormat quant_bf16() {
-  return {"bf16", "bfloat16: the upper half of a float32", open, unpack, panels, pack_plain, multiply_panels};
-}
+QuantFormat quant_bf16() { return {"bf16", "bfloat16: the upper half of a float32", open, unpack, panels, pack_plain}; }
 
 }  // namespace specdec

@@ -15,6 +15,6 @@ Panels panels(const Weight& weight) { return plain_panels(weight, PanelKind::f16
 
 }  // namespace
 
-QuantFormat quant_f16() { return {"f16", "IEEE half precision", open, unpack, panels, pack_plain, multiply_panels}; }
+QuantFormat quant_f16() { return {"f16", "IEEE half precision", open, unpack, panels, pack_plain}; }
 
 }  // namespace specdec

@@ -17,6 +17,6 @@ Panels panels(const Weight& weight) { return plain_panels(weight, PanelKind::f32
 
 }  // namespace
 
-QuantFormat quant_f32() { return {"f32", "IEEE single precision", open, unpack, panels, pack_plain, multiply_panels}; }
+QuantFormat quant_f32() { return {"f32", "IEEE single precision", open, unpack, panels, pack_plain}; }
 
 }  // namespace specdec
