@@ -40,14 +40,13 @@ TEST(Allocation, NoneInSteadyState) {
       const TinyCheckpoint checkpoint(name);
       Engine engine({.threads = 1, .compute = compute});
       const auto model = load_model(checkpoint.directory(), engine);
-      const auto state = model->new_state(400);
+      const auto state = model->new_state(1200);
       const Batch one{{TokenId{1}}, {-1}};
       const Batch tree{{TokenId{1}, TokenId{2}, TokenId{3}, TokenId{4}}, {-1, 0, 0, 2}};
       const Taps taps{.layers = {-1}};
-      for (int i = 0; i < 2; ++i) {
-        if (i == 1) allocations = 0;
-        const int before = state->length();
-        while (state->length() < before + 90) {
+      for (const int until : {90, 1100}) {  // beyond the positions whose attention is split
+        allocations = 0;
+        while (state->length() < until) {
           model->forward(one, *state, taps);
           state->commit(std::array{0});
           model->forward(tree, *state, taps);

@@ -45,7 +45,7 @@ struct Heads {
     if (!norm.empty()) kernels.rms_norm(head, norm.data(), spec.head_dim, spec.eps, head);
     PassBuffers& buffers = state.buffers();
     const int half = spec.rope.dims / 2;
-    rotate(head, spec.rope.dims, buffers.cosines.get(0) + row * half, buffers.sines.get(0) + row * half);
+    rotate(head, spec.rope.dims, buffers.cosines.data() + row * half, buffers.sines.data() + row * half);
   }
 
   // Finishes the queries of a key head and appends its keys and values to the state.
@@ -196,27 +196,29 @@ void attend(const Engine& engine, const AttentionSpec& spec, const Attention& we
   const std::int64_t tiles = (count + kTileRows - 1) / kTileRows;
   const int spans = spans_of(state.length() + state.pending());
   constexpr int kTasksOfThread = 4;
-  const bool spans_apart = spans > 1 && tiles == 1 && spec.kv_heads < kTasksOfThread * engine.threads();
+  const bool few_tasks = tiles == 1 && spec.kv_heads < kTasksOfThread * engine.threads();
+  const bool spans_apart = spans > 1 && few_tasks;
   const std::int64_t tasks = spec.kv_heads * tiles * (spans_apart ? spans : 1);
   const bool places = tasks == spec.kv_heads;
-  const std::int64_t parts = spans_apart ? spans_of(state.capacity()) : 2;
+  // Whatever the length, so that a growing text allocates nothing.
+  const std::int64_t parts = few_tasks ? std::max(spans_of(state.capacity()), 2) : 2;
   const std::int64_t states = parts * count * spec.heads;
-  const Heads heads{engine.kernels(),
-                    spec,
-                    weights,
-                    layer,
-                    rows,
-                    state,
-                    query,
-                    new_keys,
-                    new_values,
-                    attended,
-                    buffers.query_states.get(states),
-                    buffers.query_values.get(states * state.layout().padded_dim()),
-                    tiles,
-                    spans,
-                    spans_apart,
-                    places};
+  const Heads heads{.kernels = engine.kernels(),
+                    .spec = spec,
+                    .weights = weights,
+                    .layer = layer,
+                    .rows = rows,
+                    .state = state,
+                    .query = query,
+                    .new_keys = new_keys,
+                    .new_values = new_values,
+                    .attended = attended,
+                    .states = buffers.query_states.get(states),
+                    .values = buffers.query_values.get(states * state.layout().padded_dim()),
+                    .tiles = tiles,
+                    .spans = spans,
+                    .spans_apart = spans_apart,
+                    .places = places};
   const auto multiply_in = [&](std::int64_t task) { run_task(engine, products, task); };
   const auto place = [&](std::int64_t kv_head) { heads.place(static_cast<int>(kv_head)); };
   const auto walk = [&](std::int64_t task) { heads.run(task); };
@@ -230,13 +232,13 @@ void attend(const Engine& engine, const AttentionSpec& spec, const Attention& we
     }
   };
   const Activations inner = activations_in(engine, attended, q_size, buffers.attended_activations);
-  const std::int64_t columns = outputs_of_task(weights.o.panels.panel_bytes, bytes_of(weights.o), engine.threads());
+  const std::int64_t columns = outputs_of_task(weights.o.panels.panel_bytes, packed_bytes(weights.o), engine.threads());
   const auto add_columns = [&](std::int64_t task) {
     const std::int64_t first = task * columns;
     const std::int64_t last = std::min<std::int64_t>(first + columns, hidden);
     thread_local Buffer<float> part_buffer;
     float* part = part_buffer.get(count * columns);
-    weights.o.format->multiply(weights.o, first, last, inner, nullptr, count, part, columns, engine.kernels());
+    multiply_panels(weights.o, first, last, inner, nullptr, count, part, columns, engine.kernels());
     for (std::int64_t row = 0; row < count; ++row) {
       add_bias(weights.o_bias, first, last - first, part + row * columns);
       for (std::int64_t k = first; k < last; ++k) out[row * hidden + k] += part[row * columns + k - first];
