@@ -135,6 +135,10 @@ Weight WeightFile::select(const Weight& weight, std::span<const std::int64_t> ro
 
 Weight WeightFile::table(const std::string& path, std::initializer_list<std::int64_t> shape) {
   const std::span<const std::int64_t> expected(shape.begin(), shape.size());
+  if (std::ranges::any_of(expected, [](std::int64_t size) { return size < 1; })) {
+    throw Error("{}: by config.json the shape of '{}' is {}; is a size missing there?", directory_.string(), path,
+                shape_text(expected));
+  }
   if (plan_ != nullptr) {
     for (StoredTensor& tensor : plan_->linear(path, expected)) add_planned(std::move(tensor));
   }

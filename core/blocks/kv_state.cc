@@ -61,7 +61,11 @@ std::int64_t KvState::layer_bytes() const {
   return (static_cast<std::int64_t>(capacity_) + kKvChunk - 1) / kKvChunk * kv_heads_ * chunk_bytes_;
 }
 
-std::int64_t KvState::memory_bytes() const { return layer_bytes() * layers() + buffers_.bytes(); }
+std::int64_t KvState::memory_bytes() const {
+  std::int64_t bytes = layer_bytes() * layers() + buffers_.bytes();
+  for (const Buffer<int>& branch : branches_) bytes += branch.bytes();
+  return bytes;
+}
 
 std::span<const RowView> KvState::append(const Batch& batch) {
   SPECDEC_ASSERT(batch.tokens.size() == batch.parents.size());

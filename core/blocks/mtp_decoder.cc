@@ -26,11 +26,14 @@ class MtpDecoder : public MtpHead {
     if (weights.has_prefix(path + ".embed_tokens.")) {
       embedding_ = weights.table(path + ".embed_tokens", {embedding.out, spec.hidden});
     }
+    const StoredTensor* map = weights.find(path + ".shared_head.d2t");
     if (weights.has_prefix(path + ".shared_head.head.")) {
-      head_ = weights.linear(path + ".shared_head.head", {head.out, spec.hidden});
+      const std::string name = path + ".shared_head.head";
+      const std::initializer_list<std::int64_t> shape{head.out, spec.hidden};
+      head_ = map != nullptr ? weights.table(name, shape) : weights.linear(name, shape);
     }
     const std::int64_t stored = weights.bytes_of_prefix(path + ".");
-    if (const StoredTensor* map = weights.find(path + ".shared_head.d2t")) {
+    if (map != nullptr) {
       read_head_map(*map);
       std::vector<std::int64_t> rows;
       for (const TokenId token : head_tokens_) rows.push_back(index(token));
