@@ -68,7 +68,9 @@ Section speed(const RunReport& report) {
         fmt::format("{} tokens in {}", report.tally.tokens, seconds_text(total_s))},
        {"plain_tokens_per_s", tokens_per_s(report.plain), "plain decoding",
         fmt::format("{:.0f} tokens/s", tokens_per_s(report.plain)),
-        fmt::format("the same process; medians of {} runs each, taken in turn", report.trials.repeats)},
+        report.trials.repeats == 1
+            ? "the same process; one run each"
+            : fmt::format("the same process; medians of {} runs each, taken in turn", report.trials.repeats)},
        {"speed_up", report.comparison.speed_up, "speed-up", fmt::format("{:.2f} x", report.comparison.speed_up), ""},
        identity(report),
        {"prefill_s", report.trials.guessed.prefill_s, "reading the prompt",
@@ -282,7 +284,7 @@ std::string summary_of(const RunReport& report) {
   std::string text =
       fmt::format("{} ({}, {}), {}; ended: {}\n", report.target.name, report.target.model->info().architecture,
                   bytes_text(static_cast<double>(report.target.model->bytes().total)), drafter_text(report.drafter),
-                  name_of(report.trials.guessed.ending));
+                  name_of(report.ending));
   for (const Section& section : sections_of(report)) {
     if (report.tally.drafted == 0 && section.title == guesses(report).title) continue;
     text += fmt::format("\n{}\n", section.title);
@@ -331,7 +333,7 @@ std::string json_of(const RunReport& report) {
                {"prompt_ids", ids_of(report.prompt_ids)},
                {"text", report.text},
                {"tokens", ids_of(report.trials.guessed.generated)},
-               {"ending", name_of(report.trials.guessed.ending)},
+               {"ending", name_of(report.ending)},
                {"figures", figures},
                {"experts_by_layer", layers},
                {"verdict", verdict_of(report)}},

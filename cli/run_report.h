@@ -7,16 +7,10 @@
 
 #include "cli/origin.h"
 #include "experiments/limit.h"
-#include "experiments/trial.h"
+#include "experiments/paired_trials.h"
 #include "verify/tally.h"
 
 namespace specdec {
-
-// Trials of equal text, one with guesses and one without, taken in turn. Those whose time is the median are kept.
-struct PairedTrials {
-  Trial guessed, plain;
-  int repeats = 0;
-};
 
 struct RunReport {
   // What was run.
@@ -30,6 +24,7 @@ struct RunReport {
 
   // What came out.
   std::string text;
+  Ending ending = Ending::none;  // of this text; a repeat of a text that was interrupted ends otherwise
   PairedTrials trials{};
   Tally tally{}, plain{};
   Comparison comparison{};

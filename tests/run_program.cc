@@ -1,6 +1,7 @@
 #include "tests/run_program.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,7 +11,7 @@
 
 namespace specdec {
 
-ProgramResult run_program(std::vector<std::string> command) {
+ProgramResult run_program(std::vector<std::string> command, std::size_t interrupt_after) {
   std::vector<char*> arguments;
   for (std::string& argument : command) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
@@ -31,8 +32,11 @@ ProgramResult run_program(std::vector<std::string> command) {
   ::close(ends[1]);
   ProgramResult result;
   std::array<char, 4096> buffer{};
-  for (ssize_t size; (size = ::read(ends[0], buffer.data(), buffer.size())) > 0;)
+  for (ssize_t size; (size = ::read(ends[0], buffer.data(), buffer.size())) > 0;) {
+    const bool interrupted = result.output.size() >= interrupt_after;
     result.output.append(buffer.data(), static_cast<std::size_t>(size));
+    if (!interrupted && result.output.size() >= interrupt_after) ::kill(child, SIGINT);
+  }
   ::close(ends[0]);
   int status = 0;
   ::waitpid(child, &status, 0);

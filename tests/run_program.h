@@ -2,6 +2,8 @@
 //   ProgramResult result = run_program({SPECDEC_PROGRAM, "models"});
 #pragma once
 
+#include <cstddef>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -12,7 +14,9 @@ struct ProgramResult {
   std::string output;  // stdout and stderr, in the order written
 };
 
-// Standard input is empty. A program that cannot be started gives exit code 127.
-ProgramResult run_program(std::vector<std::string> command);
+// Standard input is empty. A program that cannot be started gives exit code 127. One that has said so many bytes gets
+// Ctrl-C, once.
+ProgramResult run_program(std::vector<std::string> command,
+                          std::size_t interrupt_after = std::numeric_limits<std::size_t>::max());
 
 }  // namespace specdec

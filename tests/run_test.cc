@@ -2,8 +2,10 @@
 // text.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -29,11 +31,18 @@ std::vector<json> read_lines(const fs::path& path) {
 
 class Run : public testing::Test {
  protected:
-  ProgramResult run(std::vector<std::string> more) const {
-    std::vector<std::string> words{SPECDEC_PROGRAM, "run", "--target",        target_,
-                                   "--max-tokens",  "40",  "--prompt-tokens", "5,9,2,33,33"};
+  ProgramResult run(std::vector<std::string> more,
+                    std::size_t interrupt_after = std::numeric_limits<std::size_t>::max()) const {
+    std::vector<std::string> words{SPECDEC_PROGRAM, "run", "--target", target_, "--prompt-tokens", "5,9,2,33,33"};
+    if (std::ranges::find(more, "--max-tokens") == more.end()) more.insert(more.end(), {"--max-tokens", "40"});
     words.insert(words.end(), more.begin(), more.end());
-    return run_program(words);
+    return run_program(words, interrupt_after);
+  }
+
+  void set_context(int tokens) const {
+    json config = read_json(tiny_.directory() / "config.json");
+    config["max_position_embeddings"] = tokens;
+    std::ofstream(tiny_.directory() / "config.json") << config;
   }
 
   // The end of a text is whatever token the plain text has at this place.
@@ -187,10 +196,35 @@ TEST_F(Run, TheTextEndsAtEosWhateverTheDrafter) {
   EXPECT_EQ(run_json({"--ignore-eos"})["tokens"].size(), 40u);
 }
 
+TEST_F(Run, CtrlCEndsTheTextWhichIsMeasuredAllTheSame) {
+  set_context(100'000);
+  const ProgramResult result = run({"--max-tokens", "50000", "--ignore-eos", "--json", json_}, 1);
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_NE(result.output.find("ended: interrupted"), std::string::npos) << result.output;
+  const json found = read_json(json_);
+  EXPECT_EQ(found["ending"], "interrupted");
+  EXPECT_LT(found["tokens"].size(), 50'000u);
+  EXPECT_GT(found["figures"]["repeats"], 1);
+  EXPECT_EQ(found["figures"]["identical_to_plain"], true);
+}
+
+TEST_F(Run, CtrlCEndsTheRepeatsAfterThePairThatIsMeasured) {
+  set_context(4000);
+  const std::string tokens = "2000";  // long enough that a pair is not over before the program hears of it
+  const std::string prompt = "5 9 2 33 33 ";
+  const std::string text = run({"--max-tokens", tokens, "--ignore-eos", "--text-only"}).output;
+  const ProgramResult result =
+      run({"--max-tokens", tokens, "--ignore-eos", "--json", json_}, prompt.size() + text.size());
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  const json found = read_json(json_);
+  EXPECT_EQ(found["ending"], "--max-tokens reached");
+  EXPECT_EQ(found["tokens"].size(), 2000u);
+  EXPECT_EQ(found["figures"]["repeats"], 1);
+  EXPECT_NE(result.output.find("one run each"), std::string::npos) << result.output;
+}
+
 TEST_F(Run, TheContextLimitsTheText) {
-  json config = read_json(tiny_.directory() / "config.json");
-  config["max_position_embeddings"] = 24;
-  std::ofstream(tiny_.directory() / "config.json") << config;
+  set_context(24);
   const ProgramResult result = run({"--draft", small_, "--json", json_});
   EXPECT_EQ(result.exit_code, 0) << result.output;
   EXPECT_NE(result.output.find("the context of 24 tokens leaves room for 20"), std::string::npos) << result.output;

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <utility>
@@ -86,8 +85,12 @@ class Run : public Job {
                      .prompt = read_.text,
                      .prompt_source = std::string(read_.source),
                      .prompt_ids = prompt,
-                     .text = text_after(target, prompt, first.generated, trial_options.eos)};
-    report.trials = measure(std::move(first), target, drafter, prompt, trial_options, engine);
+                     .text = text_after(target, prompt, first.generated, trial_options.eos),
+                     .ending = first.ending};
+    // A Ctrl-C that ended the text was heard; one that came since ends the repeats.
+    report.trials = repeat_in_pairs(std::move(first), target, drafter, prompt, trial_options, engine, [&] {
+      return interrupt.came() && report.ending != Ending::none ? Continue::no : Continue::yes;
+    });
     report.limit_facts = machine_facts(
         report.origin.machine, target.model->bytes().total + report.trials.guessed.drafter_weight_bytes, engine.pool());
     count_figures(report);
@@ -153,45 +156,6 @@ class Run : public Job {
       note("--max-tokens {}: the context of {} tokens leaves room for {}", max_tokens_, context, room);
     }
     return trial;
-  }
-
-  // The text is short, so it is repeated as long as the user would not notice; the first pair warms up.
-  static PairedTrials measure(Trial first, const LoadedTarget& target, const LoadedDrafter& drafter,
-                              std::span<const TokenId> prompt, TrialOptions guessed_options, Engine& engine) {
-    constexpr std::chrono::milliseconds kPatience{3000};
-    constexpr std::size_t kMostRepeats = 9;
-    if (first.ending == Ending::none) guessed_options.max_tokens = static_cast<int>(first.generated.size());
-    TrialOptions plain_options = guessed_options;
-    plain_options.max_tokens = static_cast<int>(first.generated.size());
-    if (guessed_options.sampler.temperature > 0) plain_options.eos.clear();  // another text, but as long
-
-    const LoadedDrafter none = no_drafter();
-    const auto begin = std::chrono::steady_clock::now();
-    std::vector<Trial> guessed, plain;
-    guessed.push_back(std::move(first));
-    plain.push_back(run_trial(target, none, prompt, plain_options, engine));
-    while (guessed.size() <= kMostRepeats && std::chrono::steady_clock::now() - begin < kPatience) {
-      guessed.push_back(run_trial(target, drafter, prompt, guessed_options, engine));
-      plain.push_back(run_trial(target, none, prompt, plain_options, engine));
-    }
-    if (guessed.size() > 1) {
-      guessed.erase(guessed.begin());
-      plain.erase(plain.begin());
-    }
-    const int repeats = static_cast<int>(guessed.size());
-    return {median(std::move(guessed)), median(std::move(plain)), repeats};
-  }
-
-  static Trial median(std::vector<Trial> trials) {
-    const auto middle = trials.begin() + static_cast<std::ptrdiff_t>(trials.size() / 2);
-    std::ranges::nth_element(trials, middle, {}, steps_s);
-    return std::move(*middle);
-  }
-
-  static double steps_s(const Trial& trial) {
-    StepTimes times;
-    for (const StepRecord& step : trial.steps) times += step.times;
-    return times.total_s();
   }
 
   std::string target_name_ = "demo-moe";
