@@ -243,13 +243,14 @@ TEST_F(Cli, AnotherModelsTokenizerIsNoted) {
 TEST_F(Cli, BenchSaysTheSameInWordsAndAsJson) {
   const std::string json = directory_.path() / "bench.json";
   const ProgramResult result = specdec({"bench", "--model", target_, "--widths", "1,4", "--prefill-steps", "8",
-                                        "--context", "20", "--threads", "1", "--json", json});
+                                        "--context", "20", "--threads", "1", "--cache", "q8", "--json", json});
   ASSERT_EQ(result.exit_code, 0) << result.output;
   for (const std::string_view words : {"GB/s", "T(w)/T(1)", "random tokens", "attention", "tokens/s", "in the way"}) {
     EXPECT_NE(result.output.find(words), std::string::npos) << words << " is not in:\n" << result.output;
   }
   const nlohmann::json found = nlohmann::json::parse(std::string(MappedFile(json).text()));
   EXPECT_EQ(found["bench"]["options"]["widths"], "1,4");
+  EXPECT_EQ(found["bench"]["options"]["cache"], "q8");
   EXPECT_EQ(found["bench"]["machine"]["threads"], 1);
   EXPECT_EQ(found["bench"]["model"]["architecture"], "glm4_moe");
   EXPECT_EQ(found["context_tokens"], 20);
@@ -266,6 +267,7 @@ TEST_F(Cli, BenchRefusesWhatItCannotMeasure) {
   expect_refused({"bench", "--widths", "4,1"}, 2, {"--widths", "ascending"});
   expect_refused({"bench", "--context", "0"}, 2, {"--context"});
   expect_refused({"bench", "--model", target_, "--context", "600"}, 2, {"--context", "512"});
+  expect_refused({"bench", "--cache", "q4"}, 2, {"q4", "auto, f32, f16, q8"});
   expect_refused({"bench", "--json", "/nonexistent/x.json"}, 1, {"/nonexistent/x.json"});
 }
 
@@ -280,6 +282,10 @@ TEST_F(Cli, SynthWritesWhatBenchLoads) {
   EXPECT_NE(result.output.find("if routing were even"), std::string::npos) << result.output;
   EXPECT_EQ(specdec({"bench", "--model", made, "--widths", "1", "--context", "4"}).exit_code, 0);
   expect_refused(whole, 1, {made, "exists already"});
+  const ProgramResult dense = specdec(
+      {"synth", "--like", dense_.directory() / "config.json", "--rest", "affine8g32", directory_.path() / "dense"});
+  EXPECT_EQ(dense.exit_code, 0) << dense.output;
+  EXPECT_EQ(dense.output.find("experts"), std::string::npos) << dense.output;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "cli/bench_report.h"
 #include "cli/command.h"
+#include "cli/engine_options.h"
 #include "cli/number_list.h"
 #include "cli/prompt.h"
 #include "core/error.h"
@@ -17,14 +18,12 @@ namespace {
 class Bench : public Job {
  public:
   std::vector<Option> options() override {
-    return {{"model", &model_, "a directory, a shipped name or a hub id in the local cache"},
-            {"widths", &widths_, "rows of the passes, ascending; ratios are to the first"},
-            {"prefill-steps", &steps_, "prompt tokens per pass"},
-            {"context", &context_, "tokens that a pass looks back at"},
-            {"threads", &engine_.threads, "0 = one per core"},
-            {"compute", &engine_.compute, "default, or f32: never rounds activations to int8"},
-            {"cpu", &engine_.cpu, "instruction set: auto, or one of those this machine has"},
-            {"json", &json_, "write everything that was found to this file"}};
+    return with_engine_options({{"model", &model_, "a directory, a shipped name or a hub id in the local cache"},
+                                {"widths", &widths_, "rows of the passes, ascending; ratios are to the first"},
+                                {"prefill-steps", &steps_, "prompt tokens per pass"},
+                                {"context", &context_, "tokens that a pass looks back at"},
+                                {"json", &json_, "write everything that was found to this file"}},
+                               engine_);
   }
 
   int run() override {

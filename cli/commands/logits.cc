@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/engine_options.h"
 #include "core/batch.h"
 #include "core/engine.h"
 #include "core/error.h"
@@ -64,15 +65,12 @@ void append_logits(const Model& model, std::span<const TokenId> tokens, std::vec
 class Logits : public Job {
  public:
   std::vector<Option> options() override {
-    return {
-        {"model", &model_, "a directory, a shipped name or a hub id in the local cache", Option::Presence::required},
-        {"tokens", &tokens_, "a JSON file: a list of token-id lists of one length", Option::Presence::required},
-        {"out", &out_, "the safetensors file to write: logits (lists, positions, vocabulary), float32",
-         Option::Presence::required},
-        {"threads", &engine_.threads, "0 = one per core"},
-        {"compute", &engine_.compute, "default, or f32: never rounds activations to int8"},
-        {"cache", &engine_.cache, "keys and values as f32, f16 or q8; auto: f32 if --compute is, else f16"},
-        {"cpu", &engine_.cpu, "instruction set: auto, or one of those this machine has"}};
+    return with_engine_options(
+        {{"model", &model_, "a directory, a shipped name or a hub id in the local cache", Option::Presence::required},
+         {"tokens", &tokens_, "a JSON file: a list of token-id lists of one length", Option::Presence::required},
+         {"out", &out_, "the safetensors file to write: logits (lists, positions, vocabulary), float32",
+          Option::Presence::required}},
+        engine_);
   }
 
   int run() override {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "cli/command.h"
+#include "cli/engine_options.h"
 #include "cli/interrupt.h"
 #include "cli/number_list.h"
 #include "cli/prompt.h"
@@ -29,28 +30,25 @@ std::vector<TokenId> parse_tokens(const std::string& text) {
 class Run : public Job {
  public:
   std::vector<Option> options() override {
-    return {
-        {"target", &target_name_, "the model to speed up: a directory, a shipped name or a hub id in the local cache"},
-        {"draft", &draft_, "who guesses: KIND[:PATH][,key=value…] with KIND mtp, small or none, or a checkpoint"},
-        {"prompt", &prompt_, "the text to continue; else standard input, else a built-in one"},
-        {"prompt-file", &prompt_file_, "a file with the text to continue"},
-        {"prompt-tokens", &prompt_tokens_, "the ids to continue, such as 1,2,3"},
-        {"max-tokens", &max_tokens_, "tokens to generate at most"},
-        {"k", &k_, "guesses per pass (3 if not given); k=… of --draft goes first"},
-        {"temperature", &sampler_.temperature, "0 always takes the likeliest token"},
-        {"top-k", &sampler_.top_k, "only the so many likeliest tokens; 0 = all"},
-        {"top-p", &sampler_.top_p, "only the likeliest tokens that together reach this probability"},
-        {"min-p", &sampler_.min_p, "only tokens with at least this share of the likeliest one's probability"},
-        {"seed", &seed_, "of the random numbers"},
-        {"threads", &engine_.threads, "0 = one per core"},
-        {"compute", &engine_.compute, "default, or f32: never rounds activations to int8"},
-        {"cache", &engine_.cache, "keys and values as f32, f16 or q8; auto: f32 if --compute is, else f16"},
-        {"cpu", &engine_.cpu, "instruction set: auto, or one of those this machine has"},
-        {"prefill-step", &prefill_step_, "prompt tokens per pass"},
-        {"ignore-eos", &ignore_eos_, "go on after the end of the text"},
-        {"text-only", &text_only_, "print the generated text and nothing else"},
-        {"json", &json_, "write everything that was found to this file"},
-        {"trace", &trace_, "write every step to this file, one JSON object per line"}};
+    return with_engine_options(
+        {{"target", &target_name_, "the model to speed up: a directory, a shipped name or a hub id in the local cache"},
+         {"draft", &draft_, "who guesses: KIND[:PATH][,key=value…] with KIND mtp, small or none, or a checkpoint"},
+         {"prompt", &prompt_, "the text to continue; else standard input, else a built-in one"},
+         {"prompt-file", &prompt_file_, "a file with the text to continue"},
+         {"prompt-tokens", &prompt_tokens_, "the ids to continue, such as 1,2,3"},
+         {"max-tokens", &max_tokens_, "tokens to generate at most"},
+         {"k", &k_, "guesses per pass (3 if not given); k=… of --draft goes first"},
+         {"temperature", &sampler_.temperature, "0 always takes the likeliest token"},
+         {"top-k", &sampler_.top_k, "only the so many likeliest tokens; 0 = all"},
+         {"top-p", &sampler_.top_p, "only the likeliest tokens that together reach this probability"},
+         {"min-p", &sampler_.min_p, "only tokens with at least this share of the likeliest one's probability"},
+         {"seed", &seed_, "of the random numbers"},
+         {"prefill-step", &prefill_step_, "prompt tokens per pass"},
+         {"ignore-eos", &ignore_eos_, "go on after the end of the text"},
+         {"text-only", &text_only_, "print the generated text and nothing else"},
+         {"json", &json_, "write everything that was found to this file"},
+         {"trace", &trace_, "write every step to this file, one JSON object per line"}},
+        engine_);
   }
 
   int run() override {

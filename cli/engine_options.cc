@@ -1,0 +1,14 @@
+#include "cli/engine_options.h"
+
+namespace specdec {
+
+std::vector<Option> with_engine_options(std::vector<Option> own, EngineOptions& engine) {
+  own.insert(own.end(),
+             {{"threads", &engine.threads, "0 = one per core"},
+              {"compute", &engine.compute, "default, or f32: never rounds activations to int8"},
+              {"cache", &engine.cache, "keys and values as f32, f16 or q8; auto: f32 if --compute is, else f16"},
+              {"cpu", &engine.cpu, "instruction set: auto, or one of those this machine has"}});
+  return own;
+}
+
+}  // namespace specdec
