@@ -6,7 +6,6 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
-#include <memory>
 #include <thread>
 #include <vector>
 
@@ -84,6 +83,10 @@ Machine this_machine() {
   const std::string cpu = value_of("/proc/cpuinfo", "model name");
   return {cpu.empty() ? "unknown" : cpu, usable_cores(), last_level_cache_bytes(),
           bytes_of(value_of("/proc/meminfo", "MemTotal"))};
+}
+
+bool fits_memory(std::int64_t weight_bytes, const Machine& machine) {
+  return machine.memory_bytes == 0 || weight_bytes <= machine.memory_bytes / 5 * 4;  // the rest is for everything else
 }
 
 double measure_read_bytes_per_s(Pool& pool, std::int64_t bytes, double patience_s) {

@@ -19,6 +19,9 @@ struct Machine {
 };
 Machine this_machine();
 
+// Whether a model of so many bytes of weights can be loaded: it is kept in memory whole. True if that is not known.
+bool fits_memory(std::int64_t weight_bytes, const Machine& machine);
+
 // What `pool` reads per second from a buffer of so many bytes that it reads again and again: from the cache if it fits
 // there, from memory if not. Takes about `patience_s`.
 double measure_read_bytes_per_s(Pool& pool, std::int64_t bytes, double patience_s);

@@ -28,9 +28,9 @@ struct SynthReport {
   int layers = 0;
 };
 
-// Writes config.json and the weights of every tensor that the architecture asks for, but of no MTP layer. Never holds
-// more than a few megabytes. Throws Error if `directory` exists, the disk is too small, or a format does not fit a
-// shape; nothing is left behind then.
+// Writes config.json and the weights of every tensor that the architecture asks for, but of no MTP layer. Holds no
+// more than 32 MiB of them at a time. Throws Error if `directory` exists, the disk is too small, or a format does not
+// fit a shape; nothing is left behind then.
 SynthReport synthesise(const SynthOptions& options, const std::filesystem::path& directory, Engine& engine);
 
 // How evenly a random model routes: distinct experts of a layer over a pass of so many rows of random tokens, the mean

@@ -17,6 +17,15 @@ TEST(Machine, IsDescribed) {
   EXPECT_GE(machine.last_level_cache_bytes, 0);
 }
 
+TEST(Machine, MemoryIsNotForWeightsAlone) {
+  constexpr std::int64_t kGb = 1'000'000'000;
+  Machine machine;
+  machine.memory_bytes = 10 * kGb;
+  EXPECT_TRUE(fits_memory(8 * kGb, machine));
+  EXPECT_FALSE(fits_memory(9 * kGb, machine));
+  EXPECT_TRUE(fits_memory(9 * kGb, {})) << "it is not known";
+}
+
 TEST(Machine, RatesAreMeasured) {
   Pool pool(2);
   EXPECT_GT(measure_read_bytes_per_s(pool, 1 << 20, 0.01), 1e8);

@@ -36,16 +36,24 @@ class Synth : public Job {
     fmt::print("{}: {:.2f} GB of weights in {} tensors and {} {}, {} layers, written in {:.1f} s\n", directory_,
                static_cast<double>(report.bytes) / 1e9, report.tensors, report.files,
                report.files == 1 ? "file" : "files", report.layers, seconds_since(begin));
-    const double woken = mean_union(directory_, kRows, synth_.seed, engine);
     const ModelInfo info = describe_model(directory_);
-    if (woken > 0) {
-      fmt::print("experts woken by {} rows: {:.1f} of {} in a layer; {:.1f} if routing were even\n", kRows, woken,
-                 info.experts, uniform_union(info.experts, info.experts_per_token, kRows));
-    }
+    if (info.experts > 0) print_routing(info, report.bytes, engine);
     return 0;
   }
 
  private:
+  void print_routing(const ModelInfo& info, std::int64_t weight_bytes, Engine& engine) const {
+    const Machine machine = this_machine();
+    if (!fits_memory(weight_bytes, machine)) {
+      fmt::print("experts woken by {} rows: not counted, too large for the {:.2f} GB of memory here\n", kRows,
+                 static_cast<double>(machine.memory_bytes) / 1e9);
+      return;
+    }
+    fmt::print("experts woken by {} rows: {:.1f} of {} in a layer; {:.1f} if routing were even\n", kRows,
+               mean_union(directory_, kRows, synth_.seed, engine), info.experts,
+               uniform_union(info.experts, info.experts_per_token, kRows));
+  }
+
   std::string directory_, like_;
   std::optional<std::string> experts_;
   SynthOptions synth_;
