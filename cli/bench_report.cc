@@ -140,7 +140,7 @@ std::string json_of(const BenchReport& report) {
     for (const PartCosts::Part& part : costs.parts) {
       of_width[std::string(part.name)] = {{"s", part.s}, {"barriers", part.barriers}};
     }
-    parts.push_back({{"rows", costs.width}, {"parts", of_width}});
+    parts.push_back({{"rows", costs.width}, {"pass_s", costs.s}, {"parts", of_width}});
   }
   Json model = Json::parse(json_of(*report.target.model));
   model["name"] = report.target.name;

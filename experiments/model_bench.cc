@@ -66,13 +66,27 @@ void measure_widths(PassMeter& meter, std::span<const TokenId> rows, const Model
   }
 }
 
+// The profile of the passes while it lives.
+class Profiling {
+ public:
+  explicit Profiling(Engine& engine) : engine_(engine) { engine_.profile_into(&profile_); }
+  ~Profiling() { engine_.profile_into(nullptr); }
+  Profiling(const Profiling&) = delete;
+  Profiling& operator=(const Profiling&) = delete;
+  const PassProfile& profile() const { return profile_; }
+
+ private:
+  Engine& engine_;
+  PassProfile profile_;
+};
+
 PartCosts measure_parts(PassMeter& meter, std::span<const TokenId> rows, int rounds, Engine& engine) {
-  PassProfile profile;
-  engine.profile_into(&profile);
-  for (int round = 0; round < rounds; ++round) meter.pass(rows);
-  engine.profile_into(nullptr);
-  PartCosts costs{.width = static_cast<int>(rows.size()), .parts = {}};
+  const Profiling profiling(engine);
+  double s = 0;
+  for (int round = 0; round < rounds; ++round) s += meter.pass(rows).s;
+  const PassProfile& profile = profiling.profile();
   const auto passes = static_cast<double>(profile.passes());
+  PartCosts costs{.width = static_cast<int>(rows.size()), .s = s / passes, .parts = {}};
   for (std::size_t part = 0; part < kPartNames.size(); ++part) {
     const PartCost& cost = profile[static_cast<Part>(part)];
     if (cost.s == 0) continue;

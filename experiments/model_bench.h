@@ -37,6 +37,7 @@ struct PrefillCost {
 
 struct PartCosts {
   int width = 0;
+  double s = 0;  // of a pass, mean of those whose parts these are
   struct Part {
     std::string_view name;
     double s = 0, barriers = 0;
