@@ -35,15 +35,6 @@ std::vector<NamedPrompt> some_prompts() {
   return some;
 }
 
-void print_origin(const LoadedTarget& target, const Engine& engine) {
-  const Machine machine = this_machine();
-  fmt::print("specdec {}, {}\n", version(), utc_now());
-  fmt::print("{}, {} cores, last-level cache {:.0f} MB, {} threads, {}\n", machine.cpu, machine.cores,
-             static_cast<double>(machine.last_level_cache_bytes) / 1e6, engine.threads(), engine.cpu_level());
-  fmt::print("{} ({}), {:.1f} MB of weights\n", target.name, target.model->info().hash,
-             static_cast<double>(target.model->bytes().total) / 1e6);
-}
-
 // All prompts, one after the other, as if they were one run.
 Tally run_all(const LoadedTarget& target, const LoadedDrafter& drafter, const std::vector<NamedPrompt>& prompts,
               Engine& engine) {
@@ -138,7 +129,7 @@ void bench(const std::vector<std::string>& words) {
   const std::string draft = word(1, "demo-draft");
   Engine engine({.threads = std::atoi(word(2, "0").c_str())});
   const LoadedTarget target = load_target(word(0, "demo-moe"), engine);
-  print_origin(target, engine);
+  fmt::print("{}", head_of(utc_now(), this_machine(), engine.threads(), engine.cpu_level(), target));
   print_drafters(target, {"mtp", "small:" + draft}, engine);
 }
 

@@ -32,16 +32,6 @@ std::string in_the_way(const LimitReport& limit) {
   SPECDEC_ASSERT(false);
 }
 
-std::string head(const BenchReport& report) {
-  const Model& model = *report.target.model;
-  return fmt::format(
-      "specdec {}, {}\n{}, {} cores, last-level cache {:.0f} MB; {} threads, {}\n{} ({}, {}), {:.1f} MB of weights\n",
-      version(), report.origin.date, report.origin.machine.cpu, report.origin.machine.cores,
-      static_cast<double>(report.origin.machine.last_level_cache_bytes) / 1e6, report.origin.threads,
-      report.origin.instruction_set, report.target.name, model.info().architecture, model.info().hash,
-      static_cast<double>(model.bytes().total) / 1e6);
-}
-
 std::string machine_text(const BenchReport& report) {
   std::string text = "\nthis machine reads\n";
   const auto row = [&](int threads, std::string_view from, double rate) {
@@ -107,7 +97,9 @@ std::string parts_text(const PartCosts& costs) {
 }  // namespace
 
 std::string summary_of(const BenchReport& report) {
-  std::string text = head(report) + machine_text(report) + widths_text(report) + prefill_text(report);
+  const Origin& origin = report.origin;
+  std::string text = head_of(origin.date, origin.machine, origin.threads, origin.instruction_set, report.target) +
+                     machine_text(report) + widths_text(report) + prefill_text(report);
   for (const PartCosts& costs : report.bench.parts) text += parts_text(costs);
   return text;
 }

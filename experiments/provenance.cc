@@ -6,4 +6,13 @@ namespace specdec {
 
 std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
 
+std::string head_of(std::string_view date, const Machine& machine, int threads, std::string_view cpu_level,
+                    const LoadedTarget& target) {
+  const ModelInfo& info = target.model->info();
+  return fmt::format(
+      "specdec {}, {}\n{}, {} cores, last-level cache {:.0f} MB; {} threads, {}\n{} ({}, {}), {:.1f} MB of weights\n",
+      version(), date, machine.cpu, machine.cores, static_cast<double>(machine.last_level_cache_bytes) / 1e6, threads,
+      cpu_level, target.name, info.architecture, info.hash, static_cast<double>(target.model->bytes().total) / 1e6);
+}
+
 }  // namespace specdec
