@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/panel_store.h"
 #include "core/pool.h"
+#include "experiments/machine.h"
 
 namespace specdec {
 namespace {
@@ -70,19 +71,10 @@ class Matrix {
 };
 
 void read_memory(benchmark::State& state) {
+  constexpr double kPatience_s = 0.5;
   const Engine engine({});
-  const std::vector<std::byte> bytes = some_bytes(kLarge);
-  constexpr std::int64_t kPart = 256 << 10;
   for (auto _ : state) {
-    engine.pool().for_each(kLarge / kPart, [&](std::int64_t part) {
-      std::uint64_t sums[8] = {};
-      for (std::int64_t i = 0; i < kPart; i += 64) {
-        std::uint64_t words[8];
-        std::memcpy(words, bytes.data() + part * kPart + i, 64);
-        for (int lane = 0; lane < 8; ++lane) sums[lane] += words[lane];
-      }
-      benchmark::DoNotOptimize(sums);
-    });
+    state.SetIterationTime(static_cast<double>(kLarge) / measure_read_bytes_per_s(engine.pool(), kLarge, kPatience_s));
   }
   state.SetBytesProcessed(state.iterations() * kLarge);
 }
@@ -112,7 +104,7 @@ void pack(benchmark::State& state, const Format& format) {
 
 void register_all() {
   const std::vector<std::int64_t> rows{1, 2, 3, 4, 8, 16};
-  benchmark::RegisterBenchmark("read_memory", read_memory)->MeasureProcessCPUTime()->UseRealTime();
+  benchmark::RegisterBenchmark("read_memory", read_memory)->UseManualTime()->Iterations(1);
   for (const Format& format : kFormats) {
     const std::string name = format.name;
     benchmark::RegisterBenchmark(("large/" + name).c_str(), product, format, EngineOptions{}, kLarge)
