@@ -64,6 +64,8 @@ def pack(tensors, path: str, quantization: dict):
     dtype, words = tensors[path + ".weight"]
     if dtype == "BF16":
         return gguf.GGMLQuantizationType.BF16, words.view(np.uint8)
+    if dtype != "U32":
+        raise SystemExit(f"{path}: stored as {dtype}; only bfloat16 and MLX affine codes are converted")
     bits = quantization.get(path, quantization)["bits"]
     scales = as_float(tensors[path + ".scales"])
     if bits not in (4, 8) or not np.array_equal(as_float(tensors[path + ".biases"]), -(1 << (bits - 1)) * scales):
@@ -71,7 +73,10 @@ def pack(tensors, path: str, quantization: dict):
     codes = words.view(np.uint8)
     inputs = codes.shape[-1] * 8 // bits
     repeat = inputs // BLOCK // scales.shape[-1]
-    d = np.repeat(scales, repeat, axis=-1).astype(np.float16)[..., None].view(np.uint8)
+    halves = scales.astype(np.float16)
+    if not np.array_equal(halves.astype(np.float32), scales):
+        raise SystemExit(f"{path}: Q4_0 and Q8_0 hold scales in float16, which rounds these")
+    d = np.repeat(halves, repeat, axis=-1)[..., None].view(np.uint8)
     if bits == 4:
         codes = np.stack([codes & 15, codes >> 4], axis=-1).reshape(*codes.shape[:-1], inputs // BLOCK, BLOCK)
         packed = codes[..., : BLOCK // 2] | (codes[..., BLOCK // 2 :] << 4)
@@ -119,6 +124,9 @@ def main(checkpoint: Path, out: Path):
     for layer in range(config["num_hidden_layers"]):
         names |= {f"model.layers.{layer}.{ours}": f"blk.{layer}.{theirs}" for ours, theirs in layer_names.items()}
     stored = [name for name in names if name in tensors]
+    parts = {path.removesuffix(".weight") + part for path in stored for part in (".scales", ".biases")}
+    if unknown := sorted(tensors.keys() - stored - parts):
+        raise SystemExit(f"{checkpoint}: no GGUF name is known for {', '.join(unknown[:4])} (of {len(unknown)})")
 
     def converted(name):
         if tensors[name][1].ndim == 1:
