@@ -3,18 +3,21 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <vector>
 
 namespace specdec {
 namespace {
 
-TEST(Pool, DoesEveryTaskOnce) {
-  for (const int threads : {1, 2, 5}) {
+TEST(Pool, EveryTaskRunsOnceJobAfterJob) {
+  for (const int threads : {1, 2, 4, 5}) {
     Pool pool(threads);
-    for (int round = 0; round < 200; ++round) {
-      std::vector<int> done(100);
-      pool.for_each(100, [&](std::int64_t i) { ++done[static_cast<std::size_t>(i)]; });
-      EXPECT_EQ(done, std::vector<int>(100, 1));
+    EXPECT_EQ(pool.threads(), threads);
+    for (int job = 0; job < 3000; ++job) {
+      const std::int64_t count = job % 101;
+      std::array<std::atomic<int>, 101> runs{};
+      pool.for_each(count, [&](std::int64_t i) { ++runs[static_cast<std::size_t>(i)]; });
+      for (std::int64_t i = 0; i < 101; ++i) ASSERT_EQ(runs[static_cast<std::size_t>(i)], i < count ? 1 : 0);
     }
   }
 }

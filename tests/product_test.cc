@@ -1,14 +1,11 @@
-// Shared-out products against Eigen in float32, which asks OpenBLAS where it is there, and the thread pool that shares
-// them out.
+// Shared-out products against Eigen in float32, which asks OpenBLAS where it is there.
 #include "core/blocks/product.h"
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <cmath>
 
 #include "core/panel_store.h"
-#include "core/pool.h"
 #include "core/rng.h"
 #include "core/tensor.h"
 
@@ -60,19 +57,6 @@ TEST(Multiply, EqualsTheReferenceForAnyThreads) {
     }
     if (first_run.empty()) first_run = results;
     EXPECT_EQ(results, first_run) << threads << " threads";
-  }
-}
-
-TEST(Pool, EveryTaskRunsOnceJobAfterJob) {
-  for (const int threads : {1, 2, 4}) {
-    Pool pool(threads);
-    EXPECT_EQ(pool.threads(), threads);
-    for (int job = 0; job < 3000; ++job) {
-      const std::int64_t count = job % 37;
-      std::array<std::atomic<int>, 37> runs{};
-      pool.for_each(count, [&](std::int64_t i) { ++runs[static_cast<std::size_t>(i)]; });
-      for (std::int64_t i = 0; i < 37; ++i) ASSERT_EQ(runs[static_cast<std::size_t>(i)], i < count ? 1 : 0);
-    }
   }
 }
 
