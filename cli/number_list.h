@@ -1,3 +1,4 @@
+// Lists of numbers as options take them.
 #pragma once
 
 #include <string>

@@ -1,3 +1,4 @@
+// The middle of a few measured values: what a disturbance of some of them does not move.
 #pragma once
 
 #include <algorithm>
