@@ -28,7 +28,11 @@ CLI::Option* add(CLI::App& app, const std::string& name, Value* value, const std
     return app.add_flag(name, *value, help_text);
   } else {
     CLI::Option* option = app.add_option(name, *value, help_text);
-    if constexpr (std::is_unsigned_v<Value>) option->check(CLI::NonNegativeNumber);
+    if constexpr (std::is_unsigned_v<Value>) {
+      option->check([](const std::string& text) {
+        return text.starts_with('-') ? fmt::format("{}: expected 0 or more", text) : std::string();
+      });
+    }
     if constexpr (requires { value->has_value(); }) return option;
     return option->capture_default_str();
   }

@@ -32,6 +32,7 @@ bool standard_input_is_worth_reading() {
 
 std::string read_standard_input() {
   say_when_waiting();
+  constexpr std::size_t kMostBytes = 256 << 20;
   std::string text;
   char buffer[1 << 16];
   while (true) {
@@ -40,6 +41,9 @@ std::string read_standard_input() {
     if (count < 0) throw Error("cannot read the prompt from standard input: {}", std::strerror(errno));
     if (count == 0) return text;
     text.append(buffer, static_cast<std::size_t>(count));
+    if (text.size() > kMostBytes) {
+      throw Error("standard input has more than {} MB; no model can see a prompt as long as that", kMostBytes >> 20);
+    }
   }
 }
 

@@ -143,7 +143,7 @@ Section bytes(const RunReport& report) {
            {"plain_bytes_per_token", report.plain.bytes_per_token(), "plain decoding",
             bytes_text(report.plain.bytes_per_token()), ""},
            {"drafter_pass_share", drafter_share, "one pass of the drafter", percent_text(drafter_share),
-            "of what a plain step reads"}}};
+            "of what a plain step reads, for one row"}}};
 }
 
 Section limits(const RunReport& report) {
@@ -282,9 +282,10 @@ void count_figures(RunReport& report) {
 
 std::string summary_of(const RunReport& report) {
   std::string text =
-      fmt::format("{} ({}, {}), {}; ended: {}\n", report.target.name, report.target.model->info().architecture,
-                  bytes_text(static_cast<double>(report.target.model->bytes().total)), drafter_text(report.drafter),
-                  name_of(report.ending));
+      fmt::format("{} ({}, {}{}), {}; ended: {}\n", report.target.name, report.target.model->info().architecture,
+                  bytes_text(static_cast<double>(report.target.model->bytes().total)),
+                  report.target.model->info().mtp_layers > 0 ? " without its MTP layer" : "",
+                  drafter_text(report.drafter), name_of(report.ending));
   for (const Section& section : sections_of(report)) {
     if (report.tally.drafted == 0 && section.title == guesses(report).title) continue;
     text += fmt::format("\n{}\n", section.title);

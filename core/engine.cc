@@ -1,5 +1,7 @@
 #include "core/engine.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <thread>
 
@@ -23,7 +25,7 @@ const Kernels& find_level(const std::string& name) {
 int count_threads(int asked) {
   constexpr int kMost = 1024;
   if (asked < 0 || asked > kMost) throw UsageError("{} threads: expected 1 to {}, or 0 for one per core", asked, kMost);
-  return asked != 0 ? asked : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return asked != 0 ? asked : usable_cores();
 }
 
 bool quantises(const std::string& compute) {
@@ -55,6 +57,12 @@ Engine::~Engine() = default;
 std::int64_t Engine::pool_barriers() const { return pool_->barriers(); }
 int Engine::threads() const { return pool_->threads(); }
 std::string_view Engine::cpu_level() const { return kernels_.name; }
+
+int usable_cores() {
+  cpu_set_t allowed;
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
 
 std::vector<std::string_view> cpu_levels() {
   std::vector<std::string_view> names;

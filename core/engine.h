@@ -63,5 +63,7 @@ class Engine {
 
 // Instruction-set levels that this machine has, best first; the last is always "generic".
 std::vector<std::string_view> cpu_levels();
+// Cores that this process may run on: what 0 threads means.
+int usable_cores();
 
 }  // namespace specdec

@@ -26,7 +26,8 @@ bool fits_memory(std::int64_t weight_bytes, const Machine& machine);
 // there, from memory if not. Takes about `patience_s`.
 double measure_read_bytes_per_s(Pool& pool, std::int64_t bytes, double patience_s);
 
-// What it adds to the time of their work when the threads wait for one another, with its part in starting them.
+// What it adds at least to the time of their work when the threads wait for one another, with its part in starting
+// them; 0 if this machine has no core free for every thread.
 double measure_barrier_s(Pool& pool);
 
 }  // namespace specdec

@@ -92,7 +92,7 @@ TEST_F(Cli, NumbersOutOfRangeAreRefused) {
   expect_refused(run_ids({"--k", "-1"}), 2, {"k = -1", "1 to 64"});
   expect_refused(run_ids({"--k", "65"}), 2, {"k = 65", "1 to 64"});
   expect_refused(run_ids({"--max-tokens", "0"}), 2, {"--max-tokens 0"});
-  expect_refused(run_ids({"--seed", "-1"}), 2, {"--seed", "-1"});
+  expect_refused(run_ids({"--seed", "-1"}), 2, {"--seed", "-1", "expected 0 or more"});
   expect_refused(run_ids({"--prefill-step", "0"}), 2, {"--prefill-step 0"});
   expect_refused(run_ids({"--temperature", "-1"}), 2, {"temperature", "-1"});
   expect_refused(run_ids({"--top-p", "1.5"}), 2, {"1.5"});
@@ -154,6 +154,16 @@ TEST_F(Cli, OutputThatCannotBeWrittenIsRefusedBeforeTheRun) {
     EXPECT_FALSE(entry.path().filename().string().starts_with("out.json")) << entry.path();
   }
   expect_refused(logits("[[1]]", "/nowhere/out.safetensors"), 1, {"/nowhere/out.safetensors", "cannot write"});
+}
+
+TEST_F(Cli, OutputNeverReplacesWhatIsRead) {
+  const fs::path weights = tiny_.directory() / "model.safetensors";
+  const auto size = fs::file_size(weights);
+  for (const std::string option : {"--json", "--trace"}) {
+    expect_refused(run_ids({option, weights.string()}), 1, {"model.safetensors", "would replace"});
+  }
+  expect_refused(logits("[[1]]", weights.string()), 1, {"model.safetensors", "would replace"});
+  EXPECT_EQ(fs::file_size(weights), size);
 }
 
 TEST_F(Cli, DamagedCheckpointsAreRefused) {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "cli/command.h"
@@ -77,6 +78,7 @@ class Logits : public Job {
     { OutputFile can_be_written(out_); }
     Engine engine(engine_);
     const std::unique_ptr<Model> model = load_model(resolve_model(model_), engine);
+    check_no_input(out_, std::array<std::filesystem::path, 2>{model->info().path, tokens_});
     const std::vector<std::vector<TokenId>> lists = read_lists(tokens_, model->info());
     std::vector<float> logits;
     logits.reserve(lists.size() * lists.front().size() * static_cast<std::size_t>(model->info().vocab));

@@ -61,6 +61,10 @@ class Run : public Job {
       note("--draft {} is a {} model of {} layers: the drafter is {}:{}", draft_, drafter.recognised->architecture,
            drafter.recognised->layers, drafter.spec.kind, drafter.spec.path);
     }
+    const std::vector<fs::path> inputs{target.model->info().path, drafter.spec.path, prompt_file_.value_or("")};
+    for (const auto& path : {json_, trace_}) {
+      if (path) check_no_input(*path, inputs);
+    }
     const std::vector<TokenId> prompt = read_prompt(target);
     const TrialOptions trial_options = trial_options_for(target, prompt);
 
@@ -105,6 +109,12 @@ class Run : public Job {
   // A tokenizer of fewer ids than the model has rows may be padding, or another model's: its end of text tells.
   void note_foreign_tokenizer(const LoadedTarget& target) const {
     if (target.tokenizer == nullptr) return;
+    const int ids = target.tokenizer->size();
+    const int rows = target.model->info().vocab;
+    if (ids < rows - rows / 8) {
+      note("the tokenizer has {} ids, the model {}: more than padding is missing; is it the model's tokenizer?", ids,
+           rows);
+    }
     const std::vector<TokenId>& eos = target.model->info().eos;
     const std::optional<TokenId> of_text = target.tokenizer->role("eos");
     if (!of_text || eos.empty() || std::ranges::find(eos, *of_text) != eos.end()) return;

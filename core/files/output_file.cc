@@ -66,4 +66,16 @@ void check_writable(const fs::path& path) {
   if (!fs::is_other(fs::status(path, unknown))) OutputFile{path};
 }
 
+void check_no_input(const fs::path& path, std::span<const fs::path> inputs) {
+  std::error_code unknown;
+  if (!fs::is_regular_file(path, unknown)) return;
+  const fs::path directory = fs::absolute(path, unknown).parent_path();
+  for (const fs::path& input : inputs) {
+    if (fs::equivalent(path, input, unknown) || fs::equivalent(directory, input, unknown)) {
+      throw Error("{}: cannot write: it would replace what is read from {}; name another file", path.string(),
+                  input.string());
+    }
+  }
+}
+
 }  // namespace specdec

@@ -36,4 +36,7 @@ void write_file(const std::filesystem::path& path, std::string_view text);
 // (a pipe) is not opened twice.
 void check_writable(const std::filesystem::path& path);
 
+// Throws Error if writing `path` would replace an input: a file of `inputs`, or one in a directory of them.
+void check_no_input(const std::filesystem::path& path, std::span<const std::filesystem::path> inputs);
+
 }  // namespace specdec
