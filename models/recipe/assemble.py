@@ -39,8 +39,8 @@ LICENCE = """The weights are released under the Apache-2.0 licence of this repos
 
 LIMITS = """Small, made to study speculative decoding, not to be useful. It continues source code, JSON, technical documentation and
 biblical commentary in English; it knows no dialogue and follows no instructions, and what it says is often false. Trained
-on windows of {length} tokens; longer contexts are little tested. It saw the training text {epochs:.1f} times, so common
-passages may come out verbatim."""
+on windows of {length} tokens; longer contexts are little tested. It saw {seen}, so common passages may come out
+verbatim."""
 
 
 def table(header, rows):
@@ -121,7 +121,11 @@ def main():
     )
     corpus_tokens = training["corpus_tokens"]
     data = DATA.format(mb=training["corpus_characters"] / 1e6, tokens=corpus_tokens / 1e6)
-    target_limits = LIMITS.format(length="1,024 and at the end 2,048", epochs=training["tokens"] / corpus_tokens)
+    target_limits = LIMITS.format(
+        length="1,024 and at the end 2,048",
+        seen=f"the training text {training['tokens'] / corpus_tokens:.1f} times on average, its domains in the proportion "
+        + ", ".join(f"{domain} {times}" for domain, times in training["repeats"].items()),
+    )
     overlap_note = (
         "Teacher-forced on the held-out text: mean over positions of sum min(p, q) at temperature 1 / share of positions "
         "whose most probable tokens agree. "
@@ -149,7 +153,12 @@ def main():
                 f"tokens in {results['mtp']['seconds'] / 60:.1f} minutes, distilled from the shipped weights. The last quarter of "
                 "the target's time ran with the experts on the 4-bit grid (straight-through).",
             ),
-            ("Held out", bits),
+            (
+                "Held out",
+                bits + "\n\nThe part of quantisation: of the perplexity before it, on "
+                + ", ".join(f"{r['tokens']:,} tokens of {d}" for d, r in training["sample_shipped"].items())
+                + ".",
+            ),
             ("MTP acceptance, steps 1 to 3", overlap_note + "\n\n" + accepted(("mtp1", "mtp2", "mtp3"))),
             ("Bytes", reads),
             ("Routing", "Mean over MoE layers, T consecutive tokens of held-out text.\n\n" + experts),
@@ -157,13 +166,21 @@ def main():
             ("Licence", LICENCE),
         ],
     )
-    for folder, key, shape, how, note, extra in (
+
+    def spm_passes(characters):
+        """Of half the training over a text, by the bytes of a token on held-out text."""
+        bits = results["draft_spm_bits"].values()
+        bytes_per_token = sum(b["bytes_per_token"] * b["tokens"] for b in bits) / sum(b["tokens"] for b in bits)
+        return results["draft-spm"]["tokens"] / 2 / (characters / bytes_per_token)
+
+    for folder, key, shape, how, note, seen, extra in (
         (
             draft,
             "draft",
             DRAFT,
             "same tokenizer as demo-moe, distilled from its shipped weights (divergence of the full distributions, then total variation)",
-            "On the windows of the next table.\n\n",
+            "On the windows of the next table alone.\n\n",
+            f"the training text {results['draft']['tokens'] / corpus_tokens:.1f} times on average",
             [("Acceptance against demo-moe", overlap_note + "\n\n" + accepted(("draft",)))],
         ),
         (
@@ -173,7 +190,9 @@ def main():
             f"its own SentencePiece vocabulary (unigram, byte fallback), trained half on the corpus and half on "
             f"{results['draft-spm']['sampled_characters'] / 1e6:.1f} M characters that demo-moe wrote at temperature 1 "
             "(sequence-level distillation)",
-            "",
+            "In windows of 2,048 tokens as the others, four times as long as it was trained on: it is lost there.\n\n",
+            f"the training text about {spm_passes(training['corpus_characters']):.0f} times and what demo-moe wrote about "
+            f"{spm_passes(results['draft-spm']['sampled_characters']):.0f} times",
             [],
         ),
     ):
@@ -198,7 +217,7 @@ def main():
                     note + table(("domain", "bits/byte"), [(d, f"{held[d]['bits_per_byte']:.3f}") for d in held]),
                 ),
                 *extra,
-                ("Limits", LIMITS.format(length=results[key]["windows"], epochs=results[key]["tokens"] / corpus_tokens)),
+                ("Limits", LIMITS.format(length=results[key]["windows"], seen=seen)),
                 ("Licence", LICENCE),
             ],
         )
