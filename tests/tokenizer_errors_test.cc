@@ -141,6 +141,10 @@ TEST(TokenizerErrors, BrokenSentencePieceModels) {
   expect_model_refused(whole.substr(0, whole.size() / 2), {"tokenizer.model"});
   expect_model_refused("IQ== 0\nIg== 1\n", {"no kind of tokenizer", "not sentencepiece"});
   expect_model_refused(std::string("\n").append(100, '\xFF'), {"damaged"});
+  // pieces { piece: "\0" score: 0 }: the library's trie throws at it.
+  const std::string nothing("\x0A\x08\x0A\x01\x00\x15\x00\x00\x00\x00", 10);
+  expect_model_refused(contents(kData / "spm_unigram/tokenizer.model") + nothing,
+                       {"tokenizer.model", "not a SentencePiece model"});
   // normalizer_spec { precompiled_charsmap } of a trie that points outside, appended so that it counts.
   std::string table("\x00\x04\x00\x00", 4);
   table += std::string(1024, '\x7E') + std::string(2, '\0');
