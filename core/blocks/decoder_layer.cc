@@ -83,14 +83,14 @@ void final_norm(const Pass& pass, const std::vector<float>& w, const WeightFile&
         pass.engine.kernels().rms_norm(pass.x + i * hidden, w.data(), hidden, pass.spec.eps, out + i * hidden);
     if (std::isfinite(mean)) continue;
     const std::string damaged = file.find_not_finite();
+    const std::string_view of_cache =
+        pass.state.layout().type == KvType::f16 ? ", or keys or values float16 (then --cache f32 helps)" : "";
     throw Error(
         "{}: the hidden state at position {} is not finite: {}", file.directory().string(),
         pass.rows[static_cast<std::size_t>(i)].position(),
         damaged.empty()
-            ? std::string(pass.state.layout().type == KvType::f16
-                              ? "the activations overflow float32, or keys or values float16 (then --cache f32 helps)"
-                              : "the activations overflow float32") +
-                  "; is this the right config.json for these weights?"
+            ? fmt::format("the activations overflow float32{}; is this the right config.json for these weights?",
+                          of_cache)
             : fmt::format("tensor '{}' holds NaN or infinite values; the file is damaged", damaged));
   }
   pass.engine.lap(Part::norms);

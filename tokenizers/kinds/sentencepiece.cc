@@ -86,15 +86,15 @@ void check_normalization(std::string_view table, const std::string& name) {
 std::unique_ptr<sentencepiece::SentencePieceProcessor> load_processor(const std::string& model,
                                                                       const std::string& name) {
   auto processor = std::make_unique<sentencepiece::SentencePieceProcessor>();
+  std::string wrong;
   try {
     const auto status = processor->LoadFromSerializedProto(model);
-    if (!status.ok()) throw Error("{}: not a SentencePiece model: {}", name, excerpt(status.ToString(), 200));
-  } catch (const Error&) {
-    throw;
+    if (status.ok()) return processor;
+    wrong = status.ToString();
   } catch (const std::exception& error) {  // of the library's trie, for a piece that begins with a zero byte
-    throw Error("{}: not a SentencePiece model: {}", name, excerpt(error.what(), 200));
+    wrong = error.what();
   }
-  return processor;
+  throw Error("{}: not a SentencePiece model: {}", name, excerpt(wrong, 200));
 }
 
 std::string spaces_for_marks(std::string_view piece) {
