@@ -61,7 +61,8 @@ class Run : public Job {
       note("--draft {} is a {} model of {} layers: the drafter is {}:{}", draft_, drafter.recognised->architecture,
            drafter.recognised->layers, drafter.spec.kind, drafter.spec.path);
     }
-    const std::vector<fs::path> inputs{target.model->info().path, drafter.spec.path, prompt_file_.value_or("")};
+    const std::string draft_model = drafter.model != nullptr ? drafter.model->info().path : "";
+    const std::vector<fs::path> inputs{target.model->info().path, draft_model, prompt_file_.value_or("")};
     for (const auto& path : {json_, trace_}) {
       if (path) check_no_input(*path, inputs);
     }
@@ -106,7 +107,8 @@ class Run : public Job {
   }
 
  private:
-  // A tokenizer of fewer ids than the model has rows may be padding, or another model's: its end of text tells.
+  // Rows of the model that the tokenizer has no ids for may be padding, or the tokenizer another model's: how many they
+  // are tells, and its end of text.
   void note_foreign_tokenizer(const LoadedTarget& target) const {
     if (target.tokenizer == nullptr) return;
     const int ids = target.tokenizer->size();
