@@ -8,21 +8,11 @@
 namespace specdec {
 namespace {
 
-constexpr int kWidth = 16;
-constexpr int kTile = 4, kFloatTile = 1;
+inline int32x4_t dot(int32x4_t sum, uint32x4_t codes, int8x16_t x) {
+  return vusdotq_s32(sum, vreinterpretq_u8_u32(codes), x);
+}
 
-#include "core/kernels/neon.inl"
-
-struct Dot4 {
-  int32x4_t sums[kVectors]{};
-  void add(const Ints& codes, const std::int8_t* x) {
-    const int8x16_t four = four_of(x);
-    for (int i = 0; i < kVectors; ++i) sums[i] = vusdotq_s32(sums[i], vreinterpretq_u8_u32(codes.at[i]), four);
-  }
-  Floats total() const {
-    return each<Floats>([&](int i) { return vcvtq_f32_s32(sums[i]); });
-  }
-};
+#include "core/kernels/neondot.inl"
 using Dot8 = Dot4;
 
 #include "core/kernels/panels.inl"
