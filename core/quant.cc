@@ -46,7 +46,8 @@ std::optional<Weight> open_plain(WeightFile& file, const std::string& path, std:
   weight.in = shape.back();
   weight.out = tensor.elements() / weight.in;
   weight.data = tensor.data;
-  weight.row_bytes = weight.in * static_cast<std::int64_t>(bytes_of(dtype));
+  const DTypeFacts& facts = facts_of(dtype);
+  weight.row_bytes = weight.in / facts.block_elements * facts.block_bytes;
   return weight;
 }
 

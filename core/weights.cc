@@ -62,7 +62,9 @@ const StoredTensor& WeightFile::add_planned(StoredTensor tensor) {
 }
 
 const StoredTensor* WeightFile::aligned(const StoredTensor& tensor) {
-  if (reinterpret_cast<std::uintptr_t>(tensor.data) % bytes_of(tensor.dtype) == 0) return &tensor;
+  const DTypeFacts& facts = facts_of(tensor.dtype);  // blocks are read byte by byte
+  const auto alignment = static_cast<std::uintptr_t>(facts.block_elements == 1 ? facts.block_bytes : 1);
+  if (reinterpret_cast<std::uintptr_t>(tensor.data) % alignment == 0) return &tensor;
   std::byte* bytes = new_bytes(tensor.bytes);
   std::memcpy(bytes, tensor.data, tensor.bytes);
   auto& copy = realigned_.emplace_back(std::make_unique<StoredTensor>(tensor));

@@ -16,28 +16,6 @@ using nlohmann::json;
 
 namespace {
 
-struct DTypeFacts {
-  DType dtype;
-  std::string_view name;
-  std::size_t bytes;
-};
-constexpr std::array kDTypes{
-    DTypeFacts{DType::f64, "F64", 8},         DTypeFacts{DType::f32, "F32", 4},
-    DTypeFacts{DType::f16, "F16", 2},         DTypeFacts{DType::bf16, "BF16", 2},
-    DTypeFacts{DType::f8_e4m3, "F8_E4M3", 1}, DTypeFacts{DType::f8_e5m2, "F8_E5M2", 1},
-    DTypeFacts{DType::f8_e8m0, "F8_E8M0", 1}, DTypeFacts{DType::i64, "I64", 8},
-    DTypeFacts{DType::i32, "I32", 4},         DTypeFacts{DType::i16, "I16", 2},
-    DTypeFacts{DType::i8, "I8", 1},           DTypeFacts{DType::u64, "U64", 8},
-    DTypeFacts{DType::u32, "U32", 4},         DTypeFacts{DType::u16, "U16", 2},
-    DTypeFacts{DType::u8, "U8", 1},           DTypeFacts{DType::boolean, "BOOL", 1},
-};
-
-const DTypeFacts& facts_of(DType dtype) {
-  const auto found = std::ranges::find(kDTypes, dtype, &DTypeFacts::dtype);
-  SPECDEC_ASSERT(found != kDTypes.end());
-  return *found;
-}
-
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the original library
 constexpr std::string_view kMetadata = "__metadata__";
@@ -83,13 +61,13 @@ std::uint64_t natural(const json& value, std::string_view what, std::string_view
 DType dtype_of(const json& value, std::string_view where) {
   if (!value.is_string()) throw Error("{}: dtype is of JSON type {}, expected a string", where, value.type_name());
   const std::string& name = value.get_ref<const std::string&>();
-  const auto found = std::ranges::find(kDTypes, name, &DTypeFacts::name);
-  if (found == kDTypes.end()) {
-    std::vector<std::string_view> known;
-    for (const DTypeFacts& facts : kDTypes) known.push_back(facts.name);
-    throw Error("{}: unknown dtype {}; known are {}", where, escaped(name), fmt::join(known, ", "));
+  std::vector<std::string_view> known;
+  for (const DTypeFacts& facts : dtypes()) {
+    if (facts.block_elements != 1) continue;
+    if (facts.name == name) return facts.dtype;
+    known.push_back(facts.name);
   }
-  return found->dtype;
+  throw Error("{}: unknown dtype {}; known are {}", where, escaped(name), fmt::join(known, ", "));
 }
 
 std::vector<std::int64_t> shape_of(const json& value, std::string_view where) {
@@ -101,14 +79,6 @@ std::vector<std::int64_t> shape_of(const json& value, std::string_view where) {
     shape.push_back(static_cast<std::int64_t>(count));
   }
   return shape;
-}
-
-std::size_t bytes_needed(const std::vector<std::int64_t>& shape, DType dtype, std::string_view where) {
-  std::int64_t bytes = static_cast<std::int64_t>(bytes_of(dtype));
-  for (const std::int64_t count : shape)
-    if (__builtin_mul_overflow(bytes, count, &bytes))
-      throw Error("{}: shape {} of {} has more bytes than fit 63 bits", where, shape, name_of(dtype));
-  return static_cast<std::size_t>(bytes);
 }
 
 StoredTensor tensor_of(const std::string& name, const json& entry, std::span<const std::byte> data,
@@ -205,11 +175,6 @@ std::vector<std::unique_ptr<SafetensorsFile>> open_shards(const fs::path& direct
 }
 
 }  // namespace
-
-std::string_view name_of(DType dtype) { return facts_of(dtype).name; }
-std::size_t bytes_of(DType dtype) { return facts_of(dtype).bytes; }
-
-std::int64_t StoredTensor::elements() const { return static_cast<std::int64_t>(bytes / bytes_of(dtype)); }
 
 StoredTensors parse_safetensors(std::span<const std::byte> bytes, std::string_view origin) {
   const std::string_view text = header_text(bytes, origin);

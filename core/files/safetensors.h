@@ -6,33 +6,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "core/dtype.h"
 #include "core/files/mapped_file.h"
 #include "core/files/output_file.h"
+#include "core/files/stored_tensor.h"
 
 namespace specdec {
-
-std::string_view name_of(DType dtype);  // as the format spells it: "BF16"
-std::size_t bytes_of(DType dtype);      // of one element
-
-// A tensor as stored. data is valid as long as the SafetensorsFile that maps it, and may be unaligned.
-struct StoredTensor {
-  std::string name;
-  DType dtype = DType::f32;
-  std::vector<std::int64_t> shape;
-  const std::byte* data = nullptr;
-  std::size_t bytes = 0;
-  std::int64_t elements() const;
-};
-
-using StoredTensors = std::map<std::string, StoredTensor, std::less<>>;
 
 // One mapped file.
 class SafetensorsFile {
