@@ -53,12 +53,12 @@ class Matrix {
     weight_.in = kIn;
     weight_.bits = format.bits;
     weight_.group = format.group;
-    weight_.row_bytes = kIn * format.bits / 8;
-    weight_.scale_row_bytes = format.group > 0 ? kIn / format.group * 2 : 0;
-    weight_.out = size / (weight_.row_bytes + 2 * weight_.scale_row_bytes) / kPanel * kPanel;
-    stored_ = some_bytes(weight_.out * weight_.row_bytes);
-    weight_.data = stored_.data();
-    if (format.group > 0) weight_.scales = weight_.biases = stored_.data();
+    const std::int64_t row_bytes = kIn * format.bits / 8;
+    const std::int64_t scale_bytes = format.group > 0 ? kIn / format.group * 2 : 0;
+    weight_.out = size / (row_bytes + 2 * scale_bytes) / kPanel * kPanel;
+    stored_ = some_bytes(weight_.out * row_bytes);
+    weight_.values = {stored_.data(), row_bytes};
+    if (format.group > 0) weight_.scales = weight_.biases = {stored_.data(), scale_bytes};
     pack_again(pool);
   }
   void pack_again(Pool& pool) { store_.emplace().pack(weight_, weight_.out, &pool); }

@@ -1,8 +1,10 @@
 #include "core/quant.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
+#include "core/coded_rows.h"
 #include "core/error.h"
 #include "core/weights.h"
 
@@ -11,9 +13,7 @@ namespace specdec {
 Weight Weight::rows(std::int64_t first, std::int64_t count) const {
   Weight slice = *this;
   slice.out = count;
-  if (data != nullptr) slice.data += first * row_bytes;
-  if (scales != nullptr) slice.scales += first * scale_row_bytes;
-  if (biases != nullptr) slice.biases += first * scale_row_bytes;
+  for (StoredRows* stored : {&slice.values, &slice.scales, &slice.biases, &slice.super_scales}) stored->first += first;
   if (panels.data == nullptr) return slice;
   const std::int64_t inside = first % slab;
   SPECDEC_ASSERT(inside % kPanel == 0 && (inside + count <= slab || (inside == 0 && count % slab == 0)));
@@ -45,27 +45,29 @@ std::optional<Weight> open_plain(WeightFile& file, const std::string& path, std:
   Weight weight;
   weight.in = shape.back();
   weight.out = tensor.elements() / weight.in;
-  weight.data = tensor.data;
   const DTypeFacts& facts = facts_of(dtype);
-  weight.row_bytes = weight.in / facts.block_elements * facts.block_bytes;
+  weight.values = {tensor.data, weight.in / facts.block_elements * facts.block_bytes};
   return weight;
 }
 
 Panels plain_panels(const Weight& weight, PanelKind kind) {
   constexpr std::int64_t kPadded = 16;
   const std::int64_t padded = (weight.in + kPadded - 1) / kPadded * kPadded;
-  return {.panel_bytes = kPanel * padded * (weight.row_bytes / weight.in), .kind = kind, .in = weight.in};
+  return {.panel_bytes = kPanel * padded * (weight.values.row_bytes / weight.in), .kind = kind, .in = weight.in};
 }
 
 void pack_plain(const Weight& weight, std::int64_t first, std::int64_t count, std::byte* panel) {
   const std::int64_t panel_bytes = weight.format->panels(weight).panel_bytes;
-  const std::int64_t whole = weight.row_bytes / 4 * 4;
+  const std::int64_t row_bytes = weight.values.row_bytes;
+  const std::int64_t whole = row_bytes / 4 * 4;
   if (count < kPanel || whole * kPanel < panel_bytes) std::memset(panel, 0, static_cast<std::size_t>(panel_bytes));
-  const std::byte* from = weight.data + first * weight.row_bytes;
-  transpose_words(from, weight.row_bytes, count, whole, panel, [](std::uint32_t word) { return word; });
+  std::array<const std::byte*, kPanel> rows;
+  for (std::int64_t row = 0; row < count; ++row) rows[static_cast<std::size_t>(row)] = weight.values.row(first + row);
+  const std::span from(rows.data(), static_cast<std::size_t>(count));
+  transpose_words(from, 0, whole, panel, [](std::uint32_t word) { return word; });
   for (std::int64_t row = 0; row < count; ++row) {
-    std::memcpy(panel + whole * kPanel + row * 4, from + row * weight.row_bytes + whole,
-                static_cast<std::size_t>(weight.row_bytes - whole));
+    std::memcpy(panel + whole * kPanel + row * 4, rows[static_cast<std::size_t>(row)] + whole,
+                static_cast<std::size_t>(row_bytes - whole));
   }
 }
 
@@ -78,8 +80,8 @@ void multiply_panels(const Weight& weight, std::int64_t first, std::int64_t last
   thread_local std::vector<std::byte> scratch;
   const auto needed = static_cast<std::size_t>(panel_scratch_bytes(weight.in));
   if (scratch.size() < needed) scratch.resize(needed);
-  const bool affine = panels.kind == PanelKind::affine4 || panels.kind == PanelKind::affine8;
-  if (affine && x.q8) {
+  const bool codes = panels.kind == PanelKind::codes4 || panels.kind == PanelKind::codes8;
+  if (codes && x.q8) {
     kernels.multiply_q8(panels, *x.q8, rows, count, y, y_stride, scratch.data());
   } else if (panels.kind == PanelKind::bf16 && x.bf16 != nullptr) {
     kernels.multiply_bf16(panels, x.bf16, x.stride, rows, count, y, y_stride, scratch.data());

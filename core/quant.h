@@ -1,7 +1,6 @@
 // Weight formats. One format is one file, core/quant/<name>.cc.
 #pragma once
 
-#include <cstring>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,25 +14,35 @@ namespace specdec {
 class WeightFile;
 struct QuantFormat;
 
+// One of the arrays that a checkpoint stores a map in: bytes for each row, or for several rows together.
+struct StoredRows {
+  const std::byte* data = nullptr;
+  std::int64_t row_bytes = 0;
+  std::int64_t shared = 1;  // rows of the map that share a row of bytes
+  std::int64_t first = 0;   // of the map's rows, counted from where `data` begins
+
+  const std::byte* row(std::int64_t i) const { return data + (first + i) / shared * row_bytes; }
+  std::int64_t bytes(std::int64_t rows) const {  // of the rows 0 … rows
+    return data == nullptr ? 0 : ((first + rows - 1) / shared - first / shared + 1) * row_bytes;
+  }
+};
+
 // A linear map y = x Wᵀ: `out` rows of `in` weights as the checkpoint stores them, and as panels if it is to be
 // multiplied. A view: the WeightFile owns the bytes.
 struct Weight {
   const QuantFormat* format = nullptr;
   std::string path;
   std::int64_t out = 0, in = 0;
-  const std::byte* data = nullptr;  // (out, row_bytes); null while the checkpoint is only planned
-  std::int64_t row_bytes = 0;
-  const std::byte* scales = nullptr;  // (out, scale_row_bytes), where the format has them
-  const std::byte* biases = nullptr;  // like scales
-  std::int64_t scale_row_bytes = 0;
-  DType scale_dtype = DType::bf16;
+  StoredRows values;                        // numbers, codes, or blocks of codes and scales; null while only planned
+  StoredRows scales, biases, super_scales;  // where the format has them
+  DType scale_dtype = DType::bf16;          // as stored
   int bits = 0;
   int group = 0;
   Panels panels;
   std::int64_t slab = 0;  // outputs that were packed together: panels begin anew at its multiples
 
   std::int64_t bytes() const {
-    return out * (row_bytes + scale_row_bytes * ((scales != nullptr) + (biases != nullptr)));
+    return values.bytes(out) + scales.bytes(out) + biases.bytes(out) + super_scales.bytes(out);
   }
   // The rows [first, first + count). Of a packed map: some slabs, or some panels of one.
   Weight rows(std::int64_t first, std::int64_t count) const;
@@ -65,20 +74,6 @@ struct QuantFormat {
 };
 
 std::span<const QuantFormat> quant_formats();
-
-// Words of 4 bytes from count <= kPanel rows of `bytes` bytes, a multiple of 4, into 16 lanes, each through `change`.
-template <typename Change>
-void transpose_words(const std::byte* from, std::int64_t row_bytes, std::int64_t count, std::int64_t bytes,
-                     std::byte* to, const Change& change) {
-  for (std::int64_t at = 0; at < bytes; at += 4, to += kPanel * 4) {
-    for (std::int64_t row = 0; row < count; ++row) {
-      std::uint32_t word;
-      std::memcpy(&word, from + row * row_bytes + at, 4);
-      word = change(word);
-      std::memcpy(to + row * 4, &word, 4);
-    }
-  }
-}
 
 // What the formats without scales share: `path`.weight, or `path` itself as fused experts are named, of one dtype.
 std::optional<Weight> open_plain(WeightFile& file, const std::string& path, std::span<const std::int64_t> shape,

@@ -77,11 +77,10 @@ std::byte* WeightFile::new_bytes(std::size_t size) {
 }
 
 void WeightFile::release(const Weight& weight) const {
-  const auto bytes = [&](std::int64_t row_bytes) { return static_cast<std::size_t>(weight.out * row_bytes); };
-  for (const auto& file : files_) {
-    file->release({weight.data, bytes(weight.row_bytes)});
-    file->release({weight.scales, bytes(weight.scale_row_bytes)});
-    file->release({weight.biases, bytes(weight.scale_row_bytes)});
+  for (const StoredRows* stored : {&weight.values, &weight.scales, &weight.biases, &weight.super_scales}) {
+    for (const auto& file : files_) {
+      file->release({stored->row(0), static_cast<std::size_t>(stored->bytes(weight.out))});
+    }
   }
 }
 
@@ -121,16 +120,13 @@ Weight WeightFile::linear(const std::string& path, std::initializer_list<std::in
 Weight WeightFile::select(const Weight& weight, std::span<const std::int64_t> rows) {
   Weight some = weight;
   some.out = static_cast<std::int64_t>(rows.size());
-  const auto copy = [&](const std::byte*& from, std::int64_t row_bytes) {
-    if (from == nullptr) return;
-    const auto size = static_cast<std::size_t>(row_bytes);
+  for (StoredRows* stored : {&some.values, &some.scales, &some.biases, &some.super_scales}) {
+    if (stored->data == nullptr) continue;
+    const auto size = static_cast<std::size_t>(stored->row_bytes);
     std::byte* to = new_bytes(size * rows.size());
-    for (std::size_t i = 0; i < rows.size(); ++i) std::memcpy(to + i * size, from + rows[i] * row_bytes, size);
-    from = to;
-  };
-  copy(some.data, weight.row_bytes);
-  copy(some.scales, weight.scale_row_bytes);
-  copy(some.biases, weight.scale_row_bytes);
+    for (std::size_t i = 0; i < rows.size(); ++i) std::memcpy(to + i * size, stored->row(rows[i]), size);
+    *stored = {to, stored->row_bytes};
+  }
   panels_.pack(some, some.out, pool_);
   return some;
 }

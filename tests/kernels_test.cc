@@ -4,8 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <cstring>
+#include <string>
 #include <vector>
 
 #include "core/error.h"
@@ -27,104 +28,217 @@ class KernelLevels : public testing::TestWithParam<const Kernels*> {
   const Kernels& kernels() const { return *GetParam(); }
 };
 
-// One stored matrix in every way that it can be packed, with what its weights are.
+// How codes and scales may lie in panels, besides what Panels itself says.
+struct Layout {
+  const char* name;
+  Panels panels;
+};
+
+constexpr std::array<std::uint8_t, 16> kTable{12, 200, 14, 15, 16, 18, 20, 255, 12, 11, 0, 9, 8, 6, 4, 77};
+
+std::vector<Layout> layouts() {
+  std::vector<Layout> all{
+      {"f32", {.kind = PanelKind::f32}}, {"f16", {.kind = PanelKind::f16}}, {"bf16", {.kind = PanelKind::bf16}}};
+  for (const PanelKind kind : {PanelKind::codes4, PanelKind::codes8}) {
+    for (const std::int64_t group : {32, 64, 128}) {
+      for (const DType dtype : {DType::bf16, DType::f16, DType::f32}) {
+        all.push_back({"affine", {.kind = kind, .scale_dtype = dtype, .biased = true, .group = group}});
+      }
+    }
+    const float centre = kind == PanelKind::codes4 ? 8 : 128;
+    all.push_back({"centred", {.kind = kind, .scale_dtype = DType::f16, .group = 32, .centre = centre}});
+    all.push_back({"k",
+                   {.kind = kind,
+                    .scale_dtype = DType::u8,
+                    .biased = true,
+                    .group = 32,
+                    .super_group = 256,
+                    .super_dtype = DType::f16}});
+    all.push_back({"k in halves",
+                   {.kind = kind,
+                    .scale_dtype = DType::u8,
+                    .group = 16,
+                    .super_group = 256,
+                    .super_dtype = DType::f16,
+                    .centre = centre,
+                    .scale_centre = 128}});
+  }
+  const Panels table{.kind = PanelKind::codes4,
+                     .scale_dtype = DType::f8_e8m0,
+                     .group = 32,
+                     .centre = 12,
+                     .factor = 0.5f,
+                     .table = kTable.data()};
+  all.push_back({"table", table});
+  Panels halves = table;
+  halves.scale_dtype = DType::f8_e4m3;
+  halves.group = 16;
+  all.push_back({"table in halves", halves});
+  halves.super_group = 512;  // more than there are inputs
+  halves.super_dtype = DType::f32;
+  all.push_back({"table in halves, one super-scale", halves});
+  all.push_back({"e4m3", {.kind = PanelKind::e4m3, .scale_dtype = DType::f8_e8m0, .group = 32}});
+  all.push_back({"e4m3 in ragged groups", {.kind = PanelKind::e4m3, .scale_dtype = DType::f32, .group = 96}});
+  return all;
+}
+
+// One stored matrix laid out as kernels.h says, with what its weights are.
 struct Matrix {
+  std::string name;
   Panels panels;
   std::vector<std::byte> bytes;
   std::vector<double> values;      // (out, in)
   std::vector<double> magnitudes;  // of the terms that make a value
 
-  Matrix(PanelKind kind, DType scale_dtype, std::int64_t group, std::int64_t out, std::int64_t in) {
-    const bool affine = kind == PanelKind::affine4 || kind == PanelKind::affine8;
-    const std::int64_t scale_size = scale_dtype == DType::f32 ? 4 : 2;
-    const std::int64_t bits = kind == PanelKind::f32       ? 32
-                              : kind == PanelKind::affine4 ? 4
-                              : kind == PanelKind::affine8 ? 8
-                                                           : 16;
-    const std::int64_t padded = (in + 15) / 16 * 16;
-    panels = {
-        .panel_bytes = affine ? kPanel * (in * bits / 8 + 2 * in / group * scale_size) : kPanel * padded * bits / 8,
-        .kind = kind,
-        .scale_dtype = scale_dtype,
-        .group = group,
-        .out = out,
-        .in = in};
-    const std::int64_t count = (out + kPanel - 1) / kPanel;
-    bytes.resize(static_cast<std::size_t>(count * panels.panel_bytes));
-    panels.data = bytes.data();
+  Matrix(const Layout& layout, std::int64_t out, std::int64_t in) : name(layout.name), panels(layout.panels) {
+    panels.out = out;
+    panels.in = in;
     values.resize(static_cast<std::size_t>(out * in));
     magnitudes.resize(values.size());
-    for (std::int64_t o = 0; o < out; ++o) {
-      for (std::int64_t k = 0; k < in; ++k) set(o, k, bits, scale_size);
+    const std::int64_t count = (out + kPanel - 1) / kPanel;
+    for (std::int64_t panel = 0; panel < count; ++panel) {
+      if (panels.group == 0) {
+        fill_plain(panel * kPanel);
+      } else {
+        fill_coded(panel * kPanel);
+      }
     }
+    panels.panel_bytes = static_cast<std::int64_t>(bytes.size()) / count;
+    panels.data = bytes.data();
   }
 
  private:
-  // Draws weight (o, k) and puts it where kernels.h says that it is.
-  void set(std::int64_t o, std::int64_t k, std::int64_t bits, std::int64_t scale_size) {
-    std::byte* panel = bytes.data() + o / kPanel * panels.panel_bytes;
-    const std::int64_t lane = o % kPanel;
-    const std::uint64_t number = static_cast<std::uint64_t>(o * panels.in + k);
-    const double drawn = 2 * Rng(3).uniform(number) - 1;
-    const auto at = static_cast<std::size_t>(number);
-    if (bits == 32) values[at] = put(panel + (k * kPanel + lane) * 4, DType::f32, drawn);
-    if (bits == 16) {
-      values[at] = put(panel + (k / 2 * kPanel + lane) * 4 + k % 2 * 2,
-                       panels.kind == PanelKind::bf16 ? DType::bf16 : DType::f16, drawn);
-    }
-    magnitudes[at] = std::abs(values[at]);
-    if (bits >= 16) return;
-    const std::int64_t group_bytes = kPanel * (panels.group * bits / 8 + 2 * scale_size);
-    std::byte* group = panel + k / panels.group * group_bytes;
-    const std::uint64_t parameter = static_cast<std::uint64_t>(o * panels.in + k / panels.group);
-    const double scale = put(group + lane * scale_size, panels.scale_dtype, 2 * Rng(5).uniform(parameter) - 1);
-    const double bias =
-        put(group + (kPanel + lane) * scale_size, panels.scale_dtype, 2 * Rng(6).uniform(parameter) - 1);
-    const std::int64_t inside = k % panels.group;
-    const auto code = static_cast<unsigned>(Rng(4).bits(number) % (1u << bits));
-    std::byte* codes = group + 2 * kPanel * scale_size;
-    if (bits == 8) {
-      codes[(inside / 4 * kPanel + lane) * 4 + inside % 4] = static_cast<std::byte>(code);
-    } else {
-      codes[(inside / 8 * kPanel + lane) * 4 + inside % 4] |= static_cast<std::byte>(code << (inside % 8 / 4 * 4));
-    }
-    values[at] = scale * code + bias;
-    magnitudes[at] = std::abs(scale * code) + std::abs(bias);
+  std::uint64_t drawn_ = 0;
+
+  double draw() { return 2 * Rng(3).uniform(drawn_++) - 1; }
+
+  void set(std::int64_t o, std::int64_t k, double value, double magnitude) {
+    if (o >= panels.out) return;
+    values[static_cast<std::size_t>(o * panels.in + k)] = value;
+    magnitudes[static_cast<std::size_t>(o * panels.in + k)] = magnitude;
   }
 
-  // Rounds towards zero, so that nothing but the bits that are kept matters.
-  static double put(std::byte* at, DType dtype, double value) {
-    auto as_float = static_cast<float>(value);
-    auto word = __builtin_bit_cast(std::uint32_t, as_float);
+  template <typename T>
+  void append(T value) {
+    const auto* from = reinterpret_cast<const std::byte*>(&value);
+    bytes.insert(bytes.end(), from, from + sizeof(value));
+  }
+
+  // Appends some number of a type and returns it.
+  double append_number(DType dtype) {
     if (dtype == DType::f32) {
-      std::memcpy(at, &word, 4);
-      return as_float;
+      const auto value = static_cast<float>(draw());
+      append(value);
+      return value;
     }
     if (dtype == DType::bf16) {
-      word &= 0xffff0000u;
-      const auto half = static_cast<std::uint16_t>(word >> 16);
-      std::memcpy(at, &half, 2);
-      return __builtin_bit_cast(float, word);
+      const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, static_cast<float>(draw())) & 0xffff0000u;
+      append(static_cast<std::uint16_t>(bits >> 16));
+      return __builtin_bit_cast(float, bits);
     }
-    // 1/1024ths in [1, 2) or their negatives: the fraction of an f16.
-    const auto fraction = static_cast<std::uint16_t>(std::abs(value) * 1023);
-    const auto half = static_cast<std::uint16_t>((value < 0 ? 0x8000 : 0) | 0x3c00 | fraction);
-    std::memcpy(at, &half, 2);
-    return (value < 0 ? -1 : 1) * (1 + fraction / 1024.0);
+    const double value = draw();
+    if (dtype == DType::f16) {  // 1/1024ths in [1, 2) or their negatives
+      const auto fraction = static_cast<std::uint16_t>(std::abs(value) * 1023);
+      append(static_cast<std::uint16_t>((value < 0 ? 0x8000 : 0) | 0x3c00 | fraction));
+      return (value < 0 ? -1 : 1) * (1 + fraction / 1024.0);
+    }
+    if (dtype == DType::f8_e8m0) {
+      const int exponent = static_cast<int>(value * 5);
+      append(static_cast<std::uint8_t>(127 + exponent));
+      return panels.factor * std::ldexp(1.0, exponent);
+    }
+    if (dtype == DType::u8) {
+      const int number = static_cast<int>(std::abs(value) * 256);
+      append(static_cast<std::uint8_t>(number));
+      return static_cast<double>(panels.factor) * (number - static_cast<double>(panels.scale_centre));
+    }
+    const std::uint8_t bits = e4m3(value);
+    append(bits);
+    return panels.factor * value_of_e4m3(bits);
+  }
+
+  // Some number that is not NaN; subnormal ones, too.
+  static std::uint8_t e4m3(double value) {
+    const int number = static_cast<int>(std::abs(value) * 127);
+    return static_cast<std::uint8_t>((value < 0 ? 128 : 0) | number);
+  }
+  static double value_of_e4m3(int bits) {
+    const int exponent = bits >> 3 & 15, mantissa = bits & 7;
+    const double magnitude = exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 10);
+    return bits & 128 ? -magnitude : magnitude;
+  }
+
+  void fill_plain(std::int64_t first) {
+    const std::int64_t padded = (panels.in + 15) / 16 * 16;
+    const std::int64_t in_word = panels.kind == PanelKind::f32 ? 1 : 2;
+    for (std::int64_t k = 0; k < padded; k += in_word) {
+      for (std::int64_t lane = 0; lane < kPanel; ++lane) {
+        for (std::int64_t i = 0; i < in_word; ++i) {
+          const DType dtype = panels.kind == PanelKind::f32   ? DType::f32
+                              : panels.kind == PanelKind::f16 ? DType::f16
+                                                              : DType::bf16;
+          const double value = append_number(dtype);
+          if (k + i < panels.in) set(first + lane, k + i, value, std::abs(value));
+        }
+      }
+    }
+  }
+
+  void fill_coded(std::int64_t first) {
+    using Lanes = std::array<double, kPanel>;
+    const auto append_lanes = [&](DType dtype) {
+      Lanes lanes;
+      for (double& lane : lanes) lane = append_number(dtype);
+      return lanes;
+    };
+    Lanes ones, super_scales, super_biases;
+    ones.fill(1);
+    super_scales = super_biases = ones;
+    for (std::int64_t k = 0; k < panels.in; k += panels.group) {
+      if (panels.super_group != 0 && k % panels.super_group == 0) {
+        super_scales = append_lanes(panels.super_dtype);
+        if (panels.biased) super_biases = append_lanes(panels.super_dtype);
+      }
+      Lanes scales = append_lanes(panels.scale_dtype), biases{};
+      if (panels.biased) biases = append_lanes(panels.scale_dtype);
+      for (std::size_t lane = 0; lane < kPanel; ++lane) {
+        scales[lane] *= super_scales[lane];
+        biases[lane] *= super_biases[lane];
+      }
+      fill_codes(first, k, std::min(k + panels.group, panels.in), scales, biases);
+    }
+  }
+
+  void fill_codes(std::int64_t first, std::int64_t begin, std::int64_t end, const std::array<double, kPanel>& scales,
+                  const std::array<double, kPanel>& biases) {
+    const std::int64_t in_word = panels.kind == PanelKind::codes4 ? 8 : 4;
+    for (std::int64_t k = begin; k < end; k += in_word) {
+      for (std::int64_t lane = 0; lane < kPanel; ++lane) {
+        std::uint32_t word = 0;
+        for (std::int64_t i = 0; i < in_word; ++i) {
+          const auto at = static_cast<std::size_t>(lane);
+          auto code = static_cast<std::uint32_t>(Rng(4).bits(drawn_++) >> 32) % (in_word == 8 ? 16 : 256);
+          if (panels.kind == PanelKind::e4m3) code = e4m3(draw());
+          word |= code << (i % 4 * 8 + i / 4 * 4);
+          double value = panels.kind == PanelKind::e4m3 ? value_of_e4m3(static_cast<int>(code))
+                         : panels.table != nullptr      ? panels.table[code]
+                                                        : code;
+          const double magnitude = std::abs(scales[at] * value) + std::abs(scales[at] * panels.centre);
+          if (!panels.biased) value -= static_cast<double>(panels.centre);
+          set(first + lane, k + i, scales[at] * value + biases[at], magnitude + std::abs(biases[at]));
+        }
+        append(word);
+      }
+    }
   }
 };
 
 std::vector<Matrix> matrices(std::int64_t out, std::int64_t in) {
   std::vector<Matrix> all;
-  for (const PanelKind kind : {PanelKind::f32, PanelKind::f16, PanelKind::bf16}) {
-    all.emplace_back(kind, DType::bf16, 0, out, in);
-  }
-  for (const std::int64_t group : {32, 64, 128}) {
-    if (in % group != 0) continue;
-    for (const DType dtype : {DType::bf16, DType::f16, DType::f32}) {
-      all.emplace_back(PanelKind::affine4, dtype, group, out, in);
-      all.emplace_back(PanelKind::affine8, dtype, group, out, in);
-    }
+  for (const Layout& layout : layouts()) {
+    const std::int64_t group = layout.panels.kind == PanelKind::e4m3 ? 32 : layout.panels.group;
+    const std::int64_t whole = layout.panels.super_group <= 256 ? std::max(group, layout.panels.super_group) : group;
+    if (whole == 0 || in % whole == 0) all.emplace_back(layout, out, in);
   }
   return all;
 }
@@ -157,7 +271,7 @@ enum class Product { f32, q8, bf16 };
 
 std::vector<Product> products_of(const Kernels& kernels, PanelKind kind) {
   std::vector<Product> all{Product::f32};
-  if (kind == PanelKind::affine4 || kind == PanelKind::affine8) all.push_back(Product::q8);
+  if (kind == PanelKind::codes4 || kind == PanelKind::codes8) all.push_back(Product::q8);
   if (kind == PanelKind::bf16 && kernels.multiply_bf16 != nullptr) all.push_back(Product::bf16);
   return all;
 }
@@ -204,8 +318,8 @@ TEST_P(KernelLevels, PanelsEqualANaiveLoop) {
             }
             ASSERT_NEAR(y[i * static_cast<std::size_t>(out + 1) + static_cast<std::size_t>(o)], sum,
                         kOrderOfSummation * magnitude)
-                << "kind " << static_cast<int>(matrix.panels.kind) << ", product " << static_cast<int>(product)
-                << ", group " << matrix.panels.group << ", out " << out << ", in " << in;
+                << matrix.name << ", kind " << static_cast<int>(matrix.panels.kind) << ", product "
+                << static_cast<int>(product) << ", group " << matrix.panels.group << ", out " << out << ", in " << in;
           }
           ASSERT_EQ(y[i * static_cast<std::size_t>(out + 1) + static_cast<std::size_t>(out)], -7) << "wrote too far";
         }
@@ -228,7 +342,7 @@ TEST_P(KernelLevels, PanelsOfAnyWidthGiveTheBitsOfWidthOne) {
         for (std::int64_t width = 2; width <= kRows; ++width) {
           auto all = run(kernels(), product, matrix.panels, x, nullptr, width);
           ASSERT_TRUE(std::equal(all.begin(), all.end(), one.begin()))
-              << "width " << width << ", kind " << static_cast<int>(matrix.panels.kind);
+              << "width " << width << ", " << matrix.name << ", kind " << static_cast<int>(matrix.panels.kind);
         }
       }
     }

@@ -32,11 +32,10 @@ TEST(Multiply, EqualsTheReferenceForAnyThreads) {
       Weight& weight = weights.emplace_back();
       weight.out = out;
       weight.in = kIn;
-      weight.row_bytes = kIn * 4;
     }
     std::vector<Product> products;
     for (std::size_t i = 0; i < weights.size(); ++i) {
-      weights[i].data = reinterpret_cast<const std::byte*>(stored[i].data());
+      weights[i].values = {reinterpret_cast<const std::byte*>(stored[i].data()), kIn * 4};
       for (const QuantFormat& format : quant_formats()) {
         if (format.name == "f32") weights[i].format = &format;
       }

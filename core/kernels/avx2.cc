@@ -14,7 +14,9 @@ namespace {
 struct Dot4 {
   Ints sum = _mm256_setzero_si256();
   void add(Ints codes, const std::int8_t* x) { sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes, four_of(x))); }
-  Floats total() const { return to_floats(_mm256_madd_epi16(sum, _mm256_set1_epi16(1))); }
+  Floats total(int less) const {
+    return to_floats(_mm256_sub_epi32(_mm256_madd_epi16(sum, _mm256_set1_epi16(1)), _mm256_set1_epi32(less)));
+  }
 };
 
 // The lower and the higher half of each code apart, for the same reason.
@@ -24,9 +26,10 @@ struct Dot8 {
     low.add(masked(codes, 0x0f0f0f0f), x);
     high.add(masked(shifted<4>(codes), 0x0f0f0f0f), x);
   }
-  Floats total() const {
-    return to_floats(_mm256_add_epi32(_mm256_madd_epi16(low.sum, _mm256_set1_epi16(1)),
-                                      _mm256_madd_epi16(high.sum, _mm256_set1_epi16(16))));
+  Floats total(int less) const {
+    const Ints sum = _mm256_add_epi32(_mm256_madd_epi16(low.sum, _mm256_set1_epi16(1)),
+                                      _mm256_madd_epi16(high.sum, _mm256_set1_epi16(16)));
+    return to_floats(_mm256_sub_epi32(sum, _mm256_set1_epi32(less)));
   }
 };
 

@@ -18,7 +18,11 @@ template <int kBits>
 Ints shifted(Ints x) {
   return _mm256_srli_epi32(x, kBits);
 }
-Ints raised(Ints x) { return _mm256_slli_epi32(x, 16); }
+template <unsigned kBits>
+Ints raised(Ints x) {
+  return _mm256_slli_epi32(x, kBits);
+}
+Ints either(Ints a, Ints b) { return _mm256_or_si256(a, b); }
 Ints masked(Ints x, std::uint32_t mask) { return _mm256_and_si256(x, _mm256_set1_epi32(static_cast<int>(mask))); }
 Floats widen_f16(Ints words, bool high) {
   const __m256i halves = high ? _mm256_srli_epi32(words, 16) : masked(words, 0xffff);
@@ -35,8 +39,17 @@ Floats parameters(const std::byte* at, DType dtype) {
   if (dtype == DType::f32) return load_floats(at);
   const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
   if (dtype == DType::f16) return _mm256_cvtph_ps(halves);
-  return as_floats(raised(_mm256_cvtepu16_epi32(halves)));
+  return as_floats(raised<16>(_mm256_cvtepu16_epi32(halves)));
 }
+
+Ints byte_words(const std::byte* at) {
+  return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(at)));
+}
+using Table = __m256i;
+Table table_of(const std::uint8_t* bytes) {
+  return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
+}
+Ints looked_up(Table table, Ints codes) { return _mm256_shuffle_epi8(table, codes); }
 
 Ints four_of(const std::int8_t* x) {
   int four;

@@ -26,7 +26,11 @@ template <unsigned kBits>
 Ints shifted(Ints x) {
   return _mm512_srli_epi32(x, kBits);
 }
-Ints raised(Ints x) { return _mm512_slli_epi32(x, 16); }
+template <unsigned kBits>
+Ints raised(Ints x) {
+  return _mm512_slli_epi32(x, kBits);
+}
+Ints either(Ints a, Ints b) { return _mm512_or_si512(a, b); }
 Ints masked(Ints x, std::uint32_t mask) { return _mm512_and_si512(x, _mm512_set1_epi32(static_cast<int>(mask))); }
 Floats widen_f16(Ints words, bool high) {
   return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(high ? _mm512_srli_epi32(words, 16) : words));
@@ -39,8 +43,17 @@ Floats parameters(const std::byte* at, DType dtype) {
   if (dtype == DType::f32) return _mm512_loadu_ps(at);
   const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
   if (dtype == DType::f16) return _mm512_cvtph_ps(halves);
-  return as_floats(raised(_mm512_cvtepu16_epi32(halves)));
+  return as_floats(raised<16>(_mm512_cvtepu16_epi32(halves)));
 }
+
+Ints byte_words(const std::byte* at) {
+  return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+}
+using Table = __m512i;
+Table table_of(const std::uint8_t* bytes) {
+  return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
+}
+Ints looked_up(Table table, Ints codes) { return _mm512_shuffle_epi8(table, codes); }
 
 struct Dot4 {
   Ints sum = _mm512_setzero_si512();
@@ -49,7 +62,7 @@ struct Dot4 {
     __builtin_memcpy(&four, x, 4);
     sum = _mm512_dpbusd_epi32(sum, codes, _mm512_set1_epi32(four));
   }
-  Floats total() const { return to_floats(sum); }
+  Floats total(int less) const { return to_floats(_mm512_sub_epi32(sum, _mm512_set1_epi32(less))); }
 };
 using Dot8 = Dot4;
 

@@ -12,7 +12,7 @@ namespace {
 struct Dot4 {
   Ints sum = _mm256_setzero_si256();
   void add(Ints codes, const std::int8_t* x) { sum = _mm256_dpbusd_avx_epi32(sum, codes, four_of(x)); }
-  Floats total() const { return to_floats(sum); }
+  Floats total(int less) const { return to_floats(_mm256_sub_epi32(sum, _mm256_set1_epi32(less))); }
 };
 using Dot8 = Dot4;
 

@@ -32,7 +32,11 @@ template <int kBits>
 Ints shifted(Ints x) {
   return masked(x >> kBits, 0xffffffffu >> kBits);
 }
-Ints raised(Ints x) { return x << 16; }
+template <int kBits>
+Ints raised(Ints x) {
+  return x << kBits;
+}
+Ints either(Ints a, Ints b) { return a | b; }
 
 Floats widen_f16(Ints words, bool high) {
   Floats out;
@@ -63,6 +67,20 @@ Floats parameters(const std::byte* at, DType dtype) {
   return out;
 }
 
+Ints byte_words(const std::byte* at) {
+  Ints out;
+  for (int i = 0; i < kWidth; ++i) out[i] = static_cast<int>(at[i]);
+  return out;
+}
+using Table = const std::uint8_t*;
+Table table_of(const std::uint8_t* bytes) { return bytes; }
+Ints looked_up(Table table, Ints codes) {
+  std::uint8_t bytes[sizeof(Ints)];
+  __builtin_memcpy(bytes, &codes, sizeof(bytes));
+  for (std::uint8_t& byte : bytes) byte = table[byte];
+  return load<Ints>(reinterpret_cast<const std::byte*>(bytes));
+}
+
 // Sums of a few integers of 16 bits are exact in float32.
 struct Dot8 {
   Floats sum{};
@@ -72,7 +90,7 @@ struct Dot8 {
     sum += to_floats(masked(shifted<16>(codes), 255)) * x[2];
     sum += to_floats(shifted<24>(codes)) * x[3];
   }
-  Floats total() const { return sum; }
+  Floats total(int less) const { return sum - static_cast<float>(less); }
 };
 using Dot4 = Dot8;
 

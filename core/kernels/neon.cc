@@ -25,9 +25,9 @@ struct Dot4 {
       sums[i][1] = vmlal_high_s8(sums[i][1], bytes, four);
     }
   }
-  Floats total() const {
+  Floats total(std::int32_t less) const {
     return each<Floats>(
-        [&](int i) { return vcvtq_f32_s32(vpaddq_s32(vpaddlq_s16(sums[i][0]), vpaddlq_s16(sums[i][1]))); });
+        [&](int i) { return as_numbers(vpaddq_s32(vpaddlq_s16(sums[i][0]), vpaddlq_s16(sums[i][1])), less); });
   }
 };
 
@@ -44,10 +44,10 @@ struct Dot8 {
       sums[i][1] = vpadalq_s16(sums[i][1], vmull_high_s8(bytes, four));
     }
   }
-  Floats total() const {
+  Floats total(std::int32_t less) const {
     const int32x4_t pairs = vpaddlq_s16(inputs);
     const int32x4_t centre = vshlq_n_s32(vpaddq_s32(pairs, pairs), 7);
-    return each<Floats>([&](int i) { return vcvtq_f32_s32(vaddq_s32(vpaddq_s32(sums[i][0], sums[i][1]), centre)); });
+    return each<Floats>([&](int i) { return as_numbers(vaddq_s32(vpaddq_s32(sums[i][0], sums[i][1]), centre), less); });
   }
 };
 

@@ -45,8 +45,12 @@ inline Ints shifted(const Ints& x) {
   if constexpr (kBits == 0) return x;
   return each<Ints>([&](int i) { return vshrq_n_u32(x.at[i], kBits == 0 ? 1 : kBits); });
 }
+template <int kBits>
 inline Ints raised(const Ints& x) {
-  return each<Ints>([&](int i) { return vshlq_n_u32(x.at[i], 16); });
+  return each<Ints>([&](int i) { return vshlq_n_u32(x.at[i], kBits); });
+}
+inline Ints either(const Ints& a, const Ints& b) {
+  return each<Ints>([&](int i) { return vorrq_u32(a.at[i], b.at[i]); });
 }
 inline Ints masked(const Ints& x, std::uint32_t mask) {
   return each<Ints>([&](int i) { return vandq_u32(x.at[i], vdupq_n_u32(mask)); });
@@ -76,11 +80,27 @@ inline Floats parameters(const std::byte* from, DType dtype) {
   });
 }
 
+inline Ints byte_words(const std::byte* from) {
+  return each<Ints>([&](int i) {
+    std::uint32_t four;
+    __builtin_memcpy(&four, from + 4 * i, 4);
+    return vmovl_u16(vget_low_u16(vmovl_u8(vcreate_u8(four))));
+  });
+}
+using Table = uint8x16_t;
+inline Table table_of(const std::uint8_t* bytes) { return vld1q_u8(bytes); }
+inline Ints looked_up(Table table, const Ints& codes) {
+  return each<Ints>([&](int i) { return vreinterpretq_u32_u8(vqtbl1q_u8(table, vreinterpretq_u8_u32(codes.at[i]))); });
+}
+
 inline int8x16_t bytes_of(uint32x4_t codes) { return vreinterpretq_s8_u32(codes); }
 inline int8x16_t four_of(const std::int8_t* x) {
   std::int32_t four;
   __builtin_memcpy(&four, x, 4);
   return vreinterpretq_s8_s32(vdupq_n_s32(four));
+}
+inline float32x4_t as_numbers(int32x4_t sum, std::int32_t less) {
+  return vcvtq_f32_s32(vsubq_s32(sum, vdupq_n_s32(less)));
 }
 // Codes of 8 bits as signed numbers, 128 less than they are.
 inline int8x16_t centred(uint32x4_t codes) { return bytes_of(veorq_u32(codes, vdupq_n_u32(0x80808080))); }

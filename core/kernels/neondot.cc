@@ -22,8 +22,8 @@ struct Dot8 {
     inputs = vdotq_s32(inputs, vdupq_n_s8(1), four);
     for (int i = 0; i < kVectors; ++i) sums[i] = vdotq_s32(sums[i], centred(codes.at[i]), four);
   }
-  Floats total() const {
-    return each<Floats>([&](int i) { return vcvtq_f32_s32(vaddq_s32(sums[i], vshlq_n_s32(inputs, 7))); });
+  Floats total(std::int32_t less) const {
+    return each<Floats>([&](int i) { return as_numbers(vaddq_s32(sums[i], vshlq_n_s32(inputs, 7)), less); });
   }
 };
 

@@ -13,8 +13,8 @@ struct Dot4 {
     const int8x16_t four = four_of(x);
     for (int i = 0; i < kVectors; ++i) sums[i] = dot(sums[i], codes.at[i], four);
   }
-  Floats total() const {
-    return each<Floats>([&](int i) { return vcvtq_f32_s32(sums[i]); });
+  Floats total(std::int32_t less) const {
+    return each<Floats>([&](int i) { return as_numbers(sums[i], less); });
   }
 };
 

@@ -6,78 +6,116 @@
 //   plus, multiply_add             a + b, a * b + c
 //   store(y, v, lanes)             the first lanes of v
 //   as_floats, to_floats           of Ints: the same bits, the same numbers
-//   shifted<n>, raised, masked     of Ints: right by n bits, left by 16 bits, and with a word in every lane
+//   shifted<n>, raised<n>          of Ints: right and left by n bits
+//   masked, either                 of Ints: and with a word in every lane, or
 //   widen_f16(words, high)         the lower or higher half of every word
-//   parameters(at, dtype)          kWidth consecutive ones
+//   parameters(at, dtype)          kWidth consecutive f32, f16 or bf16
+//   byte_words(at)                 kWidth consecutive bytes as Ints
+//   Table, table_of, looked_up     16 bytes in a register, and those that the bytes of Ints, below 16, are numbers of
 //   Dot4, Dot8                     sums of products of codes (4 or 8 bits, a byte each) and int8: add(codes, x), with
-//                                  four codes a lane and four x for all lanes, at most 8 times; total() as Floats
+//                                  four codes a lane and four x for all lanes, at most 8 times; total(less) as Floats,
+//                                  less that number
 //   kTile, kFloatTile              rows whose sums fit the registers
 // NOLINTBEGIN: included inside an anonymous namespace of each level's file.
 
 #include "core/kernels/tiles.inl"
 
-inline std::int64_t scale_bytes(DType dtype) { return dtype == DType::f32 ? 4 : 2; }
-
 constexpr std::int64_t kWord = 4;
+
+#include "core/kernels/scales.inl"
 
 // ---- int8 activations
 
+// Codes of an output as the products want them, a byte each: kWords words for kQ8Group inputs, and the codes of one
+// word, which are of four inputs, or of the first and of the second four inputs.
 struct Nibbles {
-  static constexpr int kWords = 4;  // words of an output in kQ8Group inputs
+  static constexpr int kWords = 4;
   using Dot = Dot4;
-  template <int kRows>
-  static void add(const std::byte* words, std::int64_t ahead, const std::int8_t* x, Dot* sums) {
-    fetch(words, ahead);
-    const Ints word = load_words(words);
-    const Ints first = masked(word, 0x0f0f0f0f);
-    const Ints second = masked(shifted<4>(word), 0x0f0f0f0f);
-    for (int r = 0; r < kRows; ++r) sums[r].add(first, x + r * kQ8Group);
-    for (int r = 0; r < kRows; ++r) sums[r].add(second, x + r * kQ8Group + 4);
-  }
+  explicit Nibbles(const Panels&) {}
+  Ints first(Ints word) const { return masked(word, 0x0f0f0f0f); }
+  Ints second(Ints word) const { return masked(shifted<4>(word), 0x0f0f0f0f); }
+};
+
+struct LookedUp {
+  static constexpr int kWords = 4;
+  using Dot = Dot8;
+  const Table table;
+  explicit LookedUp(const Panels& w) : table(table_of(w.table)) {}
+  Ints first(Ints word) const { return looked_up(table, masked(word, 0x0f0f0f0f)); }
+  Ints second(Ints word) const { return looked_up(table, masked(shifted<4>(word), 0x0f0f0f0f)); }
 };
 
 struct Bytes {
   static constexpr int kWords = 8;
   using Dot = Dot8;
-  template <int kRows>
-  static void add(const std::byte* words, std::int64_t ahead, const std::int8_t* x, Dot* sums) {
-    fetch(words, ahead);
-    const Ints word = load_words(words);
-    for (int r = 0; r < kRows; ++r) sums[r].add(word, x + r * kQ8Group);
-  }
+  explicit Bytes(const Panels&) {}
+  Ints first(Ints word) const { return word; }
 };
 
-// x, scale (chunks of kQ8Group inputs, kRows), sum (groups, kRows).
+// Adds the products of so many words of each output to the sums; returns where the next words are.
 template <typename Codes, int kRows>
-[[gnu::noinline]] void multiply_q8_part(const Panels& w, const std::byte* panel, int lane, const std::int8_t* x,
-                                        const float* scale, const float* sum, Lanes lanes, float* y,
-                                        std::int64_t y_stride) {
-  constexpr int kStep = static_cast<int>(kQ8Group) / Codes::kWords;
-  const std::int64_t parameter_bytes = scale_bytes(w.scale_dtype);
+inline const std::byte* add_words(const Codes& codes, int words, const std::byte* panel, int lane, std::int64_t ahead,
+                                  const std::int8_t* x, typename Codes::Dot* sums) {
+  for (int i = 0; i < words; ++i, panel += kPanel * kWord, x += kQ8Group / Codes::kWords) {
+    fetch(panel + lane * kWord, ahead);
+    const Ints word = load_words(panel + lane * kWord);
+    const Ints first = codes.first(word);
+    for (int r = 0; r < kRows; ++r) sums[r].add(first, x + r * kQ8Group);
+    if constexpr (Codes::kWords == 4) {
+      const Ints second = codes.second(word);
+      for (int r = 0; r < kRows; ++r) sums[r].add(second, x + r * kQ8Group + 4);
+    }
+  }
+  return panel;
+}
+
+// Groups of whole chunks of kQ8Group inputs. x, scale (chunks, kRows), sum (groups, kRows).
+template <typename Codes, typename Scales, int kRows>
+[[gnu::noinline]] void multiply_chunks(const Panels& w, const std::byte* panel, int lane, const std::int8_t* x,
+                                       const float* scale, const float* sum, Lanes lanes, float* y,
+                                       std::int64_t y_stride) {
+  const Codes codes(w);
   const std::int64_t ahead = bytes_ahead(w);
+  Scales group(w, lane);
   Floats totals[kRows];
   for (int r = 0; r < kRows; ++r) totals[r] = zeros();
-  for (std::int64_t k = 0; k < w.in; k += w.group) {
-    const Floats w_scale = parameters(panel + lane * parameter_bytes, w.scale_dtype);
-    const Floats w_bias = parameters(panel + (kPanel + lane) * parameter_bytes, w.scale_dtype);
-    panel += 2 * kPanel * parameter_bytes;
+  for (std::int64_t k = 0; k < w.in; k += w.group, sum += kRows) {
+    panel = group.read(panel);
     Floats scaled[kRows];
     for (int r = 0; r < kRows; ++r) scaled[r] = zeros();
-    for (std::int64_t chunk = 0; chunk < w.group; chunk += kQ8Group) {
+    for (std::int64_t chunk = 0; chunk < w.group; chunk += kQ8Group, x += kRows * kQ8Group, scale += kRows) {
       typename Codes::Dot sums[kRows];
-      for (int i = 0; i < Codes::kWords; ++i) {
-        Codes::template add<kRows>(panel + (i * kPanel + lane) * kWord, ahead, x + i * kStep, sums);
-      }
-      panel += Codes::kWords * kPanel * kWord;
-      x += kRows * kQ8Group;
-      for (int r = 0; r < kRows; ++r) scaled[r] = multiply_add(sums[r].total(), splat(scale[r]), scaled[r]);
-      scale += kRows;
+      panel = add_words<Codes, kRows>(codes, Codes::kWords, panel, lane, ahead, x, sums);
+      for (int r = 0; r < kRows; ++r) scaled[r] = multiply_add(sums[r].total(0), splat(scale[r]), scaled[r]);
     }
     for (int r = 0; r < kRows; ++r) {
-      totals[r] = multiply_add(scaled[r], w_scale, totals[r]);
-      totals[r] = multiply_add(w_bias, splat(sum[r]), totals[r]);
+      totals[r] = multiply_add(scaled[r], group.scale, totals[r]);
+      totals[r] = multiply_add(group.bias, splat(sum[r]), totals[r]);
     }
-    sum += kRows;
+  }
+  for (int r = 0; r < kRows; ++r) store(y + r * y_stride, totals[r], lanes);
+}
+
+// Groups of half a chunk. less (halves, kRows): the sum of a half's x, times the centre of the codes.
+template <typename Codes, int kRows>
+[[gnu::noinline]] void multiply_halves(const Panels& w, const std::byte* panel, int lane, const std::int8_t* x,
+                                       const float* scale, const std::int32_t* less, Lanes lanes, float* y,
+                                       std::int64_t y_stride) {
+  const Codes codes(w);
+  const std::int64_t ahead = bytes_ahead(w);
+  GroupScales group(w, lane);
+  Floats totals[kRows];
+  for (int r = 0; r < kRows; ++r) totals[r] = zeros();
+  for (std::int64_t k = 0; k < w.in; k += kQ8Group, x += kRows * kQ8Group, scale += kRows) {
+    Floats scaled[kRows];
+    for (int r = 0; r < kRows; ++r) scaled[r] = zeros();
+    for (std::int64_t half = 0; half < kQ8Group; half += w.group, less += kRows) {
+      panel = group.read(panel);
+      typename Codes::Dot sums[kRows];
+      panel = add_words<Codes, kRows>(codes, Codes::kWords / 2, panel, lane, ahead, x + half, sums);
+      for (int r = 0; r < kRows; ++r) scaled[r] = multiply_add(sums[r].total(less[r]), group.scale, scaled[r]);
+    }
+    for (int r = 0; r < kRows; ++r) totals[r] = multiply_add(scaled[r], splat(scale[r]), totals[r]);
   }
   for (int r = 0; r < kRows; ++r) store(y + r * y_stride, totals[r], lanes);
 }
@@ -98,28 +136,60 @@ inline const float* sums_of_groups(const float* x, std::int64_t chunks, std::int
   return out;
 }
 
-template <typename Codes>
+// (in / group, kRows) sums of x times the centre.
+template <int kRows>
+inline const std::int32_t* centres_of_groups(const Panels& w, const Q8Rows& x, const int* rows, std::int64_t row,
+                                             std::int32_t* out) {
+  const auto centre = static_cast<std::int32_t>(w.centre);
+  for (int r = 0; r < kRows; ++r) {
+    const std::int8_t* from = x.q + row_of(rows, row + r) * x.stride;
+    std::int32_t* to = out + r;
+    for (std::int64_t k = 0; k < w.in; k += w.group, to += kRows) {
+      std::int32_t sum = 0;
+      for (std::int64_t i = 0; i < w.group; ++i) sum += from[k + i];
+      *to = centre * sum;
+    }
+  }
+  return out;
+}
+
+template <typename Codes, typename Scales>
 inline void multiply_q8_of(const Panels& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
                            std::int64_t y_stride, std::byte* scratch) {
   const std::int64_t chunks = w.in / kQ8Group;
   const std::int64_t stride = x.stride / kQ8Group;
   auto* scales = reinterpret_cast<float*>(scratch);
   float* sums = scales + kTile * chunks;
-  auto* q = reinterpret_cast<std::int8_t*>(sums + kTile * chunks);
+  auto* q = reinterpret_cast<std::int8_t*>(sums + 2 * kTile * chunks);  // two halves of a chunk
   each_tile<kTile>(count, [&]<int kRows>(std::int64_t row) {
     const std::int8_t* tile = tile_of<kRows, kQ8Group>(x.q, w.in, x.stride, rows, row, q);
     const float* scale = tile_of<kRows, 1>(x.scale, chunks, stride, rows, row, scales);
-    const float* sum = sums_of_groups<kRows>(x.sum, chunks, w.group / kQ8Group, stride, rows, row, sums);
-    each_part(w, y + row * y_stride, [&](const std::byte* panel, int lane, Lanes lanes, float* out) {
-      multiply_q8_part<Codes, kRows>(w, panel, lane, tile, scale, sum, lanes, out, y_stride);
-    });
+    if (w.group < kQ8Group) {
+      const std::int32_t* less = centres_of_groups<kRows>(w, x, rows, row, reinterpret_cast<std::int32_t*>(sums));
+      each_part(w, y + row * y_stride, [&](const std::byte* panel, int lane, Lanes lanes, float* out) {
+        multiply_halves<Codes, kRows>(w, panel, lane, tile, scale, less, lanes, out, y_stride);
+      });
+    } else {
+      const float* sum = sums_of_groups<kRows>(x.sum, chunks, w.group / kQ8Group, stride, rows, row, sums);
+      each_part(w, y + row * y_stride, [&](const std::byte* panel, int lane, Lanes lanes, float* out) {
+        multiply_chunks<Codes, Scales, kRows>(w, panel, lane, tile, scale, sum, lanes, out, y_stride);
+      });
+    }
   });
 }
 
 inline void multiply_q8(const Panels& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
                         std::int64_t y_stride, std::byte* scratch) {
-  (w.kind == PanelKind::affine4 ? multiply_q8_of<Nibbles> : multiply_q8_of<Bytes>)(w, x, rows, count, y, y_stride,
-                                                                                   scratch);
+  auto* multiply_codes = &multiply_q8_of<LookedUp, GroupScales>;
+  if (is_affine(w)) {
+    multiply_codes =
+        w.kind == PanelKind::codes4 ? &multiply_q8_of<Nibbles, AffineScales> : &multiply_q8_of<Bytes, AffineScales>;
+  } else if (w.kind == PanelKind::codes8) {
+    multiply_codes = &multiply_q8_of<Bytes, GroupScales>;
+  } else if (w.table == nullptr) {
+    multiply_codes = &multiply_q8_of<Nibbles, GroupScales>;
+  }
+  multiply_codes(w, x, rows, count, y, y_stride, scratch);
 }
 
 // ---- float32 activations
@@ -143,42 +213,77 @@ struct HalfWeights {
   void next(Floats* out) {
     for (int i = 0; i < kPiece; i += 2) {
       const Ints word = load_words(at);
-      out[i] = kBf16 ? as_floats(raised(word)) : widen_f16(word, false);
+      out[i] = kBf16 ? as_floats(raised<16>(word)) : widen_f16(word, false);
       out[i + 1] = kBf16 ? as_floats(masked(word, 0xffff0000)) : widen_f16(word, true);
       at += kPanel * kWord;
     }
   }
 };
 
-template <int kBits>
-struct AffineWeights {
+// What the kinds with scales share: `left` inputs of the group are still to come.
+struct ScaledWeights {
   const std::byte* at;
   const int lane;
-  const DType dtype;
   const std::int64_t group;
-  std::int64_t left = 0;  // inputs of the group that are still to come
-  Floats scale = zeros(), bias = zeros();
-  AffineWeights(const Panels& w, const std::byte* panel, int first_lane)
-      : at(panel), lane(first_lane), dtype(w.scale_dtype), group(w.group) {}
-  template <int kShift>
-  Floats decoded(Ints word) const {
-    constexpr std::uint32_t kMask = kBits == 4 ? 15 : 255;
-    return multiply_add(scale, to_floats(masked(shifted<kShift>(word), kMask)), bias);
-  }
-  void next(Floats* out) {
+  std::int64_t left = 0;
+  GroupScales scales;
+  ScaledWeights(const Panels& w, const std::byte* panel, int first_lane)
+      : at(panel), lane(first_lane), group(w.group), scales(w, first_lane) {}
+  void begin_piece() {
     if (left == 0) {
-      scale = parameters(at + lane * scale_bytes(dtype), dtype);
-      bias = parameters(at + (kPanel + lane) * scale_bytes(dtype), dtype);
-      at += 2 * kPanel * scale_bytes(dtype);
+      at = scales.read(at);
       left = group;
     }
     left -= kPiece;
-    const Ints first = load_words(at + lane * kWord);
-    const Ints second = kBits == 4 ? shifted<4>(first) : load_words(at + (kPanel + lane) * kWord);
-    out[0] = decoded<0>(first), out[1] = decoded<8>(first), out[2] = decoded<16>(first), out[3] = decoded<24>(first);
-    out[4] = decoded<0>(second), out[5] = decoded<8>(second), out[6] = decoded<16>(second),
-    out[7] = decoded<24>(second);
-    at += kBits / 4 * kPanel * kWord;
+  }
+  Ints next_words() {
+    const Ints words = load_words(at + lane * kWord);
+    at += kPanel * kWord;
+    return words;
+  }
+};
+
+template <typename Codes>
+struct CodeWeights : ScaledWeights {
+  const Codes codes;
+  CodeWeights(const Panels& w, const std::byte* panel, int first_lane)
+      : ScaledWeights(w, panel, first_lane), codes(w) {}
+  void decode(Ints four, Floats* out) const {
+    const auto decoded = [&](Ints code) { return multiply_add(scales.scale, to_floats(code), scales.bias); };
+    out[0] = decoded(masked(four, 255));
+    out[1] = decoded(masked(shifted<8>(four), 255));
+    out[2] = decoded(masked(shifted<16>(four), 255));
+    out[3] = decoded(shifted<24>(four));
+  }
+  void next(Floats* out) {
+    begin_piece();
+    const Ints word = next_words();
+    decode(codes.first(word), out);
+    if constexpr (Codes::kWords == 4) {
+      decode(codes.second(word), out + 4);
+    } else {
+      decode(codes.first(next_words()), out + 4);
+    }
+  }
+};
+
+// An E4M3 with its exponent moved is an f16 that is 2^8 times smaller.
+struct E4m3Weights : ScaledWeights {
+  using ScaledWeights::ScaledWeights;
+  // The second and fourth byte of each word.
+  void decode(Ints word, Floats* second, Floats* fourth) const {
+    const Ints halves = e4m3_halves(word);
+    const Floats scale = multiply_add(scales.scale, splat(256), zeros());
+    *second = multiply_add(widen_f16(halves, false), scale, zeros());
+    *fourth = multiply_add(widen_f16(halves, true), scale, zeros());
+  }
+  void next(Floats* out) {
+    begin_piece();
+    for (int i = 0; i < kPiece; i += 4) {
+      const Ints word = next_words();
+      decode(raised<8>(word), out + i, out + i + 2);
+      decode(word, out + i + 1, out + i + 3);
+    }
   }
 };
 
@@ -224,8 +329,11 @@ inline void multiply_f32(const Panels& w, const float* x, std::int64_t x_stride,
   auto* multiply_kind = &multiply_f32_of<F32Weights>;
   if (w.kind == PanelKind::f16) multiply_kind = &multiply_f32_of<HalfWeights<false>>;
   if (w.kind == PanelKind::bf16) multiply_kind = &multiply_f32_of<HalfWeights<true>>;
-  if (w.kind == PanelKind::affine4) multiply_kind = &multiply_f32_of<AffineWeights<4>>;
-  if (w.kind == PanelKind::affine8) multiply_kind = &multiply_f32_of<AffineWeights<8>>;
+  if (w.kind == PanelKind::codes4) {
+    multiply_kind = w.table ? &multiply_f32_of<CodeWeights<LookedUp>> : &multiply_f32_of<CodeWeights<Nibbles>>;
+  }
+  if (w.kind == PanelKind::codes8) multiply_kind = &multiply_f32_of<CodeWeights<Bytes>>;
+  if (w.kind == PanelKind::e4m3) multiply_kind = &multiply_f32_of<E4m3Weights>;
   multiply_kind(w, x, x_stride, rows, count, y, y_stride, scratch);
 }
 

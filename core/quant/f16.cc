@@ -8,7 +8,7 @@ std::optional<Weight> open(WeightFile& file, const std::string& path, std::span<
 }
 
 void unpack(const Weight& weight, std::int64_t row, float* out, const Kernels& kernels) {
-  kernels.widen_f16(reinterpret_cast<const std::uint16_t*>(weight.data + row * weight.row_bytes), weight.in, out);
+  kernels.widen_f16(reinterpret_cast<const std::uint16_t*>(weight.values.row(row)), weight.in, out);
 }
 
 Panels panels(const Weight& weight) { return plain_panels(weight, PanelKind::f16); }

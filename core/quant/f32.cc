@@ -10,7 +10,7 @@ std::optional<Weight> open(WeightFile& file, const std::string& path, std::span<
 }
 
 void unpack(const Weight& weight, std::int64_t row, float* out, const Kernels&) {
-  std::memcpy(out, weight.data + row * weight.row_bytes, static_cast<std::size_t>(weight.row_bytes));
+  std::memcpy(out, weight.values.row(row), static_cast<std::size_t>(weight.values.row_bytes));
 }
 
 Panels panels(const Weight& weight) { return plain_panels(weight, PanelKind::f32); }
