@@ -1,6 +1,7 @@
 #include "core/traffic.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "core/error.h"
@@ -28,6 +29,11 @@ std::int64_t bytes_of_pass(const WeightBytes& weights, int rows, std::span<const
 std::int64_t bytes_of_plain_pass(const WeightBytes& weights, int experts_per_token) {
   return weights.fixed + weights.embedding_row +
          experts_per_token * std::accumulate(weights.expert.begin(), weights.expert.end(), std::int64_t{0});
+}
+
+double uniform_union(int experts, int experts_per_token, int rows) {
+  if (experts == 0) return 0;
+  return experts * (1 - std::pow(1 - static_cast<double>(experts_per_token) / experts, rows));
 }
 
 }  // namespace specdec

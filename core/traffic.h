@@ -26,4 +26,7 @@ std::int64_t bytes_of_pass(const WeightBytes& weights, int rows, std::span<const
 // One row with `experts_per_token` experts in every layer that has any: a step of plain decoding.
 std::int64_t bytes_of_plain_pass(const WeightBytes& weights, int experts_per_token);
 
+// E (1 - (1 - k/E)^rows): distinct experts if rows chose theirs independently and evenly.
+double uniform_union(int experts, int experts_per_token, int rows);
+
 }  // namespace specdec

@@ -172,12 +172,10 @@ std::vector<float> WeightFile::vector(const std::string& name, std::int64_t size
   return values;
 }
 
-std::int64_t WeightFile::bytes_of_prefix(const std::string& prefix) const {
-  std::int64_t bytes = 0;
-  for (auto next = tensors_.lower_bound(prefix); next != tensors_.end() && next->first.starts_with(prefix); ++next) {
-    bytes += static_cast<std::int64_t>(next->second->bytes);
-  }
-  return bytes;
+std::vector<const StoredTensor*> WeightFile::used() const {
+  std::vector<const StoredTensor*> tensors;
+  for (const std::string& name : used_) tensors.push_back(tensors_.find(name)->second);
+  return tensors;
 }
 
 void WeightFile::expect_all_used(std::span<const std::string> ignored) const {

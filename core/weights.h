@@ -56,7 +56,7 @@ class WeightFile {
   // A float32 copy of a small tensor (norms, biases) stored as f32, f16 or bf16.
   std::vector<float> vector(const std::string& name, std::int64_t size);
 
-  std::int64_t bytes_of_prefix(const std::string& prefix) const;  // as stored
+  std::vector<const StoredTensor*> used() const;  // the tensors that were asked for, as stored
 
   // Throws Error naming a tensor that nobody asked for, unless its name contains one of `ignored`.
   void expect_all_used(std::span<const std::string> ignored) const;

@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "core/arch.h"
+#include "core/inventory.h"
 #include "core/quant.h"
 #include "draft/drafter.h"
 #include "draft/policy.h"
@@ -96,6 +97,7 @@ void expect_described(const Kinds& kinds, std::string_view table) {
 TEST(Structure, EveryKindHasANameAndASummary) {
   expect_described(architectures(), "architectures");
   expect_described(quant_formats(), "quant_formats");
+  expect_described(inventory_kinds(), "inventory_kinds");
   expect_described(drafter_kinds(), "drafter_kinds");
   expect_described(policy_kinds(), "policy_kinds");
   expect_described(rules(), "rules");

@@ -91,11 +91,6 @@ Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, cons
   return tally;
 }
 
-double uniform_union(int experts, int experts_per_token, int rows) {
-  if (experts == 0) return 0;
-  return experts * (1 - std::pow(1 - static_cast<double>(experts_per_token) / experts, rows));
-}
-
 double expected_tokens_per_pass(double alpha, int depth) {
   double sum = 0;
   for (int i = 0; i <= depth; ++i) sum += std::pow(alpha, i);

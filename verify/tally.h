@@ -56,9 +56,6 @@ struct Tally {
 
 Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, const WeightBytes& weights);
 
-// E (1 - (1 - k/E)^rows): distinct experts if rows chose theirs independently and evenly.
-double uniform_union(int experts, int experts_per_token, int rows);
-
 // Tokens per pass that chains of `depth` guesses give when each is accepted with chance alpha (Leviathan et al. 2023).
 double expected_tokens_per_pass(double alpha, int depth);
 

@@ -7,8 +7,8 @@
 
 #include "cli/command.h"
 #include "core/arch.h"
+#include "core/traffic.h"
 #include "experiments/machine.h"
-#include "verify/tally.h"
 
 namespace specdec {
 namespace {

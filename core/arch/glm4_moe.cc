@@ -1,6 +1,7 @@
 // GLM-4.5 to 4.7 mixture of experts: sigmoid router with a correction bias, a shared expert, dense first layers,
 // partial RoPE, an MTP layer. transformers: models/glm4_moe.
 #include "core/blocks/decoder.h"
+#include "core/inventory.h"
 
 namespace specdec {
 namespace {
@@ -17,7 +18,7 @@ DecoderSpec read(const ConfigReader& config) {
   spec.info.shared_experts = config.count("n_shared_experts", 1);
   read_experts(config, config.first_of({"n_routed_experts", "num_experts", "num_local_experts"}), spec);
   const int dense = config.count("first_k_dense_replace", 1);
-  read_routed_layers(config, spec, [&](int layer) { return layer >= dense; });
+  spec.routed = routed_layers(config, spec.info.layers, [&](int layer) { return layer >= dense; });
   spec.info.mtp_layers = config.count("num_nextn_predict_layers", 0);
   return spec;
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/blocks/decoder.h"
+#include "core/inventory.h"
 
 namespace specdec {
 namespace {
@@ -14,7 +15,7 @@ DecoderSpec read(const ConfigReader& config) {
   read_experts(config, config.first_of({"num_experts", "num_local_experts"}), spec);
   const int every = config.count("decoder_sparse_step", 1);
   const std::vector<int> dense = config.integers("mlp_only_layers");
-  read_routed_layers(config, spec, [&](int layer) {
+  spec.routed = routed_layers(config, spec.info.layers, [&](int layer) {
     const bool listed = std::find(dense.begin(), dense.end(), layer) != dense.end();
     return !listed && every > 0 && (layer + 1) % every == 0;
   });

@@ -5,6 +5,7 @@
 #include "core/blocks/decoder_layer.h"
 #include "core/blocks/mtp_decoder.h"
 #include "core/error.h"
+#include "core/inventory.h"
 
 namespace specdec {
 namespace {
@@ -71,20 +72,13 @@ class Decoder : public Model {
 
  private:
   void count_bytes() {
-    const std::int64_t embedding = file_->bytes_of_prefix("model.embed_tokens.");
-    std::int64_t routed = 0;
-    for (const DecoderLayer& layer : layers_) {
-      bytes_.expert.push_back(expert_bytes(layer));
-      routed += bytes_.expert.back() * spec_.moe.experts;
+    StoredBytes stored;
+    stored.routed.resize(layers_.size());
+    for (const StoredTensor* tensor : file_->used()) {
+      const Place place = place_of(tensor->name, spec_.info.layers);
+      if (!place.mtp) stored.add(place, static_cast<std::int64_t>(tensor->bytes));
     }
-    bytes_.total =
-        embedding + file_->bytes_of_prefix("model.norm.") + (spec_.tied ? 0 : file_->bytes_of_prefix("lm_head."));
-    for (int layer = 0; layer < spec_.info.layers; ++layer) {
-      bytes_.total += file_->bytes_of_prefix(fmt::format("model.layers.{}.", layer));
-    }
-    bytes_.head = head_.bytes();
-    bytes_.embedding_row = embedding / embedding_.out;
-    bytes_.fixed = bytes_.total - routed - (spec_.tied ? 0 : embedding);
+    bytes_ = stored.weights(spec_.moe.experts, head_.bytes(), embedding_.bytes() / embedding_.out);
   }
 
   std::shared_ptr<WeightFile> file_;
@@ -162,17 +156,6 @@ void read_experts(const ConfigReader& config, std::string_view experts_key, Deco
                       moe.experts_per_token, moe.experts));
   spec.info.experts = moe.experts;
   spec.info.experts_per_token = moe.experts_per_token;
-}
-
-void read_routed_layers(const ConfigReader& config, DecoderSpec& spec, const std::function<bool(int layer)>& routed) {
-  const std::vector<std::string> types = config.texts("mlp_layer_types");
-  require(types.empty() || types.size() == spec.routed.size(), config,
-          fmt::format("'mlp_layer_types' lists {} layers of {}", types.size(), spec.routed.size()));
-  for (std::size_t layer = 0; layer < spec.routed.size(); ++layer) {
-    require(types.empty() || types[layer] == "sparse" || types[layer] == "dense", config,
-            fmt::format("'mlp_layer_types' has '{}'; expected sparse or dense", types.empty() ? "" : types[layer]));
-    spec.routed[layer] = types.empty() ? routed(static_cast<int>(layer)) : types[layer] == "sparse";
-  }
 }
 
 std::unique_ptr<Model> make_decoder(DecoderSpec spec, WeightFile file, Engine& engine) {

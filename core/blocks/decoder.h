@@ -1,8 +1,6 @@
 // The decoder that llama, qwen and glm share: pre-norm layers of attention and feed-forward, a final norm and a head.
 #pragma once
 
-#include <functional>
-
 #include "core/arch.h"
 #include "core/blocks/attention.h"
 #include "core/blocks/ffn.h"
@@ -33,8 +31,6 @@ DecoderSpec read_decoder(const ConfigReader& config, const DecoderDefaults& defa
 
 // experts_key, num_experts_per_tok, moe_intermediate_size; the shared expert's width from info.shared_experts.
 void read_experts(const ConfigReader& config, std::string_view experts_key, DecoderSpec& spec);
-// Which layers are routed: mlp_layer_types ("sparse" or "dense") if given, else by the architecture's own keys.
-void read_routed_layers(const ConfigReader& config, DecoderSpec& spec, const std::function<bool(int layer)>& routed);
 
 std::unique_ptr<Model> make_decoder(DecoderSpec spec, WeightFile file, Engine& engine);
 

@@ -34,12 +34,6 @@ DecoderLayer load_decoder_layer(WeightFile& file, const DecoderSpec& spec, int l
   return weights;
 }
 
-std::int64_t expert_bytes(const DecoderLayer& layer) {
-  if (!layer.moe) return 0;
-  const Swiglu& expert = layer.moe->experts.front();
-  return expert.gate.bytes() + expert.up.bytes() + expert.down.bytes();
-}
-
 Pass begin_pass(const Engine& engine, const DecoderSpec& spec, const Batch& batch, KvState& state) {
   SPECDEC_ASSERT(state.kv_heads() == spec.attention.kv_heads && state.layout().head_dim == spec.attention.head_dim);
   engine.begin_profile();

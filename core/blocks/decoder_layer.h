@@ -14,9 +14,6 @@ struct DecoderLayer {
 
 DecoderLayer load_decoder_layer(WeightFile& file, const DecoderSpec& spec, int layer, bool routed);
 
-// Bytes of one routed expert; 0 for a dense layer.
-std::int64_t expert_bytes(const DecoderLayer& layer);
-
 // Rows appended to a state, ready for the layers: angles of their positions, room for the residual stream.
 struct Pass {
   const Engine& engine;

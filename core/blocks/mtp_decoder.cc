@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/inventory.h"
 #include "core/kernels/kernels.h"
 
 namespace specdec {
@@ -32,22 +33,19 @@ class MtpDecoder : public MtpHead {
       const std::initializer_list<std::int64_t> shape{head.out, spec.hidden};
       head_ = map != nullptr ? weights.table(name, shape) : weights.linear(name, shape);
     }
-    const std::int64_t stored = weights.bytes_of_prefix(path + ".");
     if (map != nullptr) {
       read_head_map(*map);
       std::vector<std::int64_t> rows;
       for (const TokenId token : head_tokens_) rows.push_back(index(token));
       head_ = weights.select(head_, rows);
     }
-    const std::int64_t expert = expert_bytes(layer_);
-    bytes_.expert = {expert};
-    bytes_.head = head_.bytes();
-    bytes_.embedding_row = embedding_.bytes() / embedding_.out;
-    bytes_.total = stored;
-    const std::int64_t experts = routed ? expert * spec.moe.experts : 0;
-    bytes_.fixed = stored - experts - weights.bytes_of_prefix(path + ".embed_tokens.") -
-                   weights.bytes_of_prefix(path + ".shared_head.head.") -
-                   weights.bytes_of_prefix(path + ".shared_head.d2t") + bytes_.head;
+    StoredBytes stored;
+    stored.routed.resize(1);
+    for (const StoredTensor* tensor : weights.used()) {
+      const Place place = place_of(tensor->name, spec.info.layers);
+      if (place.mtp) stored.add({place.group, 0, true}, static_cast<std::int64_t>(tensor->bytes));
+    }
+    bytes_ = stored.weights(spec.moe.experts, head_.bytes(), embedding_.bytes() / embedding_.out);
   }
 
   std::unique_ptr<State> new_state(int capacity) const override {

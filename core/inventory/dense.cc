@@ -1,0 +1,49 @@
+// Dense decoders of grouped-query attention. transformers: models/llama, mistral, qwen2, qwen3, gemma3.
+#include <fmt/format.h>
+
+#include "core/inventory.h"
+
+namespace specdec {
+namespace {
+
+Inventory take(const ConfigReader& config) {
+  const std::string type = config.text("model_type", "");
+  const bool gemma = type == "gemma3_text";
+  Inventory inventory = begin_inventory(config, gemma);
+  GqaShape gqa = read_gqa(config, type == "qwen3" ? 128 : gemma ? 256 : 0);
+  gqa.qkv_bias = type == "qwen2" || config.boolean("attention_bias", false);
+  gqa.output_bias = type != "qwen2" && config.boolean("attention_bias", false);
+  gqa.qk_norm = type == "qwen3" || gemma;
+  const bool mlp_bias = config.boolean("mlp_bias", false);
+  const std::vector<bool> windowed = windowed_layers(
+      config, inventory,
+      {.fallback = gemma || type == "mistral", .full_every = gemma ? config.count("sliding_window_pattern", 6) : 0});
+  const std::int64_t width = size_of(config, "intermediate_size");
+
+  add_embedding_and_head(inventory, "model.embed_tokens");
+  for (int layer = 0; layer < inventory.layers; ++layer) {
+    const std::string path = fmt::format("model.layers.{}", layer);
+    add(inventory, path + ".input_layernorm.weight", {inventory.hidden});
+    add(inventory, path + ".post_attention_layernorm.weight", {inventory.hidden});
+    if (gemma) {
+      add(inventory, path + ".pre_feedforward_layernorm.weight", {inventory.hidden});
+      add(inventory, path + ".post_feedforward_layernorm.weight", {inventory.hidden});
+    }
+    add_gqa(inventory, path + ".self_attn", gqa,
+            windowed[static_cast<std::size_t>(layer)] ? Keeps::window : Keeps::all);
+    add_swiglu(inventory, path + ".mlp", width, mlp_bias);
+  }
+  add(inventory, "model.norm.weight", {inventory.hidden});
+  return inventory;
+}
+
+}  // namespace
+
+InventoryKind inventory_dense() {
+  return {"dense",
+          "dense decoders of grouped-query attention",
+          {"llama", "mistral", "qwen2", "qwen3", "gemma3_text"},
+          take};
+}
+
+}  // namespace specdec

@@ -1,0 +1,151 @@
+// Gated DeltaNet (arXiv 2412.06464) and gated attention with experts. transformers: models/qwen3_next, qwen3_5_moe.
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/inventory.h"
+
+namespace specdec {
+namespace {
+
+struct Layout {
+  GqaShape gqa;
+  std::int64_t key_heads = 0, value_heads = 0, key_dim = 0, value_dim = 0, kernel = 0;
+  std::int64_t width = 0, shared = 0, dense = 0;
+  bool flat = false;  // Qwen3.5: projections of their own where Qwen3-Next has two that are grouped by head
+
+  std::int64_t keys() const { return key_heads * key_dim; }
+  std::int64_t values() const { return value_heads * value_dim; }
+  std::int64_t convolved() const { return 2 * keys() + values(); }
+};
+
+void add_delta_net(Inventory& inventory, const std::string& path, const Layout& layout) {
+  const std::int64_t hidden = inventory.hidden;
+  if (layout.flat) {
+    add(inventory, path + ".in_proj_qkv.weight", {layout.convolved(), hidden});
+    add(inventory, path + ".in_proj_z.weight", {layout.values(), hidden});
+    add(inventory, path + ".in_proj_b.weight", {layout.value_heads, hidden});
+    add(inventory, path + ".in_proj_a.weight", {layout.value_heads, hidden});
+  } else {
+    add(inventory, path + ".in_proj_qkvz.weight", {layout.convolved() + layout.values(), hidden});
+    add(inventory, path + ".in_proj_ba.weight", {2 * layout.value_heads, hidden});
+  }
+  add(inventory, path + ".conv1d.weight", {layout.convolved(), 1, layout.kernel});
+  add(inventory, path + ".dt_bias", {layout.value_heads});
+  add(inventory, path + ".A_log", {layout.value_heads});
+  add(inventory, path + ".norm.weight", {layout.value_dim});
+  add(inventory, path + ".out_proj.weight", {hidden, layout.values()});
+  inventory.cache.state_bytes += product(inventory, {4, layout.value_heads, layout.key_dim, layout.value_dim}) +
+                                 product(inventory, {CacheShape::kValueBytes, layout.convolved(), layout.kernel - 1});
+}
+
+enum class ExpertNames { apart, fused };
+
+void add_feed_forward(Inventory& inventory, const std::string& path, const Layout& layout, bool routed,
+                      ExpertNames names) {
+  if (!routed) return add_swiglu(inventory, path, layout.dense);
+  const std::int64_t experts = inventory.experts;
+  add(inventory, path + ".gate.weight", {experts, inventory.hidden});
+  if (names == ExpertNames::fused) {
+    add(inventory, path + ".experts.gate_up_proj", {experts, 2 * layout.width, inventory.hidden});
+    add(inventory, path + ".experts.down_proj", {experts, inventory.hidden, layout.width});
+  } else {
+    add_swiglu(inventory, path + ".experts.*", layout.width);
+  }
+  if (layout.shared == 0) return;
+  add_swiglu(inventory, path + ".shared_expert", layout.shared);
+  add(inventory, path + ".shared_expert_gate.weight", {1, inventory.hidden});
+}
+
+void add_norms(Inventory& inventory, const std::string& path) {
+  add(inventory, path + ".input_layernorm.weight", {inventory.hidden});
+  add(inventory, path + ".post_attention_layernorm.weight", {inventory.hidden});
+}
+
+// Per layer whether its attention is full.
+std::vector<bool> full_layers(const ConfigReader& config, int layers) {
+  const std::vector<std::string> types = config.texts("layer_types");
+  if (!types.empty() && types.size() != static_cast<std::size_t>(layers)) {
+    throw Error("{}: 'layer_types' lists {} layers of {}", config.origin(), types.size(), layers);
+  }
+  const int every = std::max(config.count("full_attention_interval", 4), 1);
+  std::vector<bool> full;
+  for (int layer = 0; layer < layers; ++layer) {
+    if (types.empty()) {
+      full.push_back((layer + 1) % every == 0);
+      continue;
+    }
+    const std::string& type = types[static_cast<std::size_t>(layer)];
+    if (type != "full_attention" && type != "linear_attention") {
+      throw Error("{}: 'layer_types' has '{}'; expected full_attention or linear_attention", config.origin(), type);
+    }
+    full.push_back(type == "full_attention");
+  }
+  return full;
+}
+
+void add_mtp(Inventory& inventory, const Layout& layout) {
+  const std::int64_t hidden = inventory.hidden;
+  add(inventory, "mtp.fc.weight", {hidden, 2 * hidden});
+  for (const char* norm : {"pre_fc_norm_embedding", "pre_fc_norm_hidden", "norm"}) {
+    add(inventory, fmt::format("mtp.{}.weight", norm), {hidden});
+  }
+  add_norms(inventory, "mtp.layers.0");
+  add_gqa(inventory, "mtp.layers.0.self_attn", layout.gqa, Keeps::nothing);
+  add_feed_forward(inventory, "mtp.layers.0.mlp", layout, true, ExpertNames::apart);
+}
+
+Inventory take(const ConfigReader& outer) {
+  const ConfigReader config = text_part(outer);
+  const std::string root = outer.has("text_config") ? "model.language_model" : "model";
+  Inventory inventory = begin_inventory(config);
+  if (outer.has("text_config")) inventory.notes.emplace_back("the vision tower is not counted");
+  read_experts(config, inventory, config.first_of({"num_experts", "num_local_experts"}));
+  Layout layout{.gqa = read_gqa(config, 256)};
+  layout.gqa.qkv_bias = layout.gqa.output_bias = config.boolean("attention_bias", false);
+  layout.gqa.qk_norm = true;
+  layout.gqa.query_parts = 2;
+  layout.flat = config.text("model_type", "") != "qwen3_next";
+  layout.key_heads = size_of(config, "linear_num_key_heads");
+  layout.value_heads = size_of(config, "linear_num_value_heads");
+  layout.key_dim = size_of(config, "linear_key_head_dim");
+  layout.value_dim = size_of(config, "linear_value_head_dim");
+  layout.kernel = size_of(config, "linear_conv_kernel_dim");
+  layout.width = size_of(config, "moe_intermediate_size");
+  layout.shared = size_of(config, "shared_expert_intermediate_size", 0);
+  layout.dense = size_of(config, "intermediate_size", 0);
+
+  const int every = config.count("decoder_sparse_step", 1);
+  const std::vector<int> dense = config.integers("mlp_only_layers");
+  const std::vector<bool> routed = routed_layers(config, inventory.layers, [&](int layer) {
+    return every > 0 && (layer + 1) % every == 0 && std::ranges::find(dense, layer) == dense.end();
+  });
+  const std::vector<bool> full = full_layers(config, inventory.layers);
+
+  add_embedding_and_head(inventory, root + ".embed_tokens");
+  for (int layer = 0; layer < inventory.layers; ++layer) {
+    const std::string path = fmt::format("{}.layers.{}", root, layer);
+    const auto i = static_cast<std::size_t>(layer);
+    add_norms(inventory, path);
+    if (full[i]) {
+      add_gqa(inventory, path + ".self_attn", layout.gqa);
+    } else {
+      add_delta_net(inventory, path + ".linear_attn", layout);
+    }
+    add_feed_forward(inventory, path + ".mlp", layout, routed[i],
+                     layout.flat ? ExpertNames::fused : ExpertNames::apart);
+  }
+  add(inventory, root + ".norm.weight", {inventory.hidden});
+  if (config.count("mtp_num_hidden_layers", 0) > 0) add_mtp(inventory, layout);
+  return inventory;
+}
+
+}  // namespace
+
+InventoryKind inventory_qwen_hybrid() {
+  return {"qwen_hybrid",
+          "Gated DeltaNet and gated attention with experts",
+          {"qwen3_next", "qwen3_5_moe", "qwen3_5_moe_text"},
+          take};
+}
+
+}  // namespace specdec
