@@ -1,7 +1,7 @@
 // The attention kernels of one level. Included inside an anonymous namespace after portable.inl and after what the
-// level defines: Lanes (kWidth floats), kVectors (of them in a tile), load, broadcast, store, multiply, multiply_add,
-// of two vectors added and larger, and of the lanes of one total and largest.
-// NOLINTBEGIN
+// level defines: Lanes (kWidth floats), kVectors (of them in a tile, fewer if it has more than 4 queries), kMostQueries
+// (4 or 8, in a tile), load, broadcast, store, multiply, multiply_add, of two vectors added and larger, and of the
+// lanes of one total and largest. NOLINTBEGIN
 
 struct Half {
   std::uint16_t bits;
@@ -106,7 +106,8 @@ void add_values(const Element* values, int stride, int shared, const int* visibl
 
 template <typename Element, int kQueries>
 void attend_tile(const KvLayout& layout, const std::byte* chunk, const int* visible, QueryState* const* queries) {
-  int seen = visible[0];  // by at least one of them
+  constexpr int kCount = kQueries > 4 ? kVectors / 2 : kVectors;  // so that all sums fit the registers
+  int seen = visible[0];                                          // by at least one of them
   int shared = visible[0];
   for (int q = 1; q < kQueries; ++q) {
     seen = visible[q] > seen ? visible[q] : seen;
@@ -114,21 +115,21 @@ void attend_tile(const KvLayout& layout, const std::byte* chunk, const int* visi
   }
   alignas(64) float weights[kQueries][kKvChunk];
   const auto* keys = reinterpret_cast<const Element*>(chunk);
-  for (int position = 0; position < seen; position += kVectors * kWidth) {
-    Lanes sums[kQueries][kVectors];
+  for (int position = 0; position < seen; position += kCount * kWidth) {
+    Lanes sums[kQueries][kCount];
     for (auto& of_query : sums) {
       for (Lanes& sum : of_query) sum = broadcast(0);
     }
     for (int d = 0; d < layout.head_dim; ++d) {
-      Lanes row[kVectors];
-      for (int j = 0; j < kVectors; ++j) row[j] = load(keys + d * kKvChunk + position + j * kWidth);
+      Lanes row[kCount];
+      for (int j = 0; j < kCount; ++j) row[j] = load(keys + d * kKvChunk + position + j * kWidth);
       for (int q = 0; q < kQueries; ++q) {
         const Lanes element = broadcast(queries[q]->query[d]);
-        for (int j = 0; j < kVectors; ++j) sums[q][j] = multiply_add(element, row[j], sums[q][j]);
+        for (int j = 0; j < kCount; ++j) sums[q][j] = multiply_add(element, row[j], sums[q][j]);
       }
     }
     for (int q = 0; q < kQueries; ++q) {
-      for (int j = 0; j < kVectors; ++j) store(sums[q][j], weights[q] + position + j * kWidth);
+      for (int j = 0; j < kCount; ++j) store(sums[q][j], weights[q] + position + j * kWidth);
     }
   }
   const auto* scales = reinterpret_cast<const float*>(chunk + layout.scales_at());
@@ -144,19 +145,22 @@ void attend_tile(const KvLayout& layout, const std::byte* chunk, const int* visi
   const auto* values = reinterpret_cast<const Element*>(chunk + layout.values_at());
   const int columns = layout.padded_dim();
   int column = 0;
-  const auto add_columns = [&]<int kCount>() {
-    for (; column + kCount * kWidth <= columns; column += kCount * kWidth) {
-      add_values<Element, kQueries, kCount>(values, columns, shared, visible, weights, factors, queries, column);
+  const auto add_columns = [&]<int kSome>() {
+    for (; column + kSome * kWidth <= columns; column += kSome * kWidth) {
+      add_values<Element, kQueries, kSome>(values, columns, shared, visible, weights, factors, queries, column);
     }
   };
-  add_columns.template operator()<kVectors>();
-  if constexpr (kVectors * kWidth > 32) add_columns.template operator()<32 / kWidth>();
-  if constexpr (kVectors * kWidth > 16) add_columns.template operator()<16 / kWidth>();
+  add_columns.template operator()<kCount>();
+  if constexpr (kCount * kWidth > 32) add_columns.template operator()<32 / kWidth>();
+  if constexpr (kCount * kWidth > 16) add_columns.template operator()<16 / kWidth>();
 }
 
 template <typename Element>
 void attend_elements(const KvLayout& layout, const std::byte* chunk, const int* visible, QueryState* const* queries,
                      int count) {
+  if constexpr (kMostQueries >= 8) {
+    for (; count >= 8; count -= 8, visible += 8, queries += 8) attend_tile<Element, 8>(layout, chunk, visible, queries);
+  }
   for (; count >= 4; count -= 4, visible += 4, queries += 4) attend_tile<Element, 4>(layout, chunk, visible, queries);
   if (count == 3) attend_tile<Element, 3>(layout, chunk, visible, queries);
   if (count == 2) attend_tile<Element, 2>(layout, chunk, visible, queries);

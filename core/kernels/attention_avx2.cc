@@ -13,6 +13,7 @@ namespace {
 using Lanes = __m256;
 constexpr int kWidth = 8;
 constexpr int kVectors = 2;
+constexpr int kMostQueries = 4;
 
 inline Lanes broadcast(float x) { return _mm256_set1_ps(x); }
 inline Lanes multiply(Lanes a, Lanes b) { return _mm256_mul_ps(a, b); }

@@ -13,6 +13,7 @@ namespace {
 using Lanes = __m512;
 constexpr int kWidth = 16;
 constexpr int kVectors = 4;
+constexpr int kMostQueries = 8;
 
 inline Lanes broadcast(float x) { return _mm512_set1_ps(x); }
 inline Lanes multiply(Lanes a, Lanes b) { return _mm512_mul_ps(a, b); }

@@ -9,6 +9,7 @@ namespace {
 
 constexpr int kWidth = 8;
 constexpr int kVectors = 2;
+constexpr int kMostQueries = 4;
 struct Lanes {
   float at[kWidth];
 };

@@ -13,6 +13,7 @@ namespace {
 using Lanes = float32x4_t;
 constexpr int kWidth = 4;
 constexpr int kVectors = 4;
+constexpr int kMostQueries = 4;
 
 inline Lanes broadcast(float x) { return vdupq_n_f32(x); }
 inline Lanes multiply(Lanes a, Lanes b) { return vmulq_f32(a, b); }
