@@ -370,7 +370,7 @@ TEST_P(KernelLevels, QuantiseRoundsToNearestAndKeepsNotFinite) {
   }
 }
 
-TEST_P(KernelLevels, NormSoftmaxAndSilu) {
+TEST_P(KernelLevels, NormSoftmaxSigmoidAndSilu) {
   for (const std::size_t n : {1u, 5u, 16u, 33u, 40u, 50u, 80u, 100u, 256u}) {
     const auto x = draw(9, n, 4);
     const auto w = draw(10, n);
@@ -387,6 +387,9 @@ TEST_P(KernelLevels, NormSoftmaxAndSilu) {
     double total = 0;
     for (const float value : x) total += std::exp(static_cast<double>(value));
     for (std::size_t i = 0; i < n; ++i) EXPECT_NEAR(p[i], std::exp(static_cast<double>(x[i])) / total, 1e-6);
+    p = x;
+    kernels().sigmoid(p.data(), static_cast<std::int64_t>(n));
+    for (std::size_t i = 0; i < n; ++i) EXPECT_NEAR(p[i], 1 / (1 + std::exp(-static_cast<double>(x[i]))), 1e-6);
     kernels().silu_times(x.data(), w.data(), static_cast<std::int64_t>(n), out.data());
     for (std::size_t i = 0; i < n; ++i) {
       EXPECT_NEAR(out[i], x[i] / (1 + std::exp(-static_cast<double>(x[i]))) * w[i], 1e-6);

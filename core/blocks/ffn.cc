@@ -18,11 +18,7 @@ namespace {
 void choose(const MoeSpec& spec, const std::vector<float>& correction, float* scores, const Kernels& kernels,
             float* choice, int* chosen, float* chosen_weight) {
   const int experts = spec.experts;
-  if (spec.sigmoid) {
-    for (int e = 0; e < experts; ++e) scores[e] = 1.0f / (1.0f + std::exp(-scores[e]));
-  } else {
-    kernels.softmax(scores, experts);
-  }
+  (spec.sigmoid ? kernels.sigmoid : kernels.softmax)(scores, experts);
   for (int e = 0; e < experts; ++e) {
     choice[e] = scores[e] + (correction.empty() ? 0.0f : correction[static_cast<std::size_t>(e)]);
   }
@@ -153,6 +149,10 @@ void feed_forward(const Engine& engine, const MoeSpec& spec, const Moe& weights,
   buffers.inner.make_room(engine, slots, spec.width);
   buffers.shared_inner.make_room(engine, rows, spec.shared_width);
   buffers.branches.clear();
+  // The shared expert first: its task has all rows, and what is begun last is waited for.
+  if (weights.shared) {
+    buffers.branches.push_back({.weights = &*weights.shared, .count = rows, .inner = &buffers.shared_inner});
+  }
   for (int e = 0; e < experts; ++e) {  // ascending: the order in which a row's results are added up
     const std::int64_t first = begin[e];
     if (begin[e + 1] == first) continue;
@@ -162,9 +162,6 @@ void feed_forward(const Engine& engine, const MoeSpec& spec, const Moe& weights,
                                 .share = shares + first,
                                 .inner = &buffers.inner,
                                 .first_slot = first});
-  }
-  if (weights.shared) {
-    buffers.branches.push_back({.weights = &*weights.shared, .count = rows, .inner = &buffers.shared_inner});
   }
   add_branches(engine, buffers.branches, activate(engine, normed, rows, hidden, buffers.activations), rows, hidden, x);
   const auto routed_work = static_cast<double>(slots * spec.width);

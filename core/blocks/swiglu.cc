@@ -15,8 +15,8 @@ std::int64_t tasks_of(std::int64_t width, std::int64_t slice) { return (width + 
 std::int64_t slice_of(std::span<const Branch> branches, int threads) {
   std::int64_t bytes = 0;
   for (const Branch& branch : branches) bytes += packed_bytes(branch.weights->gate) + packed_bytes(branch.weights->up);
-  const Swiglu& first = *branches.front().weights;
-  const std::int64_t panel_bytes = first.gate.panels.panel_bytes + first.up.panels.panel_bytes;
+  const Swiglu& last = *branches.back().weights;
+  const std::int64_t panel_bytes = last.gate.panels.panel_bytes + last.up.panels.panel_bytes;
   return std::max(outputs_of_task(panel_bytes, bytes, threads) / kQ8Group, std::int64_t{1}) * kQ8Group;
 }
 

@@ -71,8 +71,9 @@ using Dot8 = Dot4;
 }  // namespace
 
 extern const AttentionKernels kAvx512Attention;
-extern const Kernels kAvx512Kernels{"avx512", multiply_f32, multiply_q8, nullptr,   quantise,    rms_norm,
-                                    softmax,  silu_times,   widen_bf16,  widen_f16, narrow_bf16, &kAvx512Attention};
+extern const Kernels kAvx512Kernels{"avx512",  multiply_f32, multiply_q8,      nullptr,    quantise,
+                                    rms_norm,  softmax,      sigmoid,          silu_times, widen_bf16,
+                                    widen_f16, narrow_bf16,  &kAvx512Attention};
 
 }  // namespace specdec
 #endif

@@ -76,6 +76,7 @@ struct Kernels {
   // out = x * rsqrt(mean(x^2) + eps) * w; returns the mean of x^2, which is not finite if an input is not.
   float (*rms_norm)(const float* x, const float* w, std::int64_t n, float eps, float* out);
   void (*softmax)(float* x, std::int64_t n);
+  void (*sigmoid)(float* x, std::int64_t n);                                           // of each element
   void (*silu_times)(const float* gate, const float* up, std::int64_t n, float* out);  // out = silu(gate) * up
   void (*widen_bf16)(const std::uint16_t* x, std::int64_t n, float* out);
   void (*widen_f16)(const std::uint16_t* x, std::int64_t n, float* out);

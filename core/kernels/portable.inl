@@ -69,23 +69,26 @@ inline std::int32_t code_of(float x, float inverse) {
   return static_cast<std::int32_t>(as_bits(x * inverse + kRound) & 0x7fffffu) - 0x400000;
 }
 
-inline void quantise(const float* x, std::int64_t n, std::int8_t* q, float* scale, float* sum) {
-  for (std::int64_t g = 0; g * kQ8Group < n; ++g) {
-    std::int8_t* group = q + g * kQ8Group;
-    const float* in = x + g * kQ8Group;
-    const int length = static_cast<int>(n - g * kQ8Group < kQ8Group ? n - g * kQ8Group : kQ8Group);
-    const float step = step_of(largest_magnitude(in, length));
-    const float inverse = inverse_of(step);
-    std::int32_t total = 0;
-    for (int i = 0; i < length; ++i) {
-      const std::int32_t code = code_of(in[i], inverse);
-      group[i] = static_cast<std::int8_t>(code);
-      total += code;
-    }
-    for (int i = length; i < kQ8Group; ++i) group[i] = 0;
-    scale[g] = step;
-    sum[g] = step * static_cast<float>(total);
+inline void quantise_group(const float* x, int length, std::int8_t* q, float* scale, float* sum) {
+  const float step = step_of(largest_magnitude(x, length));
+  const float inverse = inverse_of(step);
+  std::int32_t total = 0;
+  for (int i = 0; i < length; ++i) {
+    const std::int32_t code = code_of(x[i], inverse);
+    q[i] = static_cast<std::int8_t>(code);
+    total += code;
   }
+  *scale = step;
+  *sum = step * static_cast<float>(total);
+}
+
+inline void quantise(const float* x, std::int64_t n, std::int8_t* q, float* scale, float* sum) {
+  for (; n >= kQ8Group; n -= kQ8Group, x += kQ8Group, q += kQ8Group) {
+    quantise_group(x, kQ8Group, q, scale++, sum++);
+  }
+  if (n == 0) return;
+  quantise_group(x, static_cast<int>(n), q, scale, sum);
+  for (std::int64_t i = n; i < kQ8Group; ++i) q[i] = 0;
 }
 
 inline float rms_norm(const float* x, const float* w, std::int64_t n, float eps, float* out) {
@@ -120,6 +123,10 @@ inline void softmax(float* x, std::int64_t n) {
   for (int lane = 0; i < n; ++i, ++lane) lanes[lane] += x[i];
   const float inverse = 1.0f / sum_of_lanes(lanes);
   for (i = 0; i < n; ++i) x[i] *= inverse;
+}
+
+inline void sigmoid(float* x, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) x[i] = 1.0f / (1.0f + exp_of(-x[i]));
 }
 
 inline void silu_times(const float* gate, const float* up, std::int64_t n, float* out) {
