@@ -90,6 +90,14 @@ std::uint32_t spread(std::uint32_t nibbles) {
 
 }  // namespace
 
+void read_stored(const Weight& weight, std::int64_t row, CodedRow& out) {
+  const auto row_of = [&](const StoredRows& rows) { return rows.data != nullptr ? rows.row(row) : nullptr; };
+  out.codes = row_of(weight.values);
+  out.scales = row_of(weight.scales);
+  out.biases = row_of(weight.biases);
+  out.super_scales = row_of(weight.super_scales);
+}
+
 Panels with_bytes(Panels panels) {
   const std::int64_t sets = panels.biased ? 2 : 1;
   std::int64_t row_bytes = panels.kind == PanelKind::codes4 ? panels.in / 2 : panels.in;
@@ -97,7 +105,8 @@ Panels with_bytes(Panels panels) {
   if (panels.super_group != 0) {
     row_bytes += sets * parts_of(panels.in, panels.super_group) * scale_bytes(panels.super_dtype);
   }
-  panels.panel_bytes = kPanel * row_bytes;
+  constexpr std::int64_t kAlignment = 64;
+  panels.panel_bytes = parts_of(kPanel * row_bytes, kAlignment) * kAlignment;
   return panels;
 }
 

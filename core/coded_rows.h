@@ -23,6 +23,9 @@ struct CodedRow {
 };
 using ReadRow = void (*)(const Weight& weight, std::int64_t row, CodedRow& out);
 
+// Of formats whose codes and scales stand in the file as panels have them.
+void read_stored(const Weight& weight, std::int64_t row, CodedRow& out);
+
 // Fills in panel_bytes of panels of codes.
 Panels with_bytes(Panels panels);
 

@@ -29,33 +29,54 @@ class Writer {
     store(name, DType::f32, {size}, values);
   }
 
-  // path.weight (shape), or its MLX affine form with random codes.
+  // A linear map with random weights in the writer's format; of affine, with so many bits.
   void linear(const std::string& path, std::vector<std::int64_t> shape, int bits) {
-    const std::int64_t in = shape.back();
-    std::int64_t elements = 1;
-    for (const std::int64_t size : shape) elements *= size;
-    const double spread = 1.5 / std::sqrt(static_cast<double>(in));
-    if (format_ != "affine") {
-      std::vector<float> values = draw(path, elements);
-      for (float& value : values) value = static_cast<float>(value * spread);
-      if (format_ == "f32") return store(path + ".weight", DType::f32, std::move(shape), values);
-      std::vector<std::uint16_t> halves;
-      for (const float value : values) halves.push_back(format_ == "bf16" ? to_bf16(value) : to_f16(value));
-      return store(path + ".weight", format_ == "bf16" ? DType::bf16 : DType::f16, std::move(shape), halves);
+    const double spread = 1.5 / std::sqrt(static_cast<double>(shape.back()));
+    const Map map{path, std::move(shape), spread};
+    if (format_ == "affine") return affine(map, bits);
+    if (format_ == "f32") return store(path + ".weight", DType::f32, map.shape, floats(map));
+    if (format_ == "bf16") return store(path + ".weight", DType::bf16, map.shape, halves(floats(map), to_bf16));
+    if (format_ == "f16") return store(path + ".weight", DType::f16, map.shape, halves(floats(map), to_f16));
+    if (format_ == "fp8") {
+      store(path + ".weight", DType::f8_e4m3, map.shape, e4m3(path, map.elements()));
+      const auto blocks = [](std::int64_t size) { return (size + 127) / 128; };
+      const std::int64_t out = map.elements() / map.in();
+      return store(path + ".weight_scale_inv", DType::f32, {blocks(out), blocks(map.in())},
+                   std::vector<float>(static_cast<std::size_t>(blocks(out) * blocks(map.in())), map.scale()));
     }
-    constexpr std::int64_t kGroup = 32;
-    std::vector<std::uint32_t> words(static_cast<std::size_t>(elements / 32 * bits));
-    for (std::size_t i = 0; i < words.size(); ++i) words[i] = static_cast<std::uint32_t>(stream(path).bits(i) >> 32);
-    shape.back() = in * bits / 32;
-    store(path + ".weight", DType::u32, shape, words);
-    const double step = 2 * spread / ((1 << bits) - 1);
-    shape.back() = in / kGroup;
-    std::vector<float> scales = draw(path + ".scales", elements / kGroup);
-    std::vector<float> biases = scales;
-    for (float& scale : scales) scale = static_cast<float>(step * (1 + 0.3 * scale));
-    for (float& bias : biases) bias = static_cast<float>(-spread + 0.1 * spread * bias);
-    store(path + ".scales", DType::f32, shape, scales);
-    store(path + ".biases", DType::f32, shape, biases);
+    if (format_ == "mxfp8") {
+      store(path + ".weight", DType::u32, map.ending(map.in() / 4), e4m3(path, map.elements()));
+      return store(path + ".scales", DType::u8, map.ending(map.in() / 32), powers(map, 32));
+    }
+    if (format_ == "mxfp4" || format_ == "nvfp4") {
+      store(path + ".weight", DType::u32, map.ending(map.in() / 8), bytes(path, map.elements() / 2));
+      const std::int64_t group = format_ == "mxfp4" ? 32 : 16;
+      const auto scales = format_ == "mxfp4" ? powers(map, group) : small_scales(map, group);
+      return store(path + ".scales", DType::u8, map.ending(map.in() / group), scales);
+    }
+    if (format_ == "int4_packed") {
+      store(path + ".weight_packed", DType::i32, map.ending(map.in() / 8), bytes(path, map.elements() / 2));
+      std::vector<float> scales = draw(path + ".scales", map.elements() / 32);
+      for (float& scale : scales) scale = map.scale() * (1 + 0.3f * scale);
+      store(path + ".weight_scale", DType::bf16, map.ending(map.in() / 32), halves(scales, to_bf16));
+      return store(path + ".weight_shape", DType::i64, {2}, map.shape);
+    }
+    if (format_ == "nvfp4_packed" || format_ == "nvfp4_modelopt") {
+      const bool packed = format_ == "nvfp4_packed";
+      store(path + (packed ? ".weight_packed" : ".weight"), DType::u8, map.ending(map.in() / 2),
+            bytes(path, map.elements() / 2));
+      store(path + ".weight_scale", DType::f8_e4m3, map.ending(map.in() / 16), e4m3_scales(path, map.elements() / 16));
+      const float factor = map.scale();
+      return store(path + (packed ? ".weight_global_scale" : ".weight_scale_2"), DType::f32, {1},
+                   std::vector<float>{packed ? 1 / factor : factor});
+    }
+    if (format_ == "mxfp4_blocks") {
+      std::vector<std::int64_t> blocks = map.ending(map.in() / 32);
+      blocks.push_back(16);
+      store(path + "_blocks", DType::u8, blocks, bytes(path, map.elements() / 2));
+      return store(path + "_scales", DType::u8, map.ending(map.in() / 32), powers(map, 32));
+    }
+    throw Error("tests/tiny_checkpoint.cc does not know how to write {}", format_);
   }
 
   void write(const std::filesystem::path& path) const { write_safetensors(path, tensors_); }
@@ -70,6 +91,80 @@ class Writer {
     const std::uint32_t exponent = (bits >> 23) & 255;
     const std::uint32_t magnitude = exponent < 113 ? 0 : ((exponent - 112) << 10) | ((bits >> 13) & 1023);
     return static_cast<std::uint16_t>(((bits >> 16) & 0x8000) | magnitude);
+  }
+
+  // What is to be written.
+  struct Map {
+    std::string path;
+    std::vector<std::int64_t> shape;
+    double spread;
+    std::int64_t in() const { return shape.back(); }
+    std::int64_t elements() const {
+      std::int64_t count = 1;
+      for (const std::int64_t size : shape) count *= size;
+      return count;
+    }
+    std::vector<std::int64_t> ending(std::int64_t last) const {
+      std::vector<std::int64_t> other = shape;
+      other.back() = last;
+      return other;
+    }
+    float scale() const { return static_cast<float>(spread / 4); }  // codes are of about this size
+  };
+
+  static std::vector<float> floats(const Map& map) {
+    std::vector<float> values = draw(map.path, map.elements());
+    for (float& value : values) value = static_cast<float>(value * map.spread);
+    return values;
+  }
+
+  static std::vector<std::uint16_t> halves(const std::vector<float>& values, std::uint16_t (*narrow)(float)) {
+    std::vector<std::uint16_t> out;
+    for (const float value : values) out.push_back(narrow(value));
+    return out;
+  }
+
+  static std::vector<std::uint8_t> bytes(const std::string& name, std::int64_t count) {
+    std::vector<std::uint8_t> out(static_cast<std::size_t>(count));
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<std::uint8_t>(stream(name).bits(i) >> 56);
+    return out;
+  }
+
+  // Floats of 8 bits from an eighth to four, and their negatives; without signs and down to a half.
+  static std::vector<std::uint8_t> e4m3(const std::string& name, std::int64_t count) {
+    std::vector<std::uint8_t> out = bytes(name, count);
+    for (std::uint8_t& byte : out) byte = static_cast<std::uint8_t>((byte & 0x80) | (0x20 + byte % 0x28));
+    return out;
+  }
+  static std::vector<std::uint8_t> e4m3_scales(const std::string& name, std::int64_t count) {
+    std::vector<std::uint8_t> out = bytes(name + ".scales", count);
+    for (std::uint8_t& byte : out) byte = static_cast<std::uint8_t>(0x30 + byte % 0x10);
+    return out;
+  }
+
+  // A scale for each group: a power of two, or a float of 8 bits.
+  static std::vector<std::uint8_t> powers(const Map& map, std::int64_t group) {
+    std::vector<std::uint8_t> out = bytes(map.path + ".scales", map.elements() / group);
+    for (std::uint8_t& byte : out) byte = static_cast<std::uint8_t>(127 + std::ilogb(map.scale()) + byte % 2);
+    return out;
+  }
+  static std::vector<std::uint8_t> small_scales(const Map& map, std::int64_t group) {
+    std::vector<std::uint8_t> out = bytes(map.path + ".scales", map.elements() / group);
+    for (std::uint8_t& byte : out) byte = static_cast<std::uint8_t>(8 * (7 + std::ilogb(map.scale())) + byte % 8);
+    return out;
+  }
+
+  void affine(const Map& map, int bits) {
+    constexpr std::int64_t kGroup = 32;
+    store(map.path + ".weight", DType::u32, map.ending(map.in() * bits / 32),
+          bytes(map.path, map.elements() * bits / 8));
+    const double step = 2 * map.spread / ((1 << bits) - 1);
+    std::vector<float> scales = draw(map.path + ".scales", map.elements() / kGroup);
+    std::vector<float> biases = scales;
+    for (float& scale : scales) scale = static_cast<float>(step * (1 + 0.3 * scale));
+    for (float& bias : biases) bias = static_cast<float>(-map.spread + 0.1 * map.spread * bias);
+    store(map.path + ".scales", DType::f32, map.ending(map.in() / kGroup), scales);
+    store(map.path + ".biases", DType::f32, map.ending(map.in() / kGroup), biases);
   }
 
   static Rng stream(const std::string& name) { return Rng(std::hash<std::string>{}(name)); }
@@ -137,7 +232,7 @@ TinyCheckpoint::TinyCheckpoint(std::string_view name) {
   const std::size_t colon = name.find(':');
   const std::string type(name.substr(0, colon));
   const std::string_view format = colon == std::string_view::npos ? "f32" : name.substr(colon + 1);
-  const bool affine = format == "affine";
+  const bool stacked = format == "affine" || format == "mxfp4" || format == "mxfp8" || format == "nvfp4";  // MLX's
   const bool glm = type == "glm4_moe";
   const bool moe = type.ends_with("_moe");
   const bool tied = type == "qwen2";
@@ -167,13 +262,13 @@ TinyCheckpoint::TinyCheckpoint(std::string_view name) {
   const bool qk_norm = glm || type.starts_with("qwen3");
   writer.linear("model.embed_tokens", {kTinyVocab, kHidden}, 5);
   for (int layer = 0; layer < kLayers; ++layer) {
-    add_layer(writer, layer, moe && !(glm && layer == 0), biased, qk_norm, glm, affine);
+    add_layer(writer, layer, moe && !(glm && layer == 0), biased, qk_norm, glm, stacked);
   }
   writer.vector("model.norm.weight", kHidden, 1, 0.3);
   if (!tied) writer.linear("lm_head", {kTinyVocab, kHidden}, 2);
   if (glm) {
     const std::string mtp = fmt::format("model.layers.{}", kLayers);
-    add_layer(writer, kLayers, true, biased, qk_norm, glm, affine);
+    add_layer(writer, kLayers, true, biased, qk_norm, glm, stacked);
     for (const char* norm : {".enorm", ".hnorm", ".shared_head.norm"})
       writer.vector(mtp + norm + ".weight", kHidden, 1, 0.3);
     writer.linear(mtp + ".eh_proj", {kHidden, 2 * kHidden}, 8);

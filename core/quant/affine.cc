@@ -80,13 +80,10 @@ void widen_codes(const std::byte* from, int bits, std::int64_t count, std::byte*
 }
 
 void read(const Weight& weight, std::int64_t row, CodedRow& out) {
-  out.codes = weight.values.row(row);
-  if (weight.bits != 4 && weight.bits != 8) {
-    widen_codes(out.codes, weight.bits, weight.in, out.code_room);
-    out.codes = out.code_room;
-  }
-  out.scales = weight.scales.row(row);
-  out.biases = weight.biases.row(row);
+  read_stored(weight, row, out);
+  if (weight.bits == 4 || weight.bits == 8) return;
+  widen_codes(out.codes, weight.bits, weight.in, out.code_room);
+  out.codes = out.code_room;
 }
 
 }  // namespace
