@@ -25,49 +25,60 @@ constexpr std::int64_t kCached = 512 << 10;
 struct Format {
   const char* name;
   const char* format;
-  int bits, group;
+  int bits, group;  // of those that have several
+  double stored_bits;
 };
-constexpr Format kFormats[]{{"affine4_g32", "affine", 4, 32}, {"affine4_g64", "affine", 4, 64},
-                            {"affine8_g32", "affine", 8, 32}, {"affine8_g64", "affine", 8, 64},
-                            {"bf16", "bf16", 16, 0},          {"f32", "f32", 32, 0}};
+constexpr Format kFormats[]{{"affine4_g32", "affine", 4, 32, 5},
+                            {"affine4_g64", "affine", 4, 64, 4.5},
+                            {"affine8_g32", "affine", 8, 32, 9},
+                            {"affine8_g64", "affine", 8, 64, 8.5},
+                            {"mxfp4", "mxfp4", 0, 0, 4.25},
+                            {"mxfp8", "mxfp8", 0, 0, 8.25},
+                            {"nvfp4", "nvfp4", 0, 0, 4.5},
+                            {"nvfp4_packed", "nvfp4_packed", 0, 0, 4.5},
+                            {"int4_g32", "int4_packed", 4, 32, 4.5},
+                            {"fp8_block", "fp8", 0, 128, 8},
+                            {"bf16", "bf16", 0, 0, 16},
+                            {"f32", "f32", 0, 0, 32}};
 
 // Numbers of the size of one in each of the floating-point types: subnormal ones would be slower than real weights.
 std::vector<std::byte> some_bytes(std::int64_t size) {
   std::vector<std::byte> bytes(static_cast<std::size_t>(size));
   std::uint32_t state = 1;
-  for (std::size_t i = 0; i + 2 <= bytes.size(); i += 2) {
+  for (std::byte& byte : bytes) {
     state = state * 1664525u + 1013904223u;
-    const auto half = static_cast<std::uint16_t>(0x3c00u | (state >> 22));
-    std::memcpy(bytes.data() + i, &half, 2);
+    byte = static_cast<std::byte>(0x38u | (state >> 29));
   }
   return bytes;
 }
 
-// A matrix of about `size` bytes, stored and packed. Its scales and biases are the first of its codes.
+// A matrix that takes about `size` bytes as stored, packed.
 class Matrix {
  public:
-  Matrix(const Format& format, std::int64_t size, Pool& pool) {
+  Matrix(const Format& format, std::int64_t size) {
     for (const QuantFormat& known : quant_formats()) {
       if (known.name == format.format) weight_.format = &known;
     }
     weight_.in = kIn;
     weight_.bits = format.bits;
     weight_.group = format.group;
-    const std::int64_t row_bytes = kIn * format.bits / 8;
-    const std::int64_t scale_bytes = format.group > 0 ? kIn / format.group * 2 : 0;
-    weight_.out = size / (row_bytes + 2 * scale_bytes) / kPanel * kPanel;
-    stored_ = some_bytes(weight_.out * row_bytes);
-    weight_.values = {stored_.data(), row_bytes};
-    if (format.group > 0) weight_.scales = weight_.biases = {stored_.data(), scale_bytes};
-    pack_again(pool);
+    const bool plain = format.stored_bits >= 16;
+    weight_.values.row_bytes = plain ? static_cast<std::int64_t>(format.stored_bits) / 8 * kIn : 0;
+    const std::int64_t panels =
+        static_cast<std::int64_t>(static_cast<double>(size * 8 / kIn) / format.stored_bits) / kPanel;
+    weight_.out = weight_.slab = panels * kPanel;
+    weight_.panels = weight_.format->panels(weight_);
+    packed_ = some_bytes(panels * weight_.panels.panel_bytes + kAlignment);
+    const auto begin = reinterpret_cast<std::uintptr_t>(packed_.data());
+    weight_.panels.data = packed_.data() + (kAlignment - begin % kAlignment) % kAlignment;
+    weight_.panels.out = weight_.out;
   }
-  void pack_again(Pool& pool) { store_.emplace().pack(weight_, weight_.out, &pool); }
   const Weight& weight() const { return weight_; }
 
  private:
+  static constexpr std::int64_t kAlignment = 64;
   Weight weight_;
-  std::vector<std::byte> stored_;
-  std::optional<PanelStore> store_;
+  std::vector<std::byte> packed_;
 };
 
 void read_memory(benchmark::State& state) {
@@ -81,7 +92,7 @@ void read_memory(benchmark::State& state) {
 
 void product(benchmark::State& state, const Format& format, const EngineOptions& options, std::int64_t size) {
   const Engine engine(options);
-  const Matrix matrix(format, size, engine.pool());
+  const Matrix matrix(format, size);
   const std::int64_t rows = state.range(0);
   std::vector<float> x(static_cast<std::size_t>(rows * kIn));
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 31) - 15;
@@ -90,16 +101,10 @@ void product(benchmark::State& state, const Format& format, const EngineOptions&
   Product product{&matrix.weight(),   activate(engine, x.data(), rows, kIn, buffer), nullptr, rows, y.data(),
                   matrix.weight().out};
   for (auto _ : state) multiply(engine, {&product, 1});
-  const std::int64_t panels = panels_of(matrix.weight().out);
-  state.SetBytesProcessed(state.iterations() * panels * matrix.weight().panels.panel_bytes);
+  const double weights = static_cast<double>(matrix.weight().out * kIn);
+  state.SetBytesProcessed(
+      static_cast<std::int64_t>(static_cast<double>(state.iterations()) * weights * format.stored_bits / 8));
   state.SetItemsProcessed(state.iterations() * matrix.weight().out * kIn * rows);
-}
-
-void pack(benchmark::State& state, const Format& format) {
-  const Engine engine({});
-  Matrix matrix(format, kLarge, engine.pool());
-  for (auto _ : state) matrix.pack_again(engine.pool());
-  state.SetBytesProcessed(state.iterations() * kLarge);
 }
 
 void register_all() {
@@ -119,7 +124,6 @@ void register_all() {
           ->ArgsProduct({rows})
           ->Arg(512);
     }
-    benchmark::RegisterBenchmark(("pack/" + name).c_str(), pack, format)->UseRealTime();
   }
 }
 

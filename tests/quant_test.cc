@@ -9,6 +9,8 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <map>
 
 #include "core/blocks/product.h"
 #include "core/error.h"
@@ -87,6 +89,65 @@ TEST(Affine, DecodesAsMlxBitForBit) {
     }
   }
   EXPECT_EQ(cases, 18);
+}
+
+struct Golden {
+  const char* name;
+  const char* format;
+  std::vector<std::int64_t> shape;
+  std::int64_t first_row = 0;  // of those that are expected
+};
+
+std::vector<StoredTensor> tensors_of_goldens(const SafetensorsFile& file) {
+  std::vector<StoredTensor> all;
+  for (const auto& [name, tensor] : file.tensors()) {
+    if (name != "fp8_block.weight") {
+      all.push_back(tensor);
+      continue;
+    }
+    for (const char* user : {"fp8_block_f32.weight", "fp8_block_bf16.weight", "fp8_block_ue8m0.weight"}) {
+      all.push_back(tensor);
+      all.back().name = user;
+    }
+  }
+  return all;
+}
+
+TEST(Formats, DecodeAsTheLibrariesThatMadeThemBitForBit) {
+  const std::filesystem::path path = std::filesystem::path(SPECDEC_SOURCE_DIR) / "tests/data/formats";
+  const SafetensorsFile golden(path / "formats.safetensors");
+  const Directory directory(tensors_of_goldens(golden));
+  WeightFile file(directory.path());
+  for (const Golden& one : std::vector<Golden>{{"mxfp4_made", "mxfp4", {4, 256}},
+                                               {"mxfp4_raw", "mxfp4", {4, 256}},
+                                               {"mxfp8_made", "mxfp8", {4, 256}},
+                                               {"mxfp8_raw", "mxfp8", {4, 256}},
+                                               {"nvfp4_made", "nvfp4", {4, 256}},
+                                               {"nvfp4_raw", "nvfp4", {4, 256}},
+                                               {"int4_g32", "int4_packed", {4, 256}},
+                                               {"int4_g128", "int4_packed", {4, 256}},
+                                               {"int8_g64", "int4_packed", {4, 256}},
+                                               {"nvfp4_packed", "nvfp4_packed", {4, 256}},
+                                               {"nvfp4_modelopt", "nvfp4_modelopt", {4, 256}},
+                                               {"fp8_block_f32", "fp8", {256, 256}, 126},
+                                               {"fp8_block_bf16", "fp8", {256, 256}, 126},
+                                               {"fp8_block_ue8m0", "fp8", {256, 256}, 126},
+                                               {"fp8_tensor", "fp8", {4, 256}},
+                                               {"fp8_row", "fp8", {4, 256}},
+                                               {"mxfp4", "mxfp4_blocks", {2, 4, 256}}}) {
+    SCOPED_TRACE(one.name);
+    const Weight weight = one.shape.size() == 2 ? file.linear(one.name, {one.shape[0], one.shape[1]})
+                                                : file.linear(one.name, {one.shape[0], one.shape[1], one.shape[2]});
+    EXPECT_EQ(weight.format->name, one.format);
+    const StoredTensor& expected = *file.find(fmt::format("{}.expected", one.name));
+    std::vector<float> theirs(static_cast<std::size_t>(expected.elements())), ours(theirs.size());
+    std::memcpy(theirs.data(), expected.data, expected.bytes);
+    for (std::int64_t row = 0; row * weight.in < expected.elements(); ++row) {
+      weight.format->unpack(weight, one.first_row + row, ours.data() + row * weight.in, *kernel_levels().front());
+    }
+    for (std::size_t i = 0; i < ours.size(); ++i) ASSERT_EQ(ours[i], theirs[i]) << i;
+  }
+  file.expect_all_used({});
 }
 
 // y = x Wᵀ of one row of activations, in float32.
@@ -181,6 +242,63 @@ TEST(Weights, WrongShapesAreNamed) {
   EXPECT_NE(message("d", {4, 9}).find("'d.weight' is missing"), std::string::npos);
   EXPECT_THROW(file.expect_all_used({}), Error);
   file.expect_all_used(std::vector<std::string>{"nobody"});
+}
+
+// Damages one of the golden matrices, and says what opening it says.
+std::string error_of(const std::string& name, std::vector<std::int64_t> shape,
+                     const std::function<void(std::map<std::string, StoredTensor>& parts)>& damage) {
+  const SafetensorsFile golden(std::filesystem::path(SPECDEC_SOURCE_DIR) / "tests/data/formats/formats.safetensors");
+  std::map<std::string, StoredTensor> parts;
+  for (const StoredTensor& tensor : tensors_of_goldens(golden)) {
+    if (tensor.name.starts_with(name + ".") || tensor.name.starts_with(name + "_")) {
+      parts.emplace(tensor.name.substr(name.size()), tensor);
+    }
+  }
+  damage(parts);
+  std::vector<StoredTensor> tensors;
+  for (auto& [suffix, tensor] : parts) {
+    tensor.name = name + suffix;
+    tensors.push_back(tensor);
+  }
+  const Directory directory(tensors);
+  WeightFile file(directory.path());
+  try {
+    file.linear(name, {shape[0], shape[1]});
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Formats, WhatDoesNotFitIsNamed) {
+  const auto expect = [](const std::string& message, std::initializer_list<const char*> parts) {
+    for (const char* part : parts) EXPECT_NE(message.find(part), std::string::npos) << part << " in: " << message;
+    EXPECT_EQ(message.find('\n'), std::string::npos);
+  };
+  const auto nothing = [](auto&) {};
+  const std::vector<std::byte> ones(4096, std::byte{0xff});
+  const auto all_ones = [&](StoredTensor& tensor) { tensor.data = ones.data(); };
+  expect(error_of("mxfp4_made", {4, 256}, nothing), {"no error"});
+  expect(error_of("mxfp4_made", {4, 512}, nothing), {"MLX mxfp4", "[4, 512]", "[4, 32]", "[4, 64]"});
+  expect(error_of("mxfp4_made", {4, 256}, [](auto& parts) { parts.at(".scales").dtype = DType::i8; }),
+         {"'.scales' is I8", "expected U8"});
+  expect(error_of("mxfp4_made", {4, 256}, [&](auto& parts) { all_ones(parts.at(".scales")); }), {"NaN", "mxfp4_made"});
+  expect(error_of("nvfp4_made", {4, 256}, [&](auto& parts) { all_ones(parts.at(".scales")); }), {"NaN"});
+  expect(error_of("mxfp8_made", {4, 256}, [&](auto& parts) { all_ones(parts.at(".weight")); }), {"NaN"});
+  expect(error_of("int4_g32", {4, 512}, nothing), {"pack-quantized", "weight_shape is [4, 256]"});
+  expect(error_of("int4_g32", {4, 256}, [](auto& parts) { parts.erase(".weight_scale"); }), {"0 scales"});
+  for (const char* suffix : {".weight_zero_point", ".weight_g_idx"}) {
+    expect(error_of("int4_g32", {4, 256}, [&](auto& parts) { parts[suffix] = parts.at(".weight_scale"); }),
+           {suffix, "cannot be read yet"});
+  }
+  expect(error_of("nvfp4_packed", {4, 256}, [](auto& parts) { parts.erase(".weight_scale"); }),
+         {"nvfp4-pack-quantized", "'nvfp4_packed.weight_scale' is missing"});
+  expect(error_of("nvfp4_modelopt", {4, 256}, [](auto& parts) { parts.at(".weight_scale_2") = parts.at(".weight"); }),
+         {"ModelOpt", ".weight_scale_2", "expected one number"});
+  expect(error_of("fp8_block_f32", {256, 256}, [](auto& parts) { parts.erase(".weight_scale_inv"); }),
+         {"FP8", "weight_scale_inv' is missing"});
+  expect(error_of("fp8_row", {4, 256}, [](auto& parts) { parts.at(".weight_scale") = parts.at(".expected"); }),
+         {"FP8", "'.weight_scale' has shape [4, 256], expected [4, 1]"});
 }
 
 TEST(QuantFormats, EachSaysWhatItIs) {

@@ -36,7 +36,10 @@ template <int kBits>
 Ints raised(Ints x) {
   return x << kBits;
 }
-Ints either(Ints a, Ints b) { return a | b; }
+template <int kBits>
+Ints shifted_signed(Ints x) {
+  return x >> kBits;
+}
 
 Floats widen_f16(Ints words, bool high) {
   Floats out;

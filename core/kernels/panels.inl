@@ -7,7 +7,8 @@
 //   store(y, v, lanes)             the first lanes of v
 //   as_floats, to_floats           of Ints: the same bits, the same numbers
 //   shifted<n>, raised<n>          of Ints: right and left by n bits
-//   masked, either                 of Ints: and with a word in every lane, or
+//   shifted_signed<n>              of Ints: right by n bits, the sign staying where it is and filling up
+//   masked                         of Ints: and with a word in every lane
 //   widen_f16(words, high)         the lower or higher half of every word
 //   parameters(at, dtype)          kWidth consecutive f32, f16 or bf16
 //   byte_words(at)                 kWidth consecutive bytes as Ints
@@ -267,22 +268,19 @@ struct CodeWeights : ScaledWeights {
   }
 };
 
-// An E4M3 with its exponent moved is an f16 that is 2^8 times smaller.
 struct E4m3Weights : ScaledWeights {
   using ScaledWeights::ScaledWeights;
-  // The second and fourth byte of each word.
-  void decode(Ints word, Floats* second, Floats* fourth) const {
-    const Ints halves = e4m3_halves(word);
-    const Floats scale = multiply_add(scales.scale, splat(256), zeros());
-    *second = multiply_add(widen_f16(halves, false), scale, zeros());
-    *fourth = multiply_add(widen_f16(halves, true), scale, zeros());
-  }
   void next(Floats* out) {
     begin_piece();
     for (int i = 0; i < kPiece; i += 4) {
       const Ints word = next_words();
-      decode(raised<8>(word), out + i, out + i + 2);
-      decode(word, out + i + 1, out + i + 3);
+      const auto decoded = [&](Ints raised_word) {
+        return multiply_add(e4m3_values(raised_word), scales.scale, zeros());
+      };
+      out[i] = decoded(raised<24>(word));
+      out[i + 1] = decoded(raised<16>(word));
+      out[i + 2] = decoded(raised<8>(word));
+      out[i + 3] = decoded(word);
     }
   }
 };

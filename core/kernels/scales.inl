@@ -1,9 +1,11 @@
 // Scales and biases of groups of inputs. A level defines before it includes this what panels.inl asks for.
 // NOLINTBEGIN: included inside an anonymous namespace of each level's file.
 
-// The floats of 8 bits (OCP FP8 E4M3) in the second and fourth byte of each word, as floats of 16 bits that are 2^8
-// times smaller.
-inline Ints e4m3_halves(Ints words) { return either(masked(words, 0x80008000), masked(shifted<1>(words), 0x3f803f80)); }
+// The float of 8 bits (OCP FP8 E4M3) in the highest byte of each word: its exponent and mantissa moved to where those
+// of an f32 are make a number that is 2^120 times smaller.
+inline Floats e4m3_values(Ints words) {
+  return multiply_add(as_floats(masked(shifted_signed<4>(words), 0x87f00000)), splat(0x1p120f), zeros());
+}
 
 inline std::int64_t bytes_of_scale(DType dtype) {
   if (dtype == DType::f32) return 4;
@@ -81,7 +83,7 @@ class GroupScales {
       } else if (w.scale_dtype == DType::f8_e8m0) {
         small = as_floats(raised<23>(byte));  // 2^-127, too small for this, becomes zero
       } else {
-        small = multiply_add(widen_f16(e4m3_halves(raised<8>(byte)), false), splat(256), zeros());
+        small = e4m3_values(raised<24>(byte));
       }
       small = multiply_add(small, splat(w.factor), zeros());
       if (w.super_group == 0) return small;
