@@ -1,4 +1,5 @@
-// What guessing gains on a model as it is shipped, by drafter and number of guesses.
+// What guessing gains on a model as it is shipped, by drafter and number of guesses: on a few prompts of all domains,
+// and on code and structured text apart.
 //   decode_bench [TARGET [DRAFT [THREADS]]]     else demo-moe and demo-draft on all cores
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -6,11 +7,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "core/error.h"
 #include "core/files/hf_cache.h"
+#include "core/files/mapped_file.h"
 #include "experiments/machine.h"
 #include "experiments/median.h"
 #include "experiments/prompt_file.h"
@@ -21,31 +24,68 @@
 namespace specdec {
 namespace {
 
-constexpr int kPairs = 5;     // runs of each drafter, each beside one of plain decoding
-constexpr int kTokens = 128;  // of each text
-constexpr int kMostDepth = 8;
+constexpr int kPairs = 5;  // runs of each drafter, each beside one of plain decoding
 
-// A few prompts of every domain.
-std::vector<NamedPrompt> some_prompts() {
-  const auto all =
-      read_prompt_file(std::filesystem::path(SPECDEC_SOURCE_DIR) / "experiments/prompts/losslessness.jsonl");
-  constexpr std::size_t kEach = 12;
-  std::vector<NamedPrompt> some;
-  for (std::size_t i = 0; i < all.size(); i += kEach) some.push_back(all[i]);
-  return some;
-}
+// Texts that are measured together.
+struct Texts {
+  std::string name;
+  std::vector<std::string> prompts;
+  int tokens;  // of each, at most
+  int most_depth;
+};
 
-// All prompts, one after the other, as if they were one run.
-Tally run_all(const LoadedTarget& target, const LoadedDrafter& drafter, const std::vector<NamedPrompt>& prompts,
-              Engine& engine) {
+// All texts, one after the other, as if they were one run.
+Tally run_all(const LoadedTarget& target, const LoadedDrafter& drafter, const Texts& texts, Engine& engine) {
   std::vector<StepRecord> steps;
-  TrialOptions options;
-  options.max_tokens = kTokens;
-  for (const NamedPrompt& prompt : prompts) {
-    Trial trial = run_trial(target, drafter, encode_prompt(target, prompt.text), options, engine);
+  const TrialOptions options{.max_tokens = texts.tokens, .eos = target.eos};
+  for (const std::string& prompt : texts.prompts) {
+    Trial trial = run_trial(target, drafter, encode_prompt(target, prompt), options, engine);
     std::ranges::move(trial.steps, std::back_inserter(steps));
   }
   return tally_of(steps, target.model->info(), target.model->bytes());
+}
+
+// A few prompts of every domain.
+Texts texts_of_all(const std::vector<NamedPrompt>& all) {
+  constexpr std::size_t kEach = 12;
+  Texts texts{.name = "all domains", .prompts = {}, .tokens = 128, .most_depth = 8};
+  for (std::size_t i = 0; i < all.size(); i += kEach) texts.prompts.push_back(all[i].text);
+  return texts;
+}
+
+// Pieces of this project's own code, which no shipped model has seen.
+std::vector<std::string> pieces_of_code() {
+  constexpr std::size_t kFrom = 300, kLength = 800;
+  std::vector<std::string> pieces;
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(std::filesystem::path(SPECDEC_SOURCE_DIR) / "core")) {
+    if (entry.path().extension() != ".cc" || entry.file_size() < kFrom + kLength) continue;
+    pieces.emplace_back(MappedFile(entry.path()).text().substr(kFrom, kLength));
+  }
+  std::ranges::sort(pieces);
+  return pieces;
+}
+
+std::vector<std::string> prompts_of(std::string_view domain, const std::vector<NamedPrompt>& all) {
+  std::vector<std::string> texts;
+  for (const NamedPrompt& prompt : all) {
+    if (prompt.domain == domain) texts.push_back(prompt.text);
+  }
+  return texts;
+}
+
+// Their continuations, without those that go round in circles: guessing them is too easy.
+Texts continuations(std::string name, const std::vector<std::string>& prompts, const LoadedTarget& target,
+                    Engine& engine) {
+  constexpr double kMostRepeated = 0.5;
+  constexpr std::size_t kMostTexts = 12;
+  Texts texts{.name = std::move(name), .prompts = {}, .tokens = 256, .most_depth = 4};
+  for (const std::string& prompt : prompts) {
+    if (texts.prompts.size() == kMostTexts) break;
+    const Texts alone{.name = {}, .prompts = {prompt}, .tokens = texts.tokens, .most_depth = 0};
+    if (run_all(target, no_drafter(), alone, engine).repeated_ngrams <= kMostRepeated) texts.prompts.push_back(prompt);
+  }
+  return texts;
 }
 
 // One drafter with one K, measured several times, each time beside plain decoding.
@@ -86,27 +126,28 @@ void print_best(const std::vector<Row>& rows) {
       median(best.step), median(best.look), median(best.guess));
 }
 
-void print_drafters(const LoadedTarget& target, const std::vector<std::string>& drafters, Engine& engine) {
-  const std::vector<NamedPrompt> prompts = some_prompts();
+void print_drafters(const LoadedTarget& target, const std::vector<std::string>& drafters, const Texts& texts,
+                    Engine& engine) {
+  if (texts.prompts.empty()) return fmt::print("\n{}: left out, every text repeats itself\n", texts.name);
   std::vector<std::vector<Row>> rows;
   for (const std::string& drafter : drafters) {
     std::vector<Row>& of_drafter = rows.emplace_back();
-    for (int k = 1; k <= kMostDepth; ++k) of_drafter.push_back({load_drafter(drafter, k, target, engine)});
+    for (int k = 1; k <= texts.most_depth; ++k) of_drafter.push_back({load_drafter(drafter, k, target, engine)});
   }
-  Tally plain = run_all(target, no_drafter(), prompts, engine);  // warms up
+  Tally plain = run_all(target, no_drafter(), texts, engine);  // warms up
   std::vector<double> plain_rates;
   for (int pair = 0; pair < kPairs; ++pair) {
     for (std::vector<Row>& of_drafter : rows) {
       for (Row& row : of_drafter) {
-        plain = run_all(target, no_drafter(), prompts, engine);
+        plain = run_all(target, no_drafter(), texts, engine);
         plain_rates.push_back(1 / plain.seconds_per_token());
-        row.add(run_all(target, row.drafter, prompts, engine), plain);
+        row.add(run_all(target, row.drafter, texts, engine), plain);
       }
     }
   }
-  fmt::print("\ngreedy, {} prompts x {} tokens (medians of {} runs, each beside a run of plain decoding;\n",
-             prompts.size(), kTokens, kPairs);
-  fmt::print("step, look and guess: time of a step and of its parts, in steps of plain decoding)\n");
+  fmt::print("\n{}: greedy, {} prompts, {} tokens each at most (medians of {} runs, each beside a run of plain\n",
+             texts.name, texts.prompts.size(), texts.tokens, kPairs);
+  fmt::print("decoding; step, look and guess: time of a step and of its parts, in steps of plain decoding)\n");
   fmt::print("{:<8}{:>3}{:>10}{:>9}{:>12}{:>13}{:>7}{:>7}{:>7}{:>11}{:>7}{:>10}{:>14}\n", "drafter", "K", "tokens/s",
              "x plain", "range", "tokens/pass", "step", "look", "guess", "accepted", "alpha", "MB/token",
              "step by bytes");
@@ -130,7 +171,13 @@ void bench(const std::vector<std::string>& words) {
   Engine engine({.threads = std::atoi(word(2, "0").c_str())});
   const LoadedTarget target = load_target(word(0, "demo-moe"), engine);
   fmt::print("{}", head_of(utc_now(), this_machine(), engine.threads(), engine.cpu_level(), target));
-  print_drafters(target, {"mtp", "small:" + draft}, engine);
+  const std::vector<std::string> drafters{"mtp", "small:" + draft};
+  const auto prompts =
+      read_prompt_file(std::filesystem::path(SPECDEC_SOURCE_DIR) / "experiments/prompts/losslessness.jsonl");
+  print_drafters(target, drafters, texts_of_all(prompts), engine);
+  print_drafters(target, drafters, continuations("code", pieces_of_code(), target, engine), engine);
+  print_drafters(target, drafters, continuations("structured", prompts_of("structured", prompts), target, engine),
+                 engine);
 }
 
 }  // namespace
