@@ -24,10 +24,15 @@ ModelInfo describe(const ConfigReader& config) {
   return info;
 }
 
-ModelInfo describe(const std::filesystem::path& directory, const ConfigReader& config) {
+ConfigReader config_of(const std::filesystem::path& path) {
+  const ConfigText config = checkpoint_kind(path).config(path);
+  return ConfigReader(config.json, config.origin);
+}
+
+ModelInfo describe(const std::filesystem::path& path, const ConfigReader& config) {
   ModelInfo info = describe(config);
-  info.path = directory.string();
-  const std::filesystem::path generation = directory / "generation_config.json";
+  info.path = path.string();
+  const std::filesystem::path generation = path / "generation_config.json";
   if (std::filesystem::exists(generation)) {
     add_tokens(info.eos, ConfigReader::of_file(generation).integers("eos_token_id"));
   }
@@ -50,14 +55,12 @@ ModelInfo parse_config(std::string_view json, const std::string& origin) {
   return describe(ConfigReader(json, origin));
 }
 
-ModelInfo describe_model(const std::filesystem::path& directory) {
-  return describe(directory, ConfigReader::of_file(directory / "config.json"));
-}
+ModelInfo describe_model(const std::filesystem::path& path) { return describe(path, config_of(path)); }
 
-std::unique_ptr<Model> load_model(const std::filesystem::path& directory, Engine& engine) {
-  const ConfigReader config = ConfigReader::of_file(directory / "config.json");
-  ModelInfo info = describe(directory, config);
-  WeightFile file(directory, &engine.pool());
+std::unique_ptr<Model> load_model(const std::filesystem::path& path, Engine& engine) {
+  const ConfigReader config = config_of(path);
+  ModelInfo info = describe(path, config);
+  WeightFile file(path, &engine.pool());
   info.hash = file.hash();
   return find_architecture(config).load(config, std::move(file), std::move(info), engine);
 }

@@ -25,7 +25,7 @@ const Architecture& find_architecture(const ConfigReader& config);
 // What the text of a config.json means. `origin` names it in errors.
 ModelInfo parse_config(std::string_view json, const std::string& origin);
 
-// What a checkpoint directory is, without its weights: config.json and, if there, generation_config.json.
-ModelInfo describe_model(const std::filesystem::path& directory);
+// What a checkpoint is, without its weights: its config and, in a directory, generation_config.json.
+ModelInfo describe_model(const std::filesystem::path& path);
 
 }  // namespace specdec

@@ -35,6 +35,11 @@ int to_count(const std::string& origin, std::string_view key, const nlohmann::js
   return found.get<int>();
 }
 
+double to_number(const std::string& origin, std::string_view key, const nlohmann::json& found) {
+  if (!found.is_number() || !std::isfinite(found.get<double>())) throw wrong(origin, key, found, "a number");
+  return found.get<double>();
+}
+
 // Names go into error messages, which are one line.
 std::string to_text(const std::string& origin, std::string_view key, const nlohmann::json& found) {
   const auto is_control = [](unsigned char byte) { return byte < ' '; };
@@ -55,9 +60,6 @@ ConfigReader::ConfigReader(std::string_view json, std::string origin) : origin_(
 }
 
 ConfigReader ConfigReader::of_file(const std::filesystem::path& path) {
-  if (!std::filesystem::exists(path)) {
-    throw Error("{}: missing; a checkpoint directory holds config.json and safetensors", path.string());
-  }
   return ConfigReader(MappedFile(path).text(), path.string());
 }
 
@@ -76,9 +78,16 @@ int ConfigReader::count(std::string_view key, int fallback) const {
 
 double ConfigReader::number(std::string_view key, double fallback) const {
   const nlohmann::json* found = json_->find(key);
-  if (found == nullptr) return fallback;
-  if (!found->is_number() || !std::isfinite(found->get<double>())) throw wrong(origin_, key, *found, "a number");
-  return found->get<double>();
+  return found == nullptr ? fallback : to_number(origin_, key, *found);
+}
+
+std::vector<double> ConfigReader::numbers(std::string_view key) const {
+  std::vector<double> values;
+  const nlohmann::json* found = json_->find(key);
+  if (found == nullptr) return values;
+  if (!found->is_array()) throw wrong(origin_, key, *found, "a list of numbers");
+  for (const nlohmann::json& item : *found) values.push_back(to_number(origin_, key, item));
+  return values;
 }
 
 bool ConfigReader::boolean(std::string_view key, bool fallback) const {

@@ -27,6 +27,7 @@ class ConfigReader {
   std::string text(std::string_view key, std::string_view fallback) const;
   std::vector<std::string> texts(std::string_view key) const;  // empty if absent
   std::vector<int> integers(std::string_view key) const;       // a list or a single number; empty if absent
+  std::vector<double> numbers(std::string_view key) const;     // empty if absent
   std::optional<ConfigReader> object(std::string_view key) const;
 
   // The first of the keys that is there: published configs spell some keys in several ways.

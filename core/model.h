@@ -61,7 +61,7 @@ struct WeightBytes {
 // What everybody may want to know of a model. 0 experts = dense.
 struct ModelInfo {
   std::string architecture;  // its kind's name, e.g. "glm4_moe"
-  std::string path;          // the directory it was loaded from
+  std::string path;          // the directory or file it was loaded from
   std::string hash;          // of config.json, the tensor headers and a sample of the data, 16 hex digits
   int vocab = 0;             // rows of the output head
   int hidden = 0;
@@ -108,7 +108,7 @@ class Model {
   virtual const MtpHead* mtp() const { return nullptr; }
 };
 
-// Loads a checkpoint directory: config.json and safetensors. Throws Error with what is wrong and where.
-std::unique_ptr<Model> load_model(const std::filesystem::path& directory, Engine& engine);
+// Loads a checkpoint (core/checkpoint.h). Throws Error with what is wrong and where.
+std::unique_ptr<Model> load_model(const std::filesystem::path& path, Engine& engine);
 
 }  // namespace specdec

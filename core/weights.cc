@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "core/files/mapped_file.h"
 
 namespace specdec {
 namespace {
@@ -40,13 +39,12 @@ void copy_as_float(const StoredTensor& tensor, float* out) {
 
 }  // namespace
 
-WeightFile::WeightFile(const std::filesystem::path& directory, Pool* pool)
-    : directory_(directory), files_(open_safetensors(directory)), pool_(pool) {
-  for (const auto& file : files_) {
-    for (const auto& [name, tensor] : file->tensors()) {
+WeightFile::WeightFile(const std::filesystem::path& path, Pool* pool)
+    : directory_(path), checkpoint_(checkpoint_kind(path).open(path)), pool_(pool) {
+  for (const Checkpoint::Part& part : checkpoint_->parts()) {
+    for (const auto& [name, tensor] : *part.tensors) {
       if (!tensors_.emplace(name, aligned(tensor)).second) {
-        throw Error("{}: tensor '{}' is also in another shard; each tensor may be stored once", file->path().string(),
-                    name);
+        throw Error("{}: tensor '{}' is also in another shard; each tensor may be stored once", part.origin, name);
       }
     }
   }
@@ -78,9 +76,7 @@ std::byte* WeightFile::new_bytes(std::size_t size) {
 
 void WeightFile::release(const Weight& weight) const {
   for (const StoredRows* stored : {&weight.values, &weight.scales, &weight.biases, &weight.super_scales}) {
-    for (const auto& file : files_) {
-      file->release({stored->row(0), static_cast<std::size_t>(stored->bytes(weight.out))});
-    }
+    checkpoint_->release({stored->row(0), static_cast<std::size_t>(stored->bytes(weight.out))});
   }
 }
 
@@ -190,10 +186,10 @@ void WeightFile::expect_all_used(std::span<const std::string> ignored) const {
 
 std::string WeightFile::hash() const {
   Hash hash;
-  hash.add(MappedFile(directory_ / "config.json").text());
-  for (const auto& file : files_) {
-    hash.add(file->header());
-    for (const auto& [name, tensor] : file->tensors()) {
+  hash.add(checkpoint_kind(directory_).config(directory_).json);
+  for (const Checkpoint::Part& part : checkpoint_->parts()) {
+    hash.add(part.header);
+    for (const auto& [name, tensor] : *part.tensors) {
       const std::string_view bytes(reinterpret_cast<const char*>(tensor.data), tensor.bytes);
       constexpr std::size_t kSample = 256;
       hash.add(bytes.substr(0, kSample));

@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/files/safetensors.h"
+#include "core/checkpoint.h"
 #include "core/panel_store.h"
 #include "core/quant.h"
 
@@ -33,12 +33,12 @@ class WeightPlan {
 class WeightFile {
  public:
   // Packs with the pool's threads, or with the caller alone if it is null.
-  explicit WeightFile(const std::filesystem::path& directory, Pool* pool = nullptr);
+  explicit WeightFile(const std::filesystem::path& path, Pool* pool = nullptr);
   // Every tensor that is asked for is there, as `plan` stores it. There are no values: vectors are zero, and nothing
   // may be multiplied. For learning which tensors an architecture has.
   WeightFile(const std::filesystem::path& directory, WeightPlan& plan);
 
-  const std::filesystem::path& directory() const { return directory_; }
+  const std::filesystem::path& directory() const { return directory_; }  // or the file, if it is one
 
   // A tensor that must be there, or may be; either way it counts as used.
   const StoredTensor& get(const std::string& name, std::span<const std::int64_t> shape);
@@ -61,7 +61,7 @@ class WeightFile {
   // Throws Error naming a tensor that nobody asked for, unless its name contains one of `ignored`.
   void expect_all_used(std::span<const std::string> ignored) const;
 
-  // Of config.json, the tensor headers and a sample of the data: 16 hex digits that tell checkpoints apart.
+  // Of the config, the tensor headers and a sample of the data: 16 hex digits that tell checkpoints apart.
   std::string hash() const;
 
   // The name of a floating-point tensor that holds a NaN or an infinity; empty if there is none. Reads everything.
@@ -76,7 +76,7 @@ class WeightFile {
   std::filesystem::path directory_;
   WeightPlan* plan_ = nullptr;
   std::vector<std::unique_ptr<StoredTensor>> planned_;
-  std::vector<std::unique_ptr<SafetensorsFile>> files_;
+  std::unique_ptr<Checkpoint> checkpoint_;
   Pool* pool_ = nullptr;
   PanelStore panels_;
   std::vector<std::unique_ptr<StoredTensor>> realigned_;  // tensors that a file stores at an odd address, copied

@@ -95,7 +95,8 @@ TEST_F(HfCache, SaysWhatWasTriedAndWhatThereIs) {
   expect_error([] { resolve_model("org/nmae"); }, {"'org/nmae'", "org/name", cache().string(), "not shipped"});
   expect_error([] { resolve_model("../escape"); }, {"'../escape'"});
   expect_error([] { resolve_model(""); }, {"empty"});
-  expect_error([&] { resolve_model(directory_.write("model.gguf", "x")); }, {"model.gguf", "is a file", "directory"});
+  EXPECT_EQ(resolve_model(directory_.write("model.gguf", "x")).filename(), "model.gguf");
+  expect_error([&] { resolve_model(directory_.write("model.bin", "x")); }, {"model.bin", "is a file", "directory"});
   fs::create_directories(cache() / "models--org--partial/blobs");
   expect_error([] { resolve_model("org/partial"); }, {"org/partial", "no snapshot", "hf download org/partial"});
 }

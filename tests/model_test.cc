@@ -14,6 +14,7 @@
 #include "core/arch.h"
 #include "core/engine.h"
 #include "core/error.h"
+#include "core/files/safetensors.h"
 #include "tests/tiny_checkpoint.h"
 
 namespace specdec {

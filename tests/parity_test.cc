@@ -10,6 +10,7 @@
 #include "core/batch.h"
 #include "core/engine.h"
 #include "core/error.h"
+#include "core/files/safetensors.h"
 #include "core/model.h"
 #include "core/weights.h"
 

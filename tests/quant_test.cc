@@ -14,6 +14,7 @@
 
 #include "core/blocks/product.h"
 #include "core/error.h"
+#include "core/files/safetensors.h"
 #include "core/rng.h"
 #include "core/weights.h"
 

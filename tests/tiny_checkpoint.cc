@@ -10,6 +10,7 @@
 
 #include "core/arch.h"
 #include "core/error.h"
+#include "core/files/safetensors.h"
 #include "core/rng.h"
 
 namespace specdec {

@@ -1,5 +1,6 @@
 #include "core/blocks/rope.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -45,13 +46,24 @@ Rope read_rope(const ConfigReader& config, int head_dim, double partial_fallback
   if (rope.dims % 2 != 0) throw Error("{}: {} rotary dimensions; expected an even number", config.origin(), rope.dims);
 
   const std::string type = scaling ? scaling->text(scaling->first_of({"rope_type", "type"}), "default") : "default";
-  if (type != "default" && type != "linear" && type != "llama3") {
-    throw Error("{}: rope type '{}' is not supported; there are: default, linear, llama3", scaling->origin(), type);
+  if (type != "default" && type != "linear" && type != "llama3" && type != "factors") {
+    throw Error("{}: rope type '{}' is not supported; there are: default, linear, llama3, factors", scaling->origin(),
+                type);
+  }
+  std::vector<double> factors(static_cast<std::size_t>(rope.dims / 2), 1);
+  if (type == "factors") {
+    factors = scaling->numbers("factors");
+    if (factors.size() != static_cast<std::size_t>(rope.dims / 2) ||
+        std::ranges::any_of(factors, [](double factor) { return factor <= 0; })) {
+      throw Error("{}: 'factors' lists {} numbers; expected {} above 0", scaling->origin(), factors.size(),
+                  rope.dims / 2);
+    }
   }
   const double stretch = type == "linear" ? scaling->number("factor", 1) : 1;
   if (stretch <= 0) throw Error("{}: factor is {}; expected more than 0", scaling->origin(), stretch);
   for (int i = 0; i < rope.dims; i += 2) {
-    double frequency = std::pow(theta, -static_cast<double>(i) / rope.dims) / stretch;
+    double frequency =
+        std::pow(theta, -static_cast<double>(i) / rope.dims) / stretch / factors[static_cast<std::size_t>(i / 2)];
     if (type == "llama3") frequency = llama3_frequency(frequency, *scaling);
     rope.frequencies.push_back(static_cast<float>(frequency));
   }

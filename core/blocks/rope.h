@@ -15,7 +15,8 @@ struct Rope {
 };
 
 // Reads rope_parameters (transformers 5) or rope_theta, rope_scaling and partial_rotary_factor.
-// Types: default, linear, llama3; others are refused by name.
+// Types: default, linear, llama3, and factors (by which each frequency is divided, as GGUF has them); others are
+// refused by name.
 Rope read_rope(const ConfigReader& config, int head_dim, double partial_fallback);
 
 // cosines and sines of one position: (dims / 2) each.

@@ -127,9 +127,11 @@ std::vector<LocalModel> cached_models() {
 fs::path resolve_model(const std::string& argument) {
   if (argument.empty()) throw Error("the name of a model is empty; expected a directory, a shipped name or a hub id");
   const fs::file_status status = fs::status(argument);
-  if (fs::is_directory(status)) return argument;
+  if (fs::is_directory(status) || (fs::exists(status) && fs::path(argument).extension() == ".gguf")) return argument;
   if (fs::exists(status))
-    throw Error("{}: is a file; expected the directory of a checkpoint, with config.json and safetensors", argument);
+    throw Error(
+        "{}: is a file; expected a .gguf file, or the directory of a checkpoint with config.json and safetensors",
+        argument);
 
   const std::vector<LocalModel> shipped = shipped_models();
   const auto named = std::ranges::find(shipped, argument, &LocalModel::id);
@@ -140,8 +142,9 @@ fs::path resolve_model(const std::string& argument) {
     if (const auto snapshot = snapshot_of(repository)) return *snapshot;
     throw Error("{}: {} holds no snapshot; fetch it with `hf download {}`", argument, repository.string(), argument);
   }
-  throw Error("no model '{}': not a directory, not shipped (there are: {}), not in the cache {} (there are: {})",
-              argument, names_of(shipped), hf_cache_directory().string(), names_of(cached_models()));
+  throw Error(
+      "no model '{}': not a directory or .gguf file, not shipped (there are: {}), not in the cache {} (there are: {})",
+      argument, names_of(shipped), hf_cache_directory().string(), names_of(cached_models()));
 }
 
 }  // namespace specdec

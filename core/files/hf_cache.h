@@ -1,4 +1,4 @@
-// Where a model argument points: a directory, a shipped name, or an id in the local Hugging Face cache.
+// Where a model argument points: a directory, a .gguf file, a shipped name, or an id in the local Hugging Face cache.
 #pragma once
 
 #include <filesystem>
@@ -21,8 +21,8 @@ struct LocalModel {
 std::vector<LocalModel> shipped_models();
 std::vector<LocalModel> cached_models();  // newest snapshot (refs/main if present) of each models--org--name
 
-// A directory as it is; else a shipped name; else org/name in the cache. Throws Error that lists what was tried and
-// what there is.
+// A directory or a .gguf file as it is; else a shipped name; else org/name in the cache. Throws Error that lists what
+// was tried and what there is.
 std::filesystem::path resolve_model(const std::string& argument);
 
 }  // namespace specdec

@@ -1,0 +1,16 @@
+#include "core/checkpoint.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace specdec {
+
+const CheckpointKind& checkpoint_kind(const std::filesystem::path& path) {
+  const auto found =
+      std::ranges::find_if(checkpoint_kinds(), [&](const CheckpointKind& kind) { return kind.takes(path); });
+  SPECDEC_ASSERT(found != checkpoint_kinds().end());
+  return *found;
+}
+
+}  // namespace specdec
