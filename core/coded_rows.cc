@@ -44,14 +44,16 @@ std::uint8_t code_at(const Panels& panels, const std::byte* codes, std::int64_t 
   return panels.table != nullptr ? panels.table[code] : static_cast<std::uint8_t>(code);
 }
 
-// Rows and the room behind them, for one panel.
+// Rows and the room behind them, for one panel; one at a time in a thread.
 class Rows {
  public:
   Rows(std::int64_t in, std::int64_t count) {
     constexpr std::int64_t kScale = 4, kLeastGroup = 16;
     const std::int64_t scales = parts_of(in, kLeastGroup) * kScale;
-    room_.resize(static_cast<std::size_t>(count * (in + 4 * scales)));
-    std::byte* at = room_.data();
+    thread_local std::vector<std::byte> store;  // looking rows up allocates nothing
+    const auto needed = static_cast<std::size_t>(count * (in + 4 * scales));
+    if (store.size() < needed) store.resize(needed);
+    std::byte* at = store.data();
     for (std::int64_t i = 0; i < count; ++i) {
       CodedRow& row = rows_[static_cast<std::size_t>(i)];
       row = {};
@@ -65,7 +67,6 @@ class Rows {
   CodedRow& operator[](std::int64_t i) { return rows_[static_cast<std::size_t>(i)]; }
 
  private:
-  std::vector<std::byte> room_;
   std::array<CodedRow, kPanel> rows_;
 };
 
