@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/arch.h"
 #include "core/batch.h"
@@ -283,6 +285,35 @@ TEST(GgufCheckpoint, ConfigEqualsThatOfTheSafetensors) {
   EXPECT_EQ(ours.experts, theirs.experts);
   Engine engine({.threads = 1});
   EXPECT_NE(load_model(kData / "gguf/glm4_moe_mtp.gguf", engine)->mtp(), nullptr);
+}
+
+// blocks.gguf: each layer has a matrix of another type, and beside it what the gguf package makes of it.
+TEST(GgufBlocks, DecodeAsTheGgufPackageBitForBit) {
+  WeightFile file(kData / "gguf/blocks.gguf");
+  std::set<std::string_view> formats;
+  for (int layer = 0; file.has(fmt::format("model.layers.{}.mlp.down_proj.weight", layer)); ++layer) {
+    const std::string path = fmt::format("model.layers.{}.mlp", layer);
+    const Weight weight = file.linear(path + ".down_proj", {2, 512});
+    const StoredTensor& expected = *file.find(path + ".up_proj.weight");
+    std::vector<float> ours(1024), theirs(1024);
+    std::memcpy(theirs.data(), expected.data, expected.bytes);
+    for (std::int64_t row = 0; row < 2; ++row)
+      weight.format->unpack(weight, row, ours.data() + row * 512, *kernel_levels().front());
+    for (std::size_t i = 0; i < ours.size(); ++i)
+      ASSERT_EQ(std::bit_cast<std::uint32_t>(ours[i]), std::bit_cast<std::uint32_t>(theirs[i]))
+          << weight.format->name << " " << i << ": " << ours[i] << " " << theirs[i];
+    formats.insert(weight.format->name);
+  }
+  EXPECT_EQ(formats.size(), 11u);
+}
+
+TEST(GgufBlocks, OtherTypesAreRefusedByName) {
+  const TemporaryDirectory directory;
+  Model model;
+  constexpr std::uint32_t kQ2K = 10;
+  model.writer.tensor("blk.0.ffn_up.weight", kQ2K, {256, 1}, std::string(84, '\0'));
+  WeightFile file(directory.write("x.gguf", model.writer.bytes()));
+  expect_error([&] { file.linear("model.layers.0.mlp.up_proj", {1, 256}); }, {"x.gguf", "Q2_K", "q4_k", "q6_k"});
 }
 
 TEST(GgufCheckpoint, PartsBelongTogether) {

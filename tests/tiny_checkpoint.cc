@@ -12,11 +12,12 @@
 #include "core/error.h"
 #include "core/files/safetensors.h"
 #include "core/rng.h"
+#include "tests/tiny_gguf.h"
 
 namespace specdec {
 namespace {
 
-constexpr int kHidden = 64, kLayers = 3, kHeads = 4, kKvHeads = 2, kHeadDim = 16, kIntermediate = 96;
+constexpr int kHidden = 64, kLayers = 3, kHeads = 4, kKvHeads = 2, kHeadDim = 16;
 constexpr int kExperts = 8, kPerToken = 3, kWidth = 32;
 
 // Collects tensors, then writes them as one file.
@@ -77,10 +78,18 @@ class Writer {
       store(path + "_blocks", DType::u8, blocks, bytes(path, map.elements() / 2));
       return store(path + "_scales", DType::u8, map.ending(map.in() / 32), powers(map, 32));
     }
+    if (std::optional<DType> blocks = block_type(format_)) {
+      if (map.in() % facts_of(*blocks).block_elements != 0) blocks = DType::q8_0;  // as llama.cpp's converter does
+      return store(path + ".weight", *blocks, map.shape, random_blocks(*blocks, map.elements(), spread, stream(path)));
+    }
     throw Error("tests/tiny_checkpoint.cc does not know how to write {}", format_);
   }
 
-  void write(const std::filesystem::path& path) const { write_safetensors(path, tensors_); }
+  void write(const std::filesystem::path& directory, const nlohmann::json& config) const {
+    if (block_type(format_)) return write_tiny_gguf(directory / "model.gguf", tensors_, config);
+    std::ofstream(directory / "config.json") << config.dump(2);
+    write_safetensors(directory / "model.safetensors", tensors_);
+  }
 
  private:
   static std::uint16_t to_bf16(float value) {
@@ -194,7 +203,8 @@ void add_swiglu(Writer& writer, const std::string& path, std::int64_t width) {
   writer.linear(path + ".down_proj", {kHidden, width}, 8);
 }
 
-void add_layer(Writer& writer, int layer, bool routed, bool biased, bool qk_norm, bool sigmoid, bool stacked) {
+void add_layer(Writer& writer, int layer, bool routed, int intermediate, bool biased, bool qk_norm, bool sigmoid,
+               bool stacked) {
   const std::string path = fmt::format("model.layers.{}", layer);
   writer.vector(path + ".input_layernorm.weight", kHidden, 1, 0.3);
   writer.vector(path + ".post_attention_layernorm.weight", kHidden, 1, 0.3);
@@ -210,7 +220,7 @@ void add_layer(Writer& writer, int layer, bool routed, bool biased, bool qk_norm
     writer.vector(path + ".self_attn.q_norm.weight", kHeadDim, 1.2, 0.4);
     writer.vector(path + ".self_attn.k_norm.weight", kHeadDim, 1.2, 0.4);
   }
-  if (!routed) return add_swiglu(writer, path + ".mlp", kIntermediate);
+  if (!routed) return add_swiglu(writer, path + ".mlp", intermediate);
   writer.linear(path + ".mlp.gate", {kExperts, kHidden}, 8);
   if (sigmoid) writer.vector(path + ".mlp.gate.e_score_correction_bias", kExperts, 0, 0.2);
   if (stacked) {
@@ -233,14 +243,17 @@ TinyCheckpoint::TinyCheckpoint(std::string_view name) {
   const std::size_t colon = name.find(':');
   const std::string type(name.substr(0, colon));
   const std::string_view format = colon == std::string_view::npos ? "f32" : name.substr(colon + 1);
-  const bool stacked = format == "affine" || format == "mxfp4" || format == "mxfp8" || format == "nvfp4";  // MLX's
+  const std::optional<DType> blocks = block_type(format);
+  intermediate_ = blocks && facts_of(*blocks).block_elements > 32 ? 256 : 96;
+  const bool stacked =
+      blocks || format == "affine" || format == "mxfp4" || format == "mxfp8" || format == "nvfp4";  // MLX's
   const bool glm = type == "glm4_moe";
   const bool moe = type.ends_with("_moe");
   const bool tied = type == "qwen2";
   nlohmann::json config{
       {"model_type", type},           {"vocab_size", kTinyVocab},           {"hidden_size", kHidden},
       {"num_hidden_layers", kLayers}, {"num_attention_heads", kHeads},      {"num_key_value_heads", kKvHeads},
-      {"head_dim", kHeadDim},         {"intermediate_size", kIntermediate}, {"rms_norm_eps", 1e-5},
+      {"head_dim", kHeadDim},         {"intermediate_size", intermediate_}, {"rms_norm_eps", 1e-5},
       {"hidden_act", "silu"},         {"tie_word_embeddings", tied},        {"max_position_embeddings", 512},
       {"rope_theta", 10000.0}};
   if (moe) {
@@ -256,25 +269,24 @@ TinyCheckpoint::TinyCheckpoint(std::string_view name) {
                    {"attention_bias", true},
                    {"num_nextn_predict_layers", 1}});
   }
-  std::ofstream(directory_ / "config.json") << config.dump(2);
 
   Writer writer(format);
   const bool biased = glm || type == "qwen2";
   const bool qk_norm = glm || type.starts_with("qwen3");
   writer.linear("model.embed_tokens", {kTinyVocab, kHidden}, 5);
   for (int layer = 0; layer < kLayers; ++layer) {
-    add_layer(writer, layer, moe && !(glm && layer == 0), biased, qk_norm, glm, stacked);
+    add_layer(writer, layer, moe && !(glm && layer == 0), intermediate_, biased, qk_norm, glm, stacked);
   }
   writer.vector("model.norm.weight", kHidden, 1, 0.3);
   if (!tied) writer.linear("lm_head", {kTinyVocab, kHidden}, 2);
   if (glm) {
     const std::string mtp = fmt::format("model.layers.{}", kLayers);
-    add_layer(writer, kLayers, true, biased, qk_norm, glm, stacked);
+    add_layer(writer, kLayers, true, intermediate_, biased, qk_norm, glm, stacked);
     for (const char* norm : {".enorm", ".hnorm", ".shared_head.norm"})
       writer.vector(mtp + norm + ".weight", kHidden, 1, 0.3);
     writer.linear(mtp + ".eh_proj", {kHidden, 2 * kHidden}, 8);
   }
-  writer.write(directory_ / "model.safetensors");
+  writer.write(directory_, config);
 }
 
 TinyCheckpoint::~TinyCheckpoint() { std::filesystem::remove_all(directory_); }

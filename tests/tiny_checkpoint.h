@@ -18,9 +18,11 @@ class TinyCheckpoint {
   TinyCheckpoint(const TinyCheckpoint&) = delete;
   TinyCheckpoint& operator=(const TinyCheckpoint&) = delete;
   const std::filesystem::path& directory() const { return directory_; }
+  int intermediate() const { return intermediate_; }  // width of a dense layer: at least one block of the format
 
  private:
   std::filesystem::path directory_;
+  int intermediate_;
 };
 
 // Every architecture in float32, and glm4_moe in every other weight format: "glm4_moe:affine".
