@@ -3,6 +3,32 @@
 #include "core/error.h"
 
 namespace specdec {
+namespace {
+
+constexpr std::uint64_t kVarint = 0, kEightBytes = 1, kBytes = 2, kFourBytes = 5;  // wire types
+
+}  // namespace
+
+void ProtobufWriter::put(std::uint64_t value) {
+  for (; value >= 0x80; value >>= 7) message_ += static_cast<char>(value | 0x80);
+  message_ += static_cast<char>(value);
+}
+
+void ProtobufWriter::varint(std::uint64_t field, std::uint64_t value) {
+  put(field << 3 | kVarint);
+  put(value);
+}
+
+void ProtobufWriter::number(std::uint64_t field, float value) {
+  put(field << 3 | kFourBytes);
+  message_.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+void ProtobufWriter::bytes(std::uint64_t field, std::string_view bytes) {
+  put(field << 3 | kBytes);
+  put(bytes.size());
+  message_ += bytes;
+}
 
 std::uint64_t ProtobufReader::varint() {
   std::uint64_t value = 0;
@@ -28,16 +54,16 @@ std::optional<ProtobufField> ProtobufReader::next() {
   const std::uint64_t tag = varint();
   ProtobufField field{tag >> 3, 0, {}};
   switch (tag & 7) {
-    case 0:
+    case kVarint:
       field.value = varint();
       break;
-    case 1:
+    case kEightBytes:
       take(8);
       break;
-    case 2:
+    case kBytes:
       field.bytes = take(varint());
       break;
-    case 5:
+    case kFourBytes:
       take(4);
       break;
     default:

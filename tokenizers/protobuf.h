@@ -1,4 +1,4 @@
-// Fields of a protobuf message in wire format, for the few that a library does not give away.
+// Fields of a protobuf message in wire format, for the few that a library does not give away or take.
 // https://protobuf.dev/programming-guides/encoding
 #pragma once
 
@@ -13,6 +13,18 @@ struct ProtobufField {
   std::uint64_t number;
   std::uint64_t value;     // of a varint; 0 for the other types
   std::string_view bytes;  // of a length-delimited field
+};
+
+class ProtobufWriter {
+ public:
+  void varint(std::uint64_t field, std::uint64_t value);
+  void number(std::uint64_t field, float value);
+  void bytes(std::uint64_t field, std::string_view bytes);
+  const std::string& message() const { return message_; }
+
+ private:
+  void put(std::uint64_t value);
+  std::string message_;
 };
 
 class ProtobufReader {

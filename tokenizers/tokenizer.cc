@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "core/files/mapped_file.h"
+#include "core/files/gguf.h"
 #include "tokenizers/utf8.h"
 
 namespace specdec {
@@ -15,6 +15,13 @@ std::string read_file(const fs::path& path) {
   const MappedFile file(path);
   if (file.bytes().empty()) throw Error("{}: is empty", path.string());
   return std::string(file.text());
+}
+
+// All before the tensors; nothing if there is no tokenizer in it.
+std::string read_gguf(const fs::path& path) {
+  const GgufFile file(path);
+  const std::string_view model = file.content().metadata.text("tokenizer.ggml.model").value_or("none");
+  return std::string(model == "none" || model == "no_vocab" ? "" : file.content().header);
 }
 
 std::string read_if_there(const fs::path& path) { return fs::exists(path) ? read_file(path) : ""; }
@@ -31,7 +38,7 @@ std::unique_ptr<Tokenizer> load_directory(const fs::path& directory) {
   std::string declined;
   for (const TokenizerKind& kind : tokenizer_kinds()) {
     const fs::path path = directory / kind.file;
-    if (!fs::exists(path)) continue;
+    if (kind.file.empty() || !fs::exists(path)) continue;
     const TokenizerFile file{path.string(), read_file(path), read_if_there(directory / "tokenizer_config.json"),
                              read_if_there(directory / "config.json")};
     if (auto tokenizer = load_as(kind, file, declined)) return tokenizer;
@@ -111,8 +118,15 @@ std::unique_ptr<Tokenizer> load_tokenizer(const TokenizerFile& file) {
 }
 
 std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& directory_or_file) {
-  if (fs::is_directory(directory_or_file)) return load_directory(directory_or_file);
-  return load_tokenizer(TokenizerFile{directory_or_file.string(), read_file(directory_or_file), "", ""});
+  if (fs::is_directory(directory_or_file)) {
+    if (auto tokenizer = load_directory(directory_or_file)) return tokenizer;
+    if (!is_gguf(directory_or_file)) return nullptr;
+  }
+  if (!is_gguf(directory_or_file))
+    return load_tokenizer(TokenizerFile{directory_or_file.string(), read_file(directory_or_file), "", ""});
+  const fs::path file = first_gguf(directory_or_file);
+  const std::string header = read_gguf(file);
+  return header.empty() ? nullptr : load_tokenizer(TokenizerFile{file.string(), header, "", ""});
 }
 
 }  // namespace specdec

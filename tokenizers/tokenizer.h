@@ -88,7 +88,7 @@ class StreamDecoder {
 // The texts a kind is loaded from. Only `content` must be there.
 struct TokenizerFile {
   std::string name;              // for errors
-  std::string content;           // the tokenizer file itself
+  std::string content;           // the tokenizer file itself; of GGUF all before the tensors
   std::string tokenizer_config;  // tokenizer_config.json
   std::string model_config;      // config.json
 };
@@ -101,15 +101,15 @@ struct LoadedTokenizer {
 
 struct TokenizerKind {
   std::string_view name, summary;
-  std::string_view file;  // what a checkpoint calls it
+  std::string_view file;  // what a checkpoint directory calls it; empty: it is no file of its own
   // Throws Error when the file is of this kind but broken, or uses what this kind does not support.
   LoadedTokenizer (*load)(const TokenizerFile&);
 };
 std::span<const TokenizerKind> tokenizer_kinds();  // generated from kinds/*.cc
 
-// From a checkpoint directory: the first of its tokenizer files that a kind takes, in the order of the kinds; null when
-// it has none of them (a checkpoint without a tokenizer is still a model). Or from one file alone, of any name. Throws
-// Error when a file is there but cannot be used.
+// From a checkpoint directory: the first of its tokenizer files that a kind takes, in the order of the kinds, else what
+// is inside its GGUF file; null when it has none of them (a checkpoint without a tokenizer is still a model). Or from
+// one file alone, of any name. Throws Error when a file is there but cannot be used.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& directory_or_file);
 std::unique_ptr<Tokenizer> load_tokenizer(const TokenizerFile& file);
 

@@ -30,6 +30,10 @@ constexpr std::array kTypeIds{
     TypeId{40, DType::nvfp4},   TypeId{41, DType::q1_0},
 };
 
+std::string_view text_of(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 // Bytes of a value of each GgufType; 0: its length is written before it.
 constexpr std::array<std::uint64_t, 13> kValueBytes{1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
 
@@ -116,6 +120,25 @@ GgufValue read_value(Cursor& cursor, std::string_view text, const std::string& w
   }
   value.bytes = text.substr(begin, cursor.at() - begin);
   return value;
+}
+
+struct Beginning {
+  std::uint64_t tensor_count;
+  GgufMetadata metadata;
+};
+
+Beginning read_metadata(Cursor& cursor, std::string_view text, const std::string& origin) {
+  read_magic(cursor, text, origin);
+  Beginning beginning{cursor.number<std::uint64_t>("the number of tensors"), {}};
+  const auto key_count = cursor.number<std::uint64_t>("the number of keys");
+  beginning.metadata.origin = origin;
+  for (std::uint64_t i = 0; i < key_count; ++i) {
+    const std::string key = cursor.name("a key");
+    const GgufValue value = read_value(cursor, text, fmt::format("{}: '{}'", origin, key));
+    if (!beginning.metadata.values.emplace(key, value).second)
+      throw Error("{}: the key '{}' stands twice: the file is damaged", origin, key);
+  }
+  return beginning;
 }
 
 StoredTensor read_tensor(Cursor& cursor, std::uint64_t& offset, const std::string& origin) {
@@ -274,20 +297,16 @@ std::optional<std::vector<std::string_view>> GgufMetadata::texts(std::string_vie
   return texts;
 }
 
+GgufMetadata parse_gguf_metadata(std::span<const std::byte> bytes, const std::string& origin) {
+  Cursor cursor(text_of(bytes), origin);
+  return read_metadata(cursor, text_of(bytes), origin).metadata;
+}
+
 Gguf parse_gguf(std::span<const std::byte> bytes, const std::string& origin) {
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const std::string_view text = text_of(bytes);
   Cursor cursor(text, origin);
-  read_magic(cursor, text, origin);
-  const auto tensor_count = cursor.number<std::uint64_t>("the number of tensors");
-  const auto key_count = cursor.number<std::uint64_t>("the number of keys");
-  Gguf gguf;
-  gguf.metadata.origin = origin;
-  for (std::uint64_t i = 0; i < key_count; ++i) {
-    const std::string key = cursor.name("a key");
-    const GgufValue value = read_value(cursor, text, fmt::format("{}: '{}'", origin, key));
-    if (!gguf.metadata.values.emplace(key, value).second)
-      throw Error("{}: the key '{}' stands twice: the file is damaged", origin, key);
-  }
+  auto [tensor_count, metadata] = read_metadata(cursor, text, origin);
+  Gguf gguf{.metadata = std::move(metadata), .tensors = {}, .header = {}};
   constexpr std::int64_t kDefaultAlignment = 32;
   const std::int64_t alignment = gguf.metadata.integer("general.alignment").value_or(kDefaultAlignment);
   if (alignment < 1 || alignment > UINT32_MAX || !std::has_single_bit(static_cast<std::uint64_t>(alignment)))

@@ -55,6 +55,7 @@ struct Gguf {
 };
 
 // `origin` names the bytes in errors. What the fuzzer calls.
+GgufMetadata parse_gguf_metadata(std::span<const std::byte> bytes, const std::string& origin);
 Gguf parse_gguf(std::span<const std::byte> bytes, const std::string& origin);
 
 class GgufFile {

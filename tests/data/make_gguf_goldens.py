@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Writes tests/data/gguf: checkpoints of tests/data/models as GGUF, and blocks of every type with their values.
+"""Writes tests/data/gguf: checkpoints of tests/data/models as GGUF, blocks of every type with their values, and
+tokenizers of tests/data/tokenizers inside GGUF.
 
-    python3 -m venv VENV && VENV/bin/pip install gguf==0.19.0
+    python3 -m venv VENV && VENV/bin/pip install gguf==0.19.0 tokenizers==0.23.3 sentencepiece==0.2.3
     VENV/bin/python tests/data/make_gguf_goldens.py
 
 <case>.gguf, or in two parts <case>-0000N-of-00002.gguf: the weights of models/<case> as they are stored (vectors in
@@ -10,6 +11,10 @@ interleaved rotation, and llama3 scaling is the tensor rope_freqs, as llama.cpp'
 
 blocks.gguf: for each quantised type random blocks [ROWS, INPUTS], and as the tensor beside it what
 gguf.quants.dequantize makes of them. Written as layers of a model, ffn_down and ffn_up, so that they have names.
+
+tokenizer-<name>.gguf: the pieces and merges of tokenizers/<name> as conversion/base.py of llama.cpp lists them; ids are
+those of tokenizers/<name>/goldens.json. For qwen2, whose words no other has, tokenizer-qwen2.json has the ids that the
+library gives with the regular expression of transformers (models/qwen2/tokenization_qwen2.py) and NFC.
 """
 
 import json
@@ -18,10 +23,13 @@ from pathlib import Path
 
 import gguf
 import numpy as np
+import sentencepiece
+import tokenizers
 from gguf import GGMLQuantizationType as Type
 
 HERE = Path(__file__).parent
 OUT = HERE / "gguf"
+SEEDS = HERE / "fuzz" / "gguf"
 CASES = {"llama": 1, "llama_bias": 1, "qwen2": 1, "qwen3": 2, "qwen3_moe_fused": 1, "glm4_moe_mtp": 1}
 ARCHITECTURES = {"llama": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "qwen3_moe": "qwen3moe", "glm4_moe": "glm4moe"}
 TYPES = [Type.Q4_0, Type.Q4_1, Type.Q5_0, Type.Q5_1, Type.Q8_0, Type.Q4_K, Type.Q5_K, Type.Q6_K, Type.IQ4_NL,
@@ -173,6 +181,103 @@ def write_blocks():
     finish(writer)
 
 
+def tokenizer_writer(name: str, model: str, pre: str) -> gguf.GGUFWriter:
+    writer = gguf.GGUFWriter(OUT / f"tokenizer-{name}.gguf", "llama")
+    writer.add_tokenizer_model(model)
+    writer.add_tokenizer_pre(pre)
+    return writer
+
+
+def write_byte_level(name: str, pre: str, source: str, bos: str | None = None, eos: str | None = None):
+    file = json.loads((HERE / "tokenizers" / source / "tokenizer.json").read_text())
+    added = {token["id"]: token for token in file["added_tokens"]}
+    pieces = {id: piece for piece, id in file["model"]["vocab"].items()} | {
+        id: token["content"] for id, token in added.items()
+    }
+    kinds = [gguf.TokenType.NORMAL] * (max(pieces) + 1)
+    for id in range(len(kinds)):
+        if id in added:
+            kinds[id] = gguf.TokenType.CONTROL if added[id]["special"] else gguf.TokenType.USER_DEFINED
+        elif id not in pieces:
+            pieces[id], kinds[id] = f"[PAD{id}]", gguf.TokenType.UNUSED
+    writer = tokenizer_writer(name, "gpt2", pre)
+    writer.add_token_list([pieces[id] for id in range(len(kinds))])
+    writer.add_token_types(kinds)
+    writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in file["model"]["merges"]])
+    if bos:
+        writer.add_bos_token_id(next(id for id, token in added.items() if token["content"] == bos))
+    if eos:
+        writer.add_eos_token_id(next(id for id, token in added.items() if token["content"] == eos))
+        writer.add_add_eos_token(True)
+    finish(writer)
+
+
+def write_qwen2():
+    write_byte_level("qwen2", "qwen2", "gpt2", eos="<|endoftext|>")
+    file = json.loads((HERE / "tokenizers/gpt2/tokenizer.json").read_text())
+    words = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+             r"|\s+(?!\S)|\s+")  # fmt: skip
+    tokenizer = tokenizers.Tokenizer.from_str(json.dumps(file))
+    tokenizer.normalizer = tokenizers.normalizers.NFC()
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Sequence([
+        tokenizers.pre_tokenizers.Split(tokenizers.Regex(words), "isolated"),
+        tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+    ])  # fmt: skip
+    texts = [golden["text"] for golden in json.loads((HERE / "tokenizers/gpt2/goldens.json").read_text())]
+    lines = [json.dumps({"text": text, "ids": tokenizer.encode(text, add_special_tokens=False).ids},
+                        ensure_ascii=False, separators=(",", ":")) for text in texts]  # fmt: skip
+    (OUT / "tokenizer-qwen2.json").write_text("[\n" + ",\n".join(lines) + "\n]\n")
+
+
+def write_sentencepiece():
+    model = sentencepiece.SentencePieceProcessor(str(HERE / "tokenizers/spm_bpe/tokenizer.model"))
+    kinds = []
+    for id in range(model.vocab_size()):
+        kind = gguf.TokenType.NORMAL
+        if model.IsUnknown(id):
+            kind = gguf.TokenType.UNKNOWN
+        elif model.IsControl(id):
+            kind = gguf.TokenType.CONTROL
+        elif model.IsByte(id):
+            kind = gguf.TokenType.BYTE
+        elif model.IdToPiece(id) == "<|user|>":  # which the library does not tell
+            kind = gguf.TokenType.USER_DEFINED
+        kinds.append(kind)
+    writer = tokenizer_writer("spm_bpe", "llama", "default")
+    writer.add_token_list([model.IdToPiece(id) for id in range(len(kinds))])
+    writer.add_token_scores([model.GetScore(id) for id in range(len(kinds))])
+    writer.add_token_types(kinds)
+    writer.add_bos_token_id(model.bos_id())
+    writer.add_eos_token_id(model.eos_id())
+    writer.add_unk_token_id(model.unk_id())
+    finish(writer)
+
+
+def write_fuzz_seeds():
+    """small files of every part, for tests/fuzz/gguf_fuzz.cc"""
+    config = dict(num_hidden_layers=1, max_position_embeddings=8, hidden_size=4, intermediate_size=4, vocab_size=4,
+                  num_attention_heads=2, num_key_value_heads=1, rms_norm_eps=1e-6, rope_theta=1e4, bos_token_id=1,
+                  eos_token_id=2, model_type="llama")  # fmt: skip
+    model = gguf.GGUFWriter(SEEDS / "model", "llama")
+    write_metadata(model, config, 2, 0)
+    for name, shape in {"token_embd": (4, 4), "blk.0.attn_q": (4, 4), "rope_freqs": (1,)}.items():
+        model.add_tensor(name + ".weight", np.ones(shape, np.float32))
+    bpe = gguf.GGUFWriter(SEEDS / "bpe", "llama")
+    bpe.add_tokenizer_model("gpt2")
+    bpe.add_tokenizer_pre("llama-bpe")
+    bpe.add_token_list(["a", "Ġ", "ab", "b", "<s>", "x y"])
+    bpe.add_token_types([1, 1, 1, 1, 3, 4])
+    bpe.add_token_merges(["a b"])
+    bpe.add_bos_token_id(4)
+    spm = gguf.GGUFWriter(SEEDS / "spm", "llama")
+    spm.add_tokenizer_model("llama")
+    spm.add_token_list(["<unk>", "<s>", "<0x61>", "a", "▁a", "x y"])
+    spm.add_token_scores([0.0, 0.0, 0.0, -1.0, -2.0, 0.0])
+    spm.add_token_types([3, 3, 6, 1, 1, 4])
+    for writer in (model, bpe, spm):
+        finish(writer)
+
+
 def finish(writer: gguf.GGUFWriter):
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -185,3 +290,10 @@ if __name__ == "__main__":
     for name, count in CASES.items():
         write_case(name, count)
     write_blocks()
+    write_byte_level("gpt2", "gpt-2", "gpt2")
+    write_byte_level("llama3", "llama-bpe", "llama3", bos="<|user|>", eos="<|endoftext|>")
+    write_byte_level("deepseek", "deepseek-v3", "deepseek")
+    write_qwen2()
+    write_sentencepiece()
+    SEEDS.mkdir(parents=True, exist_ok=True)
+    write_fuzz_seeds()

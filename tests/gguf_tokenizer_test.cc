@@ -1,0 +1,140 @@
+// Tokenizers inside GGUF give the ids of the files that they were made of. The goldens are made by
+// tests/data/make_gguf_goldens.py.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/files/gguf.h"
+#include "tests/error_line.h"
+#include "tests/gguf_writer.h"
+#include "tests/temporary_directory.h"
+#include "tokenizers/tokenizer.h"
+
+namespace specdec {
+namespace {
+
+namespace fs = std::filesystem;
+const fs::path kData = fs::path(SPECDEC_SOURCE_DIR) / "tests/data";
+
+fs::path gguf_of(const std::string& name) { return kData / "gguf" / fmt::format("tokenizer-{}.gguf", name); }
+
+std::vector<int> ids_of(const Tokenizer& tokenizer, std::string_view text) {
+  std::vector<int> ids;
+  for (const TokenId token : tokenizer.encode(text)) ids.push_back(index(token));
+  return ids;
+}
+
+void expect_goldens(const Tokenizer& tokenizer, const fs::path& goldens) {
+  const auto cases = nlohmann::json::parse(std::ifstream(goldens));
+  ASSERT_GT(cases.size(), 50u);
+  for (const auto& golden : cases)
+    EXPECT_EQ(ids_of(tokenizer, golden["text"].get<std::string>()), golden["ids"].get<std::vector<int>>())
+        << golden["text"];
+}
+
+void expect_same_pieces(const Tokenizer& ours, const Tokenizer& theirs) {
+  ASSERT_EQ(ours.size(), theirs.size());
+  for (int id = 0; id < ours.size(); ++id) {
+    const Piece& a = ours.vocabulary()[TokenId{id}];
+    const Piece& b = theirs.vocabulary()[TokenId{id}];
+    EXPECT_EQ(a.bytes, b.bytes) << id;
+    EXPECT_EQ(a.kind, b.kind) << id;
+  }
+}
+
+class GgufTokenizer : public testing::TestWithParam<const char*> {};
+
+TEST_P(GgufTokenizer, IsTheOneItWasMadeOf) {
+  const auto ours = load_tokenizer(gguf_of(GetParam()));
+  const auto theirs = load_tokenizer(kData / "tokenizers" / GetParam());
+  ASSERT_TRUE(ours);
+  expect_goldens(*ours, kData / "tokenizers" / GetParam() / "goldens.json");
+  expect_same_pieces(*ours, *theirs);
+  EXPECT_EQ(ours->frame().before, theirs->frame().before);
+  EXPECT_EQ(ours->frame().after, theirs->frame().after);
+}
+INSTANTIATE_TEST_SUITE_P(ByteLevel, GgufTokenizer, testing::Values("gpt2", "llama3", "deepseek"),
+                         [](const auto& instance) { return std::string(instance.param); });
+
+TEST(GgufTokenizer, Qwen2CutsItsWordsAndNormalises) {
+  const auto tokenizer = load_tokenizer(gguf_of("qwen2"));
+  expect_goldens(*tokenizer, kData / "gguf/tokenizer-qwen2.json");
+  EXPECT_TRUE(tokenizer->role("eos"));
+}
+
+TEST(GgufTokenizer, SentencePieceIsThatOfTheLibrary) {
+  const TemporaryDirectory directory;
+  fs::copy_file(kData / "tokenizers/spm_bpe/tokenizer.model", directory.path() / "tokenizer.model");
+  directory.write("tokenizer_config.json", R"({"add_bos_token": true, "added_tokens_decoder": {
+    "1": {"content": "<s>", "special": true}, "2": {"content": "</s>", "special": true}}})");
+  const auto ours = load_tokenizer(gguf_of("spm_bpe"));
+  const auto theirs = load_tokenizer(directory.path());
+  expect_same_pieces(*ours, *theirs);
+  EXPECT_EQ(ours->frame().before, theirs->frame().before);
+  EXPECT_EQ(ours->frame().after, theirs->frame().after);
+  EXPECT_EQ(ours->leading_space(), theirs->leading_space());
+  for (const auto& golden : nlohmann::json::parse(std::ifstream(kData / "tokenizers/spm_bpe/goldens.json"))) {
+    const auto text = golden["text"].get<std::string>();
+    EXPECT_EQ(ids_of(*ours, text), ids_of(*theirs, text)) << golden["text"];
+    EXPECT_EQ(ours->decode(ours->encode(text)), theirs->decode(theirs->encode(text))) << golden["text"];
+  }
+}
+
+TEST(GgufTokenizer, ADirectoryMayHoldIt) {
+  const TemporaryDirectory directory;
+  fs::copy_file(gguf_of("gpt2"), directory.path() / "x-00001-of-00002.gguf");
+  expect_goldens(*load_tokenizer(directory.path()), kData / "tokenizers/gpt2/goldens.json");
+  GgufWriter none;
+  directory.write("x-00001-of-00002.gguf", none.bytes());
+  EXPECT_EQ(load_tokenizer(directory.path()), nullptr);
+  none.text("tokenizer.ggml.model", "no_vocab");
+  EXPECT_EQ(load_tokenizer(directory.write("y.gguf", none.bytes())), nullptr);
+}
+
+void expect_refused(const GgufWriter& writer, std::initializer_list<std::string_view> words) {
+  expect_error([&] { load_tokenizer(TokenizerFile{"x.gguf", writer.bytes(), "", ""}); }, words);
+}
+
+GgufWriter with_model(std::string_view model, std::string_view pre) {
+  GgufWriter writer;
+  writer.text("tokenizer.ggml.model", model);
+  writer.text("tokenizer.ggml.pre", pre);
+  return writer;
+}
+
+TEST(GgufTokenizer, WhatIsWrongIsNamed) {
+  expect_refused(GgufWriter(), {"x.gguf", "tokenizer.ggml.model", "missing"});
+  expect_refused(with_model("t5", "default"), {"x.gguf", "'t5'", "gpt2", "llama"});
+  expect_refused(with_model("gpt2", "jais-2"), {"tokenizer.ggml.pre", "'jais-2'", "llama-bpe", "qwen2", "glm4"});
+  expect_refused(with_model("gpt2", "gpt-2"), {"tokenizer.ggml.tokens", "missing"});
+  const auto with_tokens = [](const std::vector<std::string>& tokens, const char* model = "gpt2") {
+    GgufWriter writer = with_model(model, "gpt-2");
+    writer.texts("tokenizer.ggml.tokens", tokens);
+    return writer;
+  };
+  expect_refused(with_tokens({"a"}), {"tokenizer.ggml.merges", "missing"});
+  expect_refused(with_tokens({"a", "b", "a"}), {"token 2", "'a'", "stands twice"});
+  expect_refused(with_tokens({"a", "\xff"}), {"token 1", "not UTF-8"});
+  GgufWriter types = with_tokens({"a", "b"});
+  types.numbers("tokenizer.ggml.token_type", GgufType::i32, std::vector<std::int32_t>{1, 7});
+  expect_refused(types, {"token 1", "'b'", "type 7"});
+  GgufWriter few = with_tokens({"a", "b"});
+  few.numbers("tokenizer.ggml.token_type", GgufType::i32, std::vector<std::int32_t>{1});
+  expect_refused(few, {"2 tokens", "1 types"});
+  GgufWriter merges = with_tokens({"a", "b"});
+  merges.texts("tokenizer.ggml.merges", {"a b"});
+  expect_refused(merges, {"x.gguf", "model.merges[0]", "'ab'"});
+  GgufWriter not_utf8 = with_tokens({"a", "b"});
+  not_utf8.texts("tokenizer.ggml.merges", {"a \xff"});
+  expect_refused(not_utf8, {"the merge", "not UTF-8"});
+  GgufWriter score = with_tokens({"<unk>", "b"}, "llama");
+  score.numbers("tokenizer.ggml.scores", GgufType::f32, std::vector<float>{0, NAN});
+  expect_refused(score, {"token 1", "score"});
+  expect_refused(with_tokens({"", "b"}, "llama"), {"x.gguf", "SentencePiece"});
+}
+
+}  // namespace
+}  // namespace specdec
