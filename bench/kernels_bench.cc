@@ -66,7 +66,7 @@ class Matrix {
     weight_.values.row_bytes = plain ? static_cast<std::int64_t>(format.stored_bits) / 8 * kIn : 0;
     const std::int64_t panels =
         static_cast<std::int64_t>(static_cast<double>(size * 8 / kIn) / format.stored_bits) / kPanel;
-    weight_.out = weight_.slab = panels * kPanel;
+    weight_.out = panels * kPanel;
     weight_.panels = weight_.format->panels(weight_);
     packed_ = some_bytes(panels * weight_.panels.panel_bytes + kAlignment);
     const auto begin = reinterpret_cast<std::uintptr_t>(packed_.data());

@@ -24,6 +24,8 @@ class Checkpoint {
     const StoredTensors* tensors;
   };
   virtual std::vector<Part> parts() const = 0;
+  // Asks the system to read these bytes soon.
+  virtual void fetch(std::span<const std::byte> bytes) const = 0;
   // Gives the memory of whole pages back; they are read again when they are looked at.
   virtual void release(std::span<const std::byte> bytes) const = 0;
 };

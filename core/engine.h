@@ -1,6 +1,7 @@
 // What a model computes with: threads, kernels of this machine's instruction set, and how activations are treated.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,8 +20,9 @@ struct EngineOptions {
   // "f32": activations are never rounded; "default": to int8 per row and group of 32 for weights with integer codes, to
   // bfloat16 for bfloat16 weights where the machine multiplies them.
   std::string compute = "default";
-  std::string cpu = "auto";    // a name of cpu_levels()
-  std::string cache = "auto";  // keys and values as "f32", "f16" or "q8"; "auto": f32 if compute is, else f16
+  std::string cpu = "auto";       // a name of cpu_levels()
+  std::int64_t expert_bytes = 0;  // of memory for packed routed experts; 0 = what the machine has left
+  std::string cache = "auto";     // keys and values as "f32", "f16" or "q8"; "auto": f32 if compute is, else f16
 };
 
 class Engine {

@@ -21,6 +21,7 @@
 namespace specdec {
 
 class Engine;
+class ExpertStore;
 
 // Rows of one pass. A row's parent is an earlier row of this batch or a row that is still pending from a forward since
 // the last commit (pending rows are numbered from 0 in the order of appending); -1 = the last committed position.
@@ -106,6 +107,8 @@ class Model {
   virtual Output forward(const Batch& batch, State& state, const Taps& taps) const = 0;
 
   virtual const MtpHead* mtp() const { return nullptr; }
+  // Where its routed experts are, those of the MTP layer among them; null if it has none.
+  virtual const ExpertStore* experts() const { return nullptr; }
 };
 
 // Loads a checkpoint (core/checkpoint.h). Throws Error with what is wrong and where.

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <mutex>
+#include <optional>
 #include <utility>
 
 #include "core/error.h"
@@ -44,27 +46,44 @@ std::byte* PanelStore::allocate(std::int64_t bytes) {
   return at;
 }
 
-void PanelStore::pack(Weight& weight, std::int64_t slab, Pool* pool) {
-  SPECDEC_ASSERT(slab > 0 && weight.out % slab == 0);
-  Panels panels = weight.format->panels(weight);
-  SPECDEC_ASSERT(panels.panel_bytes % 64 == 0);
-  const std::int64_t per_slab = panels_of(slab);
-  const std::int64_t count = weight.out / slab * per_slab;
-  std::byte* to = allocate(count * panels.panel_bytes);
-  const auto pack_panel = [&](std::int64_t panel) {
-    const std::int64_t inside = panel % per_slab * kPanel;
-    weight.format->pack(weight, panel / per_slab * slab + inside, std::min(kPanel, slab - inside),
-                        to + panel * panels.panel_bytes);
+std::int64_t packed_bytes(const Weight& weight) { return panels_of(weight.out) * weight.panels.panel_bytes; }
+
+void pack_panels(std::span<PackJob> jobs, Pool* pool) {
+  std::int64_t tasks = 0;
+  for (PackJob& job : jobs) {
+    job.first_task = tasks;
+    tasks += panels_of(job.weight->out);
+  }
+  std::optional<Error> error;
+  std::mutex mutex;
+  const auto pack_panel = [&](std::int64_t task) {
+    const PackJob& job = *std::prev(std::ranges::upper_bound(jobs, task, {}, &PackJob::first_task));
+    const Weight& weight = *job.weight;
+    const std::int64_t panel = task - job.first_task;
+    try {
+      weight.format->pack(weight, panel * kPanel, std::min(kPanel, weight.out - panel * kPanel),
+                          job.to + panel * weight.panels.panel_bytes);
+    } catch (const Error& found) {  // a task of the pool must not throw
+      const std::lock_guard lock(mutex);
+      error = found;
+    }
   };
   if (pool != nullptr) {
-    pool->for_each(count, pack_panel);
+    pool->for_each(tasks, pack_panel);
   } else {
-    for (std::int64_t panel = 0; panel < count; ++panel) pack_panel(panel);
+    for (std::int64_t task = 0; task < tasks; ++task) pack_panel(task);
   }
-  panels.data = to;
+  if (error) throw Error(*error);
+}
+
+void PanelStore::pack(Weight& weight, Pool* pool) {
+  Panels panels = weight.format->panels(weight);
+  SPECDEC_ASSERT(panels.panel_bytes % 64 == 0);
   panels.out = weight.out;
   weight.panels = panels;
-  weight.slab = slab;
+  PackJob job{&weight, allocate(packed_bytes(weight))};
+  pack_panels({&job, 1}, pool);
+  weight.panels.data = job.to;
 }
 
 }  // namespace specdec

@@ -1,8 +1,9 @@
 // Memory for packed weights: anonymous, on huge pages where the system has them, filled matrix by matrix.
 //   PanelStore store;
-//   store.pack(weight, weight.out, &pool);   // sets weight.panels
+//   store.pack(weight, &pool);   // sets weight.panels
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "core/quant.h"
@@ -11,6 +12,18 @@ namespace specdec {
 
 class Pool;
 
+// Panels of a weight, and where they are to lie.
+struct PackJob {
+  const Weight* weight = nullptr;
+  std::byte* to = nullptr;
+  std::int64_t first_task = 0;  // set by pack_panels
+};
+std::int64_t packed_bytes(const Weight& weight);  // by weight.panels
+
+// By the pool's threads, or by the caller alone if it is null. Throws Error if a weight is no number, as far as its
+// format can tell.
+void pack_panels(std::span<PackJob> jobs, Pool* pool);
+
 class PanelStore {
  public:
   PanelStore() = default;
@@ -18,16 +31,16 @@ class PanelStore {
   PanelStore(PanelStore&& other) noexcept;
   PanelStore& operator=(PanelStore&&) = delete;
 
-  // Packs `slab` rows at a time, so that each slab begins with a panel; by the pool's threads, or by the caller alone
-  // if it is null. The panels are valid as long as the store. Throws Error if there is no memory.
-  void pack(Weight& weight, std::int64_t slab, Pool* pool);
+  // The panels are valid as long as the store. Throws Error if there is no memory.
+  void pack(Weight& weight, Pool* pool);
+  // Memory for panels, not yet touched.
+  std::byte* allocate(std::int64_t bytes);
 
  private:
   struct Block {
     void* address;
     std::size_t bytes;
   };
-  std::byte* allocate(std::int64_t bytes);
 
   std::vector<Block> blocks_;
   std::byte* free_ = nullptr;  // inside the last block

@@ -14,12 +14,7 @@ Weight Weight::rows(std::int64_t first, std::int64_t count) const {
   Weight slice = *this;
   slice.out = count;
   for (StoredRows* stored : {&slice.values, &slice.scales, &slice.biases, &slice.super_scales}) stored->first += first;
-  if (panels.data == nullptr) return slice;
-  const std::int64_t inside = first % slab;
-  SPECDEC_ASSERT(inside % kPanel == 0 && (inside + count <= slab || (inside == 0 && count % slab == 0)));
-  slice.panels.data += (first / slab * panels_of(slab) + inside / kPanel) * panels.panel_bytes;
-  slice.panels.out = count;
-  slice.slab = std::min(slab, count);
+  slice.panels = {};
   return slice;
 }
 
@@ -73,7 +68,7 @@ void pack_plain(const Weight& weight, std::int64_t first, std::int64_t count, st
 
 void multiply_panels(const Weight& weight, std::int64_t first, std::int64_t last, const Activations& x, const int* rows,
                      std::int64_t count, float* y, std::int64_t y_stride, const Kernels& kernels) {
-  SPECDEC_ASSERT(weight.panels.data != nullptr && weight.slab == weight.out && first % kPanel == 0);
+  SPECDEC_ASSERT(weight.panels.data != nullptr && first % kPanel == 0);
   Panels panels = weight.panels;
   panels.data += first / kPanel * panels.panel_bytes;
   panels.out = last - first;

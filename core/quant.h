@@ -39,12 +39,11 @@ struct Weight {
   int bits = 0;
   int group = 0;
   Panels panels;
-  std::int64_t slab = 0;  // outputs that were packed together: panels begin anew at its multiples
 
   std::int64_t bytes() const {
     return values.bytes(out) + scales.bytes(out) + biases.bytes(out) + super_scales.bytes(out);
   }
-  // The rows [first, first + count). Of a packed map: some slabs, or some panels of one.
+  // The rows [first, first + count) as they are stored.
   Weight rows(std::int64_t first, std::int64_t count) const;
 };
 

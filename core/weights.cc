@@ -37,6 +37,13 @@ void copy_as_float(const StoredTensor& tensor, float* out) {
   }
 }
 
+template <typename Do>
+void each_stored(const Weight& weight, const Do& apply) {
+  for (const StoredRows* stored : {&weight.values, &weight.scales, &weight.biases, &weight.super_scales}) {
+    if (stored->data != nullptr) apply(std::span(stored->row(0), static_cast<std::size_t>(stored->bytes(weight.out))));
+  }
+}
+
 }  // namespace
 
 WeightFile::WeightFile(const std::filesystem::path& path, Pool* pool)
@@ -74,10 +81,12 @@ std::byte* WeightFile::new_bytes(std::size_t size) {
   return copies_.emplace_back(std::make_unique_for_overwrite<std::byte[]>(size)).get();
 }
 
+void WeightFile::fetch(const Weight& weight) const {
+  each_stored(weight, [&](std::span<const std::byte> bytes) { checkpoint_->fetch(bytes); });
+}
+
 void WeightFile::release(const Weight& weight) const {
-  for (const StoredRows* stored : {&weight.values, &weight.scales, &weight.biases, &weight.super_scales}) {
-    checkpoint_->release({stored->row(0), static_cast<std::size_t>(stored->bytes(weight.out))});
-  }
+  each_stored(weight, [&](std::span<const std::byte> bytes) { checkpoint_->release(bytes); });
 }
 
 const StoredTensor& WeightFile::get(const std::string& name, std::span<const std::int64_t> shape) {
@@ -105,10 +114,10 @@ bool WeightFile::has_prefix(const std::string& prefix) const {
   return next != tensors_.end() && next->first.starts_with(prefix);
 }
 
-Weight WeightFile::linear(const std::string& path, std::initializer_list<std::int64_t> shape, std::int64_t slab) {
+Weight WeightFile::linear(const std::string& path, std::initializer_list<std::int64_t> shape) {
   Weight weight = table(path, shape);
   if (plan_ != nullptr) return weight;
-  panels_.pack(weight, slab != 0 ? slab : *(shape.end() - 2), pool_);
+  panels_.pack(weight, pool_);
   release(weight);
   return weight;
 }
@@ -123,7 +132,7 @@ Weight WeightFile::select(const Weight& weight, std::span<const std::int64_t> ro
     for (std::size_t i = 0; i < rows.size(); ++i) std::memcpy(to + i * size, stored->row(rows[i]), size);
     *stored = {to, stored->row_bytes};
   }
-  panels_.pack(some, some.out, pool_);
+  panels_.pack(some, pool_);
   return some;
 }
 

@@ -46,15 +46,19 @@ class WeightFile {
   bool has(const std::string& name) const { return tensors_.contains(name); }
   bool has_prefix(const std::string& prefix) const;
 
-  // `path`.weight in whatever format it is stored; format decided by the names and dtypes that are there. A linear map
-  // is packed, `slab` rows at a time (0: each matrix of a stack apart), so that slabs are products of their own.
-  Weight linear(const std::string& path, std::initializer_list<std::int64_t> shape, std::int64_t slab = 0);
-  // The same for a matrix whose rows are only looked up.
+  // `path`.weight in whatever format it is stored, and packed; format decided by the names and dtypes that are there.
+  Weight linear(const std::string& path, std::initializer_list<std::int64_t> shape);
+  // The same as it is stored: for looking up rows, or packing later.
   Weight table(const std::string& path, std::initializer_list<std::int64_t> shape);
   // Some rows of a matrix, copied and packed: row i of the result is rows[i].
   Weight select(const Weight& weight, std::span<const std::int64_t> rows);
   // A float32 copy of a small tensor (norms, biases) stored as f32, f16 or bf16.
   std::vector<float> vector(const std::string& name, std::int64_t size);
+
+  bool is_planned() const { return plan_ != nullptr; }
+  // Stored bytes will soon be read, and are no longer: hints for the system.
+  void fetch(const Weight& weight) const;
+  void release(const Weight& weight) const;
 
   std::vector<const StoredTensor*> used() const;  // the tensors that were asked for, as stored
 
@@ -71,7 +75,6 @@ class WeightFile {
   const StoredTensor* aligned(const StoredTensor& tensor);
   const StoredTensor& add_planned(StoredTensor tensor);
   std::byte* new_bytes(std::size_t size);
-  void release(const Weight& weight) const;
 
   std::filesystem::path directory_;
   WeightPlan* plan_ = nullptr;

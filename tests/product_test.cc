@@ -39,7 +39,7 @@ TEST(Multiply, EqualsTheReferenceForAnyThreads) {
       for (const QuantFormat& format : quant_formats()) {
         if (format.name == "f32") weights[i].format = &format;
       }
-      panels.pack(weights[i], weights[i].out, &engine.pool());
+      panels.pack(weights[i], &engine.pool());
       products.push_back({&weights[i],
                           {.x = x.data(), .stride = kIn, .q8 = std::nullopt},
                           nullptr,

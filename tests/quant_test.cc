@@ -160,7 +160,7 @@ std::vector<float> product_of(const Weight& weight, const std::vector<float>& x)
 }
 
 // With an input of its own for every weight, sums are exact and tell which weights they are of.
-TEST(Weights, SlabsAndSelectedRowsArePackedApart) {
+TEST(Weights, RowsOfAStackAndSelectedRowsArePackedApart) {
   constexpr std::int64_t kStack = 3, kOut = 24, kIn = 40;
   std::vector<float> values(kStack * kOut * kIn);
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
@@ -182,14 +182,17 @@ TEST(Weights, SlabsAndSelectedRowsArePackedApart) {
     return rows;
   };
   WeightFile file(directory.path());
-  const Weight stack = file.linear("stack", {kStack, kOut, kIn});
-  for (std::int64_t i = 0; i < kStack; ++i) expect_rows(stack.rows(i * kOut, kOut), range(i * kOut, kOut));
-  expect_rows(stack.rows(kOut + 16, 8), range(kOut + 16, 8));
-  expect_rows(stack.rows(kOut, kOut).rows(16, 8), range(kOut + 16, 8));
-  const Weight halves = file.linear("stack", {kStack, kOut, kIn}, kOut / 2);
-  for (std::int64_t i = 0; i < 2 * kStack; ++i) expect_rows(halves.rows(i * 12, 12), range(i * 12, 12));
+  PanelStore store;
+  const Weight stack = file.table("stack", {kStack, kOut, kIn});
+  const auto packed = [&](Weight weight) {
+    store.pack(weight, nullptr);
+    return weight;
+  };
+  for (std::int64_t i = 0; i < kStack; ++i) expect_rows(packed(stack.rows(i * kOut, kOut)), range(i * kOut, kOut));
+  expect_rows(packed(stack.rows(kOut + 5, 17)), range(kOut + 5, 17));
+  expect_rows(packed(stack.rows(kOut, kOut).rows(16, 8)), range(kOut + 16, 8));
   const std::vector<std::int64_t> some{70, 3, 3, 25};
-  expect_rows(file.select(file.table("stack", {kStack, kOut, kIn}), some), some);
+  expect_rows(file.select(stack, some), some);
 }
 
 std::int64_t resident_bytes() {

@@ -13,16 +13,20 @@ namespace {
 class Decoder : public Model {
  public:
   Decoder(DecoderSpec spec, WeightFile weights, Engine& engine)
-      : file_(std::make_shared<WeightFile>(std::move(weights))), spec_(std::move(spec)), engine_(engine) {
+      : file_(std::make_shared<WeightFile>(std::move(weights))),
+        spec_(std::move(spec)),
+        engine_(engine),
+        experts_(*file_, engine) {
     WeightFile& file = *file_;
     const std::initializer_list<std::int64_t> shape{spec_.info.vocab, spec_.hidden};
     embedding_ = spec_.tied ? file.linear("model.embed_tokens", shape) : file.table("model.embed_tokens", shape);
     for (int layer = 0; layer < spec_.info.layers; ++layer) {
-      layers_.push_back(load_decoder_layer(file, spec_, layer, spec_.routed[static_cast<std::size_t>(layer)]));
+      layers_.push_back(
+          load_decoder_layer(file, experts_, spec_, layer, spec_.routed[static_cast<std::size_t>(layer)]));
     }
     norm_ = file.vector("model.norm.weight", spec_.hidden);
     head_ = spec_.tied ? embedding_ : file.linear("lm_head", shape);
-    if (spec_.info.mtp_layers > 0) mtp_ = load_mtp(file_, spec_, embedding_, head_, engine);
+    if (spec_.info.mtp_layers > 0) mtp_ = load_mtp(file_, experts_, spec_, embedding_, head_, engine);
     if (mtp_ == nullptr) spec_.info.mtp_layers = 0;
 
     std::vector<std::string> ignored{"rotary_emb.inv_freq"};
@@ -31,12 +35,14 @@ class Decoder : public Model {
       ignored.push_back(fmt::format("model.layers.{}.", spec_.info.layers + more));
     }
     file.expect_all_used(ignored);
+    if (!file.is_planned()) experts_.settle(spec_.moe.experts);
     count_bytes();
   }
 
   const ModelInfo& info() const override { return spec_.info; }
   const WeightBytes& bytes() const override { return bytes_; }
   const MtpHead* mtp() const override { return mtp_.get(); }
+  const ExpertStore* experts() const override { return spec_.moe.experts > 0 ? &experts_ : nullptr; }
 
   std::unique_ptr<State> new_state(int capacity) const override {
     return std::make_unique<KvState>(spec_.info.layers, spec_.attention.kv_heads,
@@ -84,6 +90,7 @@ class Decoder : public Model {
   std::shared_ptr<WeightFile> file_;
   DecoderSpec spec_;
   const Engine& engine_;
+  ExpertStore experts_;
   Weight embedding_, head_;
   std::vector<DecoderLayer> layers_;
   std::vector<float> norm_;

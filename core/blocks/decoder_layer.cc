@@ -20,14 +20,15 @@ void norm_rows(const Pass& pass, const float* x, const std::vector<float>& w, fl
 
 }  // namespace
 
-DecoderLayer load_decoder_layer(WeightFile& file, const DecoderSpec& spec, int layer, bool routed) {
+DecoderLayer load_decoder_layer(WeightFile& file, ExpertStore& experts, const DecoderSpec& spec, int layer,
+                                bool routed) {
   const std::string path = fmt::format("model.layers.{}", layer);
   DecoderLayer weights;
   weights.attention_norm = file.vector(path + ".input_layernorm.weight", spec.hidden);
   weights.ffn_norm = file.vector(path + ".post_attention_layernorm.weight", spec.hidden);
   weights.attention = load_attention(file, path + ".self_attn", spec.attention, spec.hidden);
   if (routed) {
-    weights.moe = load_moe(file, path + ".mlp", spec.moe, spec.hidden);
+    weights.moe = load_moe(file, experts, path + ".mlp", spec.moe, spec.hidden);
   } else {
     weights.dense = load_swiglu(file, path + ".mlp", spec.hidden, spec.intermediate, spec.mlp_bias);
   }

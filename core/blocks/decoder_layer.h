@@ -12,7 +12,8 @@ struct DecoderLayer {
   std::optional<Moe> moe;
 };
 
-DecoderLayer load_decoder_layer(WeightFile& file, const DecoderSpec& spec, int layer, bool routed);
+DecoderLayer load_decoder_layer(WeightFile& file, ExpertStore& experts, const DecoderSpec& spec, int layer,
+                                bool routed);
 
 // Rows appended to a state, ready for the layers: angles of their positions, room for the residual stream.
 struct Pass {

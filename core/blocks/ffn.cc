@@ -64,7 +64,7 @@ void choose(const MoeSpec& spec, const std::vector<float>& correction, float* sc
 
 }  // namespace
 
-Moe load_moe(WeightFile& file, const std::string& path, const MoeSpec& spec, int hidden) {
+Moe load_moe(WeightFile& file, ExpertStore& store, const std::string& path, const MoeSpec& spec, int hidden) {
   Moe moe;
   moe.router = file.linear(path + ".gate", {spec.experts, hidden});
   if (spec.sigmoid) moe.correction = file.vector(path + ".gate.e_score_correction_bias", spec.experts);
@@ -75,17 +75,17 @@ Moe load_moe(WeightFile& file, const std::string& path, const MoeSpec& spec, int
   const std::string stacked = path + ".switch_mlp";
   const std::string fused = path + ".experts.gate_up_proj";
   if (file.has_prefix(stacked + ".")) {
-    const Weight gate = file.linear(stacked + ".gate_proj", {spec.experts, spec.width, hidden});
-    const Weight up = file.linear(stacked + ".up_proj", {spec.experts, spec.width, hidden});
-    const Weight down = file.linear(stacked + ".down_proj", {spec.experts, hidden, spec.width});
+    const Weight gate = file.table(stacked + ".gate_proj", {spec.experts, spec.width, hidden});
+    const Weight up = file.table(stacked + ".up_proj", {spec.experts, spec.width, hidden});
+    const Weight down = file.table(stacked + ".down_proj", {spec.experts, hidden, spec.width});
     each([&](Swiglu& expert, int e) {
       expert.gate = gate.rows(static_cast<std::int64_t>(e) * spec.width, spec.width);
       expert.up = up.rows(static_cast<std::int64_t>(e) * spec.width, spec.width);
       expert.down = down.rows(static_cast<std::int64_t>(e) * hidden, hidden);
     });
   } else if (file.has_prefix(fused)) {
-    const Weight gate_up = file.linear(fused, {spec.experts, 2 * spec.width, hidden}, spec.width);
-    const Weight down = file.linear(path + ".experts.down_proj", {spec.experts, hidden, spec.width});
+    const Weight gate_up = file.table(fused, {spec.experts, 2 * spec.width, hidden});
+    const Weight down = file.table(path + ".experts.down_proj", {spec.experts, hidden, spec.width});
     each([&](Swiglu& expert, int e) {
       expert.gate = gate_up.rows(static_cast<std::int64_t>(2 * e) * spec.width, spec.width);
       expert.up = gate_up.rows(static_cast<std::int64_t>(2 * e + 1) * spec.width, spec.width);
@@ -93,9 +93,17 @@ Moe load_moe(WeightFile& file, const std::string& path, const MoeSpec& spec, int
     });
   } else {
     each([&](Swiglu& expert, int e) {
-      expert = load_swiglu(file, fmt::format("{}.experts.{}", path, e), hidden, spec.width, false);
+      const std::string name = fmt::format("{}.experts.{}", path, e);
+      expert.gate = file.table(name + ".gate_proj", {spec.width, hidden});
+      expert.up = file.table(name + ".up_proj", {spec.width, hidden});
+      expert.down = file.table(name + ".down_proj", {hidden, spec.width});
     });
   }
+  moe.store = &store;
+  each([&](Swiglu& expert, int e) {
+    const int number = store.add(std::array{&expert.gate, &expert.up, &expert.down});
+    if (e == 0) moe.first_in_store = number;
+  });
   if (spec.shared_width > 0) moe.shared = load_swiglu(file, path + ".shared_experts", hidden, spec.shared_width, false);
   return moe;
 }
@@ -149,6 +157,7 @@ void feed_forward(const Engine& engine, const MoeSpec& spec, const Moe& weights,
   buffers.inner.make_room(engine, slots, spec.width);
   buffers.shared_inner.make_room(engine, rows, spec.shared_width);
   buffers.branches.clear();
+  buffers.wanted.clear();
   // The shared expert first: its task has all rows, and what is begun last is waited for.
   if (weights.shared) {
     buffers.branches.push_back({.weights = &*weights.shared, .count = rows, .inner = &buffers.shared_inner});
@@ -156,6 +165,7 @@ void feed_forward(const Engine& engine, const MoeSpec& spec, const Moe& weights,
   for (int e = 0; e < experts; ++e) {  // ascending: the order in which a row's results are added up
     const std::int64_t first = begin[e];
     if (begin[e + 1] == first) continue;
+    buffers.wanted.push_back(weights.first_in_store + e);
     buffers.branches.push_back({.weights = &weights.experts[static_cast<std::size_t>(e)],
                                 .rows = rows_of + first,
                                 .count = begin[e + 1] - first,
@@ -163,6 +173,7 @@ void feed_forward(const Engine& engine, const MoeSpec& spec, const Moe& weights,
                                 .inner = &buffers.inner,
                                 .first_slot = first});
   }
+  weights.store->bring(buffers.wanted);
   add_branches(engine, buffers.branches, activate(engine, normed, rows, hidden, buffers.activations), rows, hidden, x);
   const auto routed_work = static_cast<double>(slots * spec.width);
   const auto shared_work = static_cast<double>(rows * spec.shared_width);

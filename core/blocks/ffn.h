@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/blocks/kv_state.h"
+#include "core/experts.h"
 #include "core/weights.h"
 
 namespace specdec {
@@ -22,12 +23,14 @@ struct MoeSpec {
 struct Moe {
   Weight router;
   std::vector<float> correction;  // (experts), added to the scores for the choice only
-  std::vector<Swiglu> experts;
+  std::vector<Swiglu> experts;    // packed when the store says so
+  ExpertStore* store = nullptr;
+  int first_in_store = 0;  // the number that the store knows the first of them by
   std::optional<Swiglu> shared;
 };
 
 // Experts one by one (experts.E.gate_proj), stacked by MLX (switch_mlp.gate_proj) or fused (experts.gate_up_proj).
-Moe load_moe(WeightFile& file, const std::string& path, const MoeSpec& spec, int hidden);
+Moe load_moe(WeightFile& file, ExpertStore& store, const std::string& path, const MoeSpec& spec, int hidden);
 
 // x (rows, hidden) += feed_forward(normed).
 void feed_forward(const Engine& engine, const Swiglu& weights, const float* normed, std::int64_t rows, int hidden,

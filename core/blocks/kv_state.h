@@ -34,6 +34,7 @@ struct PassBuffers {
   ActivationBuffer activations, attended_activations;
   InnerBuffer inner, shared_inner;
   std::vector<Branch> branches;
+  std::vector<int> wanted;  // experts of a layer, by their numbers in the store
   std::vector<RouterUse> routed;
 
   std::int64_t bytes() const;

@@ -13,8 +13,8 @@ namespace {
 
 class MtpDecoder : public MtpHead {
  public:
-  MtpDecoder(std::shared_ptr<WeightFile> file, const DecoderSpec& spec, const Weight& embedding, const Weight& head,
-             const Engine& engine)
+  MtpDecoder(std::shared_ptr<WeightFile> file, ExpertStore& experts, const DecoderSpec& spec, const Weight& embedding,
+             const Weight& head, const Engine& engine)
       : file_(std::move(file)), spec_(spec), engine_(engine), embedding_(embedding), head_(head) {
     const std::string path = fmt::format("model.layers.{}", spec.info.layers);
     WeightFile& weights = *file_;
@@ -23,7 +23,7 @@ class MtpDecoder : public MtpHead {
     head_norm_ = weights.vector(path + ".shared_head.norm.weight", spec.hidden);
     join_ = weights.linear(path + ".eh_proj", {spec.hidden, 2L * spec.hidden});
     const bool routed = weights.has_prefix(path + ".mlp.gate.");
-    layer_ = load_decoder_layer(weights, spec, spec.info.layers, routed);
+    layer_ = load_decoder_layer(weights, experts, spec, spec.info.layers, routed);
     if (weights.has_prefix(path + ".embed_tokens.")) {
       embedding_ = weights.table(path + ".embed_tokens", {embedding.out, spec.hidden});
     }
@@ -116,10 +116,10 @@ class MtpDecoder : public MtpHead {
 
 }  // namespace
 
-std::unique_ptr<MtpHead> load_mtp(std::shared_ptr<WeightFile> file, const DecoderSpec& spec, const Weight& embedding,
-                                  const Weight& head, const Engine& engine) {
+std::unique_ptr<MtpHead> load_mtp(std::shared_ptr<WeightFile> file, ExpertStore& experts, const DecoderSpec& spec,
+                                  const Weight& embedding, const Weight& head, const Engine& engine) {
   if (!file->has_prefix(fmt::format("model.layers.{}.", spec.info.layers))) return nullptr;
-  return std::make_unique<MtpDecoder>(std::move(file), spec, embedding, head, engine);
+  return std::make_unique<MtpDecoder>(std::move(file), experts, spec, embedding, head, engine);
 }
 
 }  // namespace specdec

@@ -49,8 +49,6 @@ Activations activate(const Engine& engine, const float* x, std::int64_t rows, st
   return activations_in(engine, x, in, buffer);
 }
 
-std::int64_t packed_bytes(const Weight& weight) { return panels_of(weight.out) * weight.panels.panel_bytes; }
-
 std::int64_t outputs_of_task(std::int64_t panel_bytes, std::int64_t bytes, int threads) {
   // Worth a thread's trip to the shared counter and putting the activations in order, and no more than stays in the L2
   // cache for all rows.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "core/panel_store.h"
 #include "core/quant.h"
 
 namespace specdec {
@@ -81,7 +82,6 @@ const Owner& owner_of_task(std::span<const Owner> owners, std::int64_t task) {
 
 // Outputs of a task, a multiple of kPanel, in a phase that reads so many bytes, panel_bytes for kPanel outputs.
 std::int64_t outputs_of_task(std::int64_t panel_bytes, std::int64_t bytes, int threads);
-std::int64_t packed_bytes(const Weight& weight);
 
 // x(0 … count) += bias(first … first + count); nothing if it is empty.
 void add_bias(const std::vector<float>& bias, std::int64_t first, std::int64_t count, float* x);

@@ -52,6 +52,9 @@ class GgufCheckpoint : public Checkpoint {
     return parts;
   }
 
+  void fetch(std::span<const std::byte> bytes) const override {
+    for (const auto& file : files_) file->fetch(bytes);
+  }
   void release(std::span<const std::byte> bytes) const override {
     for (const auto& file : files_) file->release(bytes);
   }

@@ -25,6 +25,7 @@ class SafetensorsFile {
 
   const std::filesystem::path& path() const { return file_.path(); }
   std::string_view header() const;  // the JSON text
+  void fetch(std::span<const std::byte> bytes) const { file_.fetch(bytes); }
   void release(std::span<const std::byte> bytes) const { file_.release(bytes); }
   const StoredTensors& tensors() const { return tensors_; }
 

@@ -1,0 +1,116 @@
+#include "core/experts.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/error.h"
+#include "core/memory.h"
+
+namespace specdec {
+
+ExpertStore::ExpertStore(const WeightFile& file, const Engine& engine) : file_(file), engine_(engine) {}
+
+int ExpertStore::add(std::span<Weight* const> parts) {
+  Expert expert{.parts = {parts.begin(), parts.end()}};
+  for (Weight* part : parts) {
+    part->panels = part->format->panels(*part);
+    part->panels.out = part->out;
+    expert.bytes += packed_bytes(*part);
+  }
+  all_bytes_ += expert.bytes;
+  experts_.push_back(std::move(expert));
+  return static_cast<int>(experts_.size()) - 1;
+}
+
+void ExpertStore::settle(int most_at_once) {
+  if (experts_.empty()) return;
+  const std::int64_t budget =
+      engine_.options().expert_bytes > 0 ? engine_.options().expert_bytes : memory_for_weights();
+  if (all_bytes_ <= budget) {
+    resident_bytes_ = all_bytes_;
+    // A layer's worth at a time: what was read for packing is given back in between.
+    for (std::size_t first = 0; first < experts_.size(); first += static_cast<std::size_t>(most_at_once)) {
+      std::vector<int> some;
+      std::vector<std::byte*> memory;
+      const std::size_t end = std::min(experts_.size(), first + static_cast<std::size_t>(most_at_once));
+      for (std::size_t i = first; i < end; ++i) {
+        some.push_back(static_cast<int>(i));
+        memory.push_back(memory_.allocate(experts_[i].bytes));
+      }
+      pack(some, memory);
+    }
+    return;
+  }
+  const std::int64_t slot_bytes = std::ranges::max(experts_, {}, &Expert::bytes).bytes;
+  const auto count = std::max<std::int64_t>(most_at_once, budget / slot_bytes);
+  slots_.resize(static_cast<std::size_t>(count));
+  resident_bytes_ = count * slot_bytes;
+  for (Slot& slot : slots_) slot.memory = memory_.allocate(slot_bytes);
+}
+
+void ExpertStore::bring(std::span<const int> wanted) {
+  if (all_resident()) return;
+  ++now_;
+  std::vector<int> missing;
+  for (const int id : wanted) {
+    const Expert& expert = experts_[static_cast<std::size_t>(id)];
+    if (expert.slot < 0) {
+      missing.push_back(id);
+    } else {
+      slots_[static_cast<std::size_t>(expert.slot)].last_use = now_;
+    }
+  }
+  if (missing.empty()) return;
+  const auto begin = std::chrono::steady_clock::now();
+  std::vector<Slot*> slots;
+  std::vector<std::byte*> memory;
+  for (std::size_t i = 0; i < missing.size(); ++i) {
+    slots.push_back(&emptied_slot());
+    memory.push_back(slots.back()->memory);
+  }
+  pack(missing, memory);
+  for (std::size_t i = 0; i < missing.size(); ++i) {
+    Expert& expert = experts_[static_cast<std::size_t>(missing[i])];
+    expert.slot = static_cast<int>(slots[i] - slots_.data());
+    slots[i]->expert = missing[i];
+    for (const Weight* part : expert.parts) traffic_.loaded_bytes += part->bytes();
+  }
+  traffic_.loads += static_cast<std::int64_t>(missing.size());
+  traffic_.stall_s += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// One that no expert is in any more: the one that was used the longest ago, but not now.
+ExpertStore::Slot& ExpertStore::emptied_slot() {
+  Slot& slot = *std::ranges::min_element(slots_, {}, &Slot::last_use);
+  SPECDEC_ASSERT(slot.last_use < now_);
+  if (slot.expert >= 0) {
+    Expert& dropped = experts_[static_cast<std::size_t>(slot.expert)];
+    dropped.slot = -1;
+    for (Weight* part : dropped.parts) part->panels.data = nullptr;
+  }
+  slot.expert = -1;
+  slot.last_use = now_;
+  return slot;
+}
+
+void ExpertStore::pack(std::span<const int> experts, std::span<std::byte* const> memory) {
+  std::vector<PackJob> jobs;
+  for (std::size_t i = 0; i < experts.size(); ++i) {
+    std::byte* to = memory[i];
+    for (const Weight* part : experts_[static_cast<std::size_t>(experts[i])].parts) {
+      file_.fetch(*part);
+      jobs.push_back({part, to});
+      to += packed_bytes(*part);
+    }
+  }
+  pack_panels(jobs, &engine_.pool());
+  std::size_t job = 0;
+  for (const int expert : experts) {
+    for (Weight* part : experts_[static_cast<std::size_t>(expert)].parts) {
+      file_.release(*part);
+      part->panels.data = jobs[job++].to;
+    }
+  }
+}
+
+}  // namespace specdec

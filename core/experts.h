@@ -1,0 +1,71 @@
+// The routed experts of a model: all of them packed in memory, or as many as a budget holds, the others packed from the
+// checkpoint when a pass wants them, in the place of those that were used the longest ago. Never changes a result.
+//   ExpertStore store(file, engine);
+//   const int first = store.add(parts_of_first_expert);   // … and of all others
+//   store.settle();
+//   store.bring(experts of a layer that a pass uses);      // their panels are there until the next call
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/engine.h"
+#include "core/panel_store.h"
+#include "core/weights.h"
+
+namespace specdec {
+
+// What the store did since it was made.
+struct ExpertTraffic {
+  std::int64_t loads = 0;         // experts packed because a pass wanted them
+  std::int64_t loaded_bytes = 0;  // of them as stored
+  double stall_s = 0;             // that passes waited for them
+};
+
+class ExpertStore {
+ public:
+  // The weights' file and the engine outlive the store.
+  ExpertStore(const WeightFile& file, const Engine& engine);
+
+  // Weights that are stored and not packed, to be packed and dropped together: the store sets their panels. They stay
+  // where they are as long as the store. Returns the number of the expert: 0, 1, …
+  int add(std::span<Weight* const> parts);
+  // All have been added; at most `most_at_once` of them will be wanted together. Packs all if the budget holds them:
+  // EngineOptions::expert_bytes, or what this machine has left.
+  void settle(int most_at_once);
+
+  bool all_resident() const { return slots_.empty(); }
+  std::int64_t resident_bytes() const { return resident_bytes_; }  // of memory for experts
+  std::int64_t all_bytes() const { return all_bytes_; }            // that all would take
+  const ExpertTraffic& traffic() const { return traffic_; }
+
+  // At most so many as settle was told, none twice.
+  void bring(std::span<const int> experts);
+
+ private:
+  struct Expert {
+    std::vector<Weight*> parts;
+    std::int64_t bytes = 0;  // of all panels
+    int slot = -1;           // where it is, if there are slots
+  };
+  struct Slot {
+    std::byte* memory = nullptr;
+    int expert = -1;
+    std::int64_t last_use = 0;
+  };
+
+  void pack(std::span<const int> experts, std::span<std::byte* const> memory);
+  Slot& emptied_slot();
+
+  const WeightFile& file_;
+  const Engine& engine_;
+  PanelStore memory_;
+  std::vector<Expert> experts_;
+  std::vector<Slot> slots_;  // empty: all experts are resident
+  std::int64_t all_bytes_ = 0, resident_bytes_ = 0;
+  std::int64_t now_ = 0;  // calls of bring
+  ExpertTraffic traffic_;
+};
+
+}  // namespace specdec

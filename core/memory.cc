@@ -1,0 +1,73 @@
+#include "core/memory.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <string>
+
+namespace specdec {
+namespace {
+
+constexpr std::int64_t kUnknown = std::numeric_limits<std::int64_t>::max();
+
+std::int64_t available_of_system() {
+  std::ifstream facts("/proc/meminfo");
+  std::string key, unit;
+  std::int64_t kilobytes = 0;
+  while (facts >> key >> kilobytes) {
+    std::getline(facts, unit);
+    if (key == "MemAvailable:") return kilobytes * 1024;
+  }
+  return kUnknown;
+}
+
+// The number in a file; kUnknown if there is none, or the word "max".
+std::int64_t number_in(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::int64_t number = 0;
+  return file >> number ? number : kUnknown;
+}
+
+// Of a line "key number" in a file; 0 if there is none.
+std::int64_t entry_in(const std::filesystem::path& path, const std::string& wanted) {
+  std::ifstream file(path);
+  std::string key;
+  std::int64_t number = 0;
+  while (file >> key >> number) {
+    if (key == wanted) return number;
+  }
+  return 0;
+}
+
+// What the limits of a control group and of those above it leave, counting the pages of files as free.
+std::int64_t available_of_groups() {
+  std::ifstream groups("/proc/self/cgroup");
+  std::string line;
+  std::int64_t available = kUnknown;
+  while (std::getline(groups, line)) {
+    if (!line.starts_with("0::/")) continue;
+    const std::filesystem::path root = "/sys/fs/cgroup";
+    for (std::filesystem::path group = root / line.substr(4); group.native().size() >= root.native().size();
+         group = group.parent_path()) {
+      const std::int64_t most = number_in(group / "memory.max"), used = number_in(group / "memory.current");
+      if (most == kUnknown || used == kUnknown) continue;
+      const std::int64_t files = entry_in(group / "memory.stat", "inactive_file");
+      available = std::min(available, std::max<std::int64_t>(0, most - used + files));
+    }
+  }
+  return available;
+}
+
+}  // namespace
+
+std::int64_t available_memory() { return std::min(available_of_system(), available_of_groups()); }
+
+std::int64_t memory_for_weights() {
+  const std::int64_t available = available_memory();
+  if (available == kUnknown) return available;
+  constexpr std::int64_t kKept = std::int64_t{1} << 30;
+  return std::max<std::int64_t>(0, available - available / 16 - kKept);
+}
+
+}  // namespace specdec

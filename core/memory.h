@@ -1,0 +1,15 @@
+// How much memory a process may still take here.
+#pragma once
+
+#include <cstdint>
+
+namespace specdec {
+
+// Free or easily freed: what the system says, and what the limits of this process's control groups leave; a very large
+// number if nothing is known.
+std::int64_t available_memory();
+
+// What weights may take of it: the rest is for states, buffers and the pages that weights are read through.
+std::int64_t memory_for_weights();
+
+}  // namespace specdec
