@@ -158,8 +158,12 @@ void attend_tile(const KvLayout& layout, const std::byte* chunk, const int* visi
 template <typename Element>
 void attend_elements(const KvLayout& layout, const std::byte* chunk, const int* visible, QueryState* const* queries,
                      int count) {
-  if constexpr (kMostQueries >= 8) {
-    for (; count >= 8; count -= 8, visible += 8, queries += 8) attend_tile<Element, 8>(layout, chunk, visible, queries);
+  if constexpr (kMostQueries == 8) {
+    // A larger head would be read in twice as many pieces as with 4 queries: slow if it comes from memory.
+    const bool in_one_piece = layout.padded_dim() <= kVectors / 2 * kWidth;
+    for (; in_one_piece && count >= 8; count -= 8, visible += 8, queries += 8) {
+      attend_tile<Element, 8>(layout, chunk, visible, queries);
+    }
   }
   for (; count >= 4; count -= 4, visible += 4, queries += 4) attend_tile<Element, 4>(layout, chunk, visible, queries);
   if (count == 3) attend_tile<Element, 3>(layout, chunk, visible, queries);
