@@ -7,6 +7,12 @@
 #include "core/memory.h"
 
 namespace specdec {
+namespace {
+
+// What is read and packed in a few seconds. Of more, each is packed when it is first wanted.
+constexpr std::int64_t kPackedAtOnce = std::int64_t{8} << 30;
+
+}  // namespace
 
 ExpertStore::ExpertStore(const WeightFile& file, const Engine& engine) : file_(file), engine_(engine) {}
 
@@ -26,30 +32,31 @@ void ExpertStore::settle(int most_at_once) {
   if (experts_.empty()) return;
   const std::int64_t budget =
       engine_.options().expert_bytes > 0 ? engine_.options().expert_bytes : memory_for_weights();
-  if (all_bytes_ <= budget) {
-    resident_bytes_ = all_bytes_;
-    // A layer's worth at a time: what was read for packing is given back in between.
-    for (std::size_t first = 0; first < experts_.size(); first += static_cast<std::size_t>(most_at_once)) {
-      std::vector<int> some;
-      std::vector<std::byte*> memory;
-      const std::size_t end = std::min(experts_.size(), first + static_cast<std::size_t>(most_at_once));
-      for (std::size_t i = first; i < end; ++i) {
-        some.push_back(static_cast<int>(i));
-        memory.push_back(memory_.allocate(experts_[i].bytes));
-      }
-      pack(some, memory);
-    }
-    return;
-  }
+  if (all_bytes_ <= std::min(budget, kPackedAtOnce)) return pack_all(most_at_once);
   const std::int64_t slot_bytes = std::ranges::max(experts_, {}, &Expert::bytes).bytes;
-  const auto count = std::max<std::int64_t>(most_at_once, budget / slot_bytes);
-  slots_.resize(static_cast<std::size_t>(count));
-  resident_bytes_ = count * slot_bytes;
+  const std::int64_t count = std::max<std::int64_t>(most_at_once, budget / slot_bytes);
+  slots_.resize(std::min(experts_.size(), static_cast<std::size_t>(count)));
+  resident_bytes_ = static_cast<std::int64_t>(slots_.size()) * slot_bytes;
   for (Slot& slot : slots_) slot.memory = memory_.allocate(slot_bytes);
 }
 
+void ExpertStore::pack_all(int at_once) {
+  resident_bytes_ = all_bytes_;
+  // A layer's worth at a time: what was read for packing is given back in between.
+  for (std::size_t first = 0; first < experts_.size(); first += static_cast<std::size_t>(at_once)) {
+    std::vector<int> some;
+    std::vector<std::byte*> memory;
+    const std::size_t end = std::min(experts_.size(), first + static_cast<std::size_t>(at_once));
+    for (std::size_t i = first; i < end; ++i) {
+      some.push_back(static_cast<int>(i));
+      memory.push_back(memory_.allocate(experts_[i].bytes));
+    }
+    pack(some, memory);
+  }
+}
+
 void ExpertStore::bring(std::span<const int> wanted) {
-  if (all_resident()) return;
+  if (all_packed()) return;
   ++now_;
   std::vector<int> missing;
   for (const int id : wanted) {

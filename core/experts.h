@@ -1,5 +1,6 @@
-// The routed experts of a model: all of them packed in memory, or as many as a budget holds, the others packed from the
-// checkpoint when a pass wants them, in the place of those that were used the longest ago. Never changes a result.
+// The routed experts of a model, packed: all at once if that takes seconds, else each when a pass first wants it. If
+// memory does not hold all of them, they take the place of those that were used the longest ago. Never changes a
+// result.
 //   ExpertStore store(file, engine);
 //   const int first = store.add(parts_of_first_expert);   // … and of all others
 //   store.settle();
@@ -31,12 +32,12 @@ class ExpertStore {
   // Weights that are stored and not packed, to be packed and dropped together: the store sets their panels. They stay
   // where they are as long as the store. Returns the number of the expert: 0, 1, …
   int add(std::span<Weight* const> parts);
-  // All have been added; at most `most_at_once` of them will be wanted together. Packs all if the budget holds them:
+  // All have been added; at most `most_at_once` of them will be wanted together. The budget of memory is
   // EngineOptions::expert_bytes, or what this machine has left.
   void settle(int most_at_once);
 
-  bool all_resident() const { return slots_.empty(); }
-  std::int64_t resident_bytes() const { return resident_bytes_; }  // of memory for experts
+  bool all_packed() const { return slots_.empty(); }               // from the beginning
+  std::int64_t resident_bytes() const { return resident_bytes_; }  // of memory for experts, at most
   std::int64_t all_bytes() const { return all_bytes_; }            // that all would take
   const ExpertTraffic& traffic() const { return traffic_; }
 
@@ -55,6 +56,7 @@ class ExpertStore {
     std::int64_t last_use = 0;
   };
 
+  void pack_all(int at_once);
   void pack(std::span<const int> experts, std::span<std::byte* const> memory);
   Slot& emptied_slot();
 
@@ -62,7 +64,7 @@ class ExpertStore {
   const Engine& engine_;
   PanelStore memory_;
   std::vector<Expert> experts_;
-  std::vector<Slot> slots_;  // empty: all experts are resident
+  std::vector<Slot> slots_;  // empty: all experts were packed at once
   std::int64_t all_bytes_ = 0, resident_bytes_ = 0;
   std::int64_t now_ = 0;  // calls of bring
   ExpertTraffic traffic_;

@@ -39,7 +39,7 @@ TEST(Experts, ABudgetChangesNoBit) {
     const TinyCheckpoint tiny(name);
     Engine plenty({.threads = 2});
     const auto resident = load_model(tiny.directory(), plenty);
-    ASSERT_TRUE(resident->experts()->all_resident());
+    ASSERT_TRUE(resident->experts()->all_packed());
     EXPECT_EQ(resident->experts()->resident_bytes(), resident->experts()->all_bytes());
     const std::vector<float> expected = logits_of(*resident);
     EXPECT_EQ(resident->experts()->traffic().loads, 0);
@@ -49,7 +49,7 @@ TEST(Experts, ABudgetChangesNoBit) {
       Engine engine({.threads = 2, .expert_bytes = budget});
       const auto model = load_model(tiny.directory(), engine);
       const ExpertStore& store = *model->experts();
-      EXPECT_FALSE(store.all_resident());
+      EXPECT_FALSE(store.all_packed());
       EXPECT_LT(store.resident_bytes(), all);
       EXPECT_EQ(logits_of(*model), expected) << budget;
       EXPECT_GT(store.traffic().loads, kExperts);
