@@ -28,8 +28,8 @@ struct LoadedTarget {
   std::vector<TokenId> eos;              // any of these ends a text
 };
 
-// A directory, a shipped name or an id of the Hugging Face cache. Throws Error also when the tokenizer is another
-// model's.
+// A directory, a .gguf file, a shipped name or an id of the Hugging Face cache. Throws Error also when the tokenizer is
+// another model's.
 LoadedTarget load_target(const std::string& name, Engine& engine);
 
 // Ids of a prompt: with what the checkpoint wants before a text, and nothing after. Throws Error when that is no token

@@ -65,23 +65,27 @@ TEST(GgufTokenizer, Qwen2CutsItsWordsAndNormalises) {
   EXPECT_TRUE(tokenizer->role("eos"));
 }
 
-TEST(GgufTokenizer, SentencePieceIsThatOfTheLibrary) {
+class GgufSentencePiece : public testing::TestWithParam<const char*> {};
+
+TEST_P(GgufSentencePiece, IsTheOneItWasMadeOf) {
   const TemporaryDirectory directory;
-  fs::copy_file(kData / "tokenizers/spm_bpe/tokenizer.model", directory.path() / "tokenizer.model");
+  fs::copy_file(kData / "tokenizers" / GetParam() / "tokenizer.model", directory.path() / "tokenizer.model");
   directory.write("tokenizer_config.json", R"({"add_bos_token": true, "added_tokens_decoder": {
     "1": {"content": "<s>", "special": true}, "2": {"content": "</s>", "special": true}}})");
-  const auto ours = load_tokenizer(gguf_of("spm_bpe"));
+  const auto ours = load_tokenizer(gguf_of(GetParam()));
   const auto theirs = load_tokenizer(directory.path());
   expect_same_pieces(*ours, *theirs);
   EXPECT_EQ(ours->frame().before, theirs->frame().before);
   EXPECT_EQ(ours->frame().after, theirs->frame().after);
   EXPECT_EQ(ours->leading_space(), theirs->leading_space());
-  for (const auto& golden : nlohmann::json::parse(std::ifstream(kData / "tokenizers/spm_bpe/goldens.json"))) {
+  for (const auto& golden : nlohmann::json::parse(std::ifstream(kData / "tokenizers" / GetParam() / "goldens.json"))) {
     const auto text = golden["text"].get<std::string>();
     EXPECT_EQ(ids_of(*ours, text), ids_of(*theirs, text)) << golden["text"];
     EXPECT_EQ(ours->decode(ours->encode(text)), theirs->decode(theirs->encode(text))) << golden["text"];
   }
 }
+INSTANTIATE_TEST_SUITE_P(Kinds, GgufSentencePiece, testing::Values("spm_bpe", "spm_unigram"),
+                         [](const auto& instance) { return std::string(instance.param); });
 
 TEST(GgufTokenizer, ADirectoryMayHoldIt) {
   const TemporaryDirectory directory;

@@ -203,9 +203,13 @@ std::string sentencepiece_model(const GgufMetadata& metadata, const std::vector<
     piece.varint(3, static_cast<std::uint64_t>(token.type));
     model.bytes(1, piece.message());
   }
-  constexpr std::uint64_t kBpe = 2;
+  // The file does not say which of the two algorithms is meant. Scores of BPE are ranks, those of Unigram logarithms.
+  constexpr std::uint64_t kUnigram = 1, kBpe = 2;
+  const bool has_ranks = std::ranges::all_of(tokens, [](const Token& token) {
+    return token.type != TokenType::normal || token.score == std::trunc(token.score);
+  });
   ProtobufWriter trainer;
-  trainer.varint(3, kBpe);
+  trainer.varint(3, has_ranks ? kBpe : kUnigram);
   trainer.varint(35, has_bytes);
   const std::array<std::pair<std::uint64_t, std::string_view>, 4> pieces{
       {{45, "unk"}, {46, "bos"}, {47, "eos"}, {48, "pad"}}};

@@ -18,12 +18,13 @@ namespace {
 class Bench : public Job {
  public:
   std::vector<Option> options() override {
-    return with_engine_options({{"model", &model_, "a directory, a shipped name or a hub id in the local cache"},
-                                {"widths", &widths_, "rows of the passes, ascending; ratios are to the first"},
-                                {"prefill-steps", &steps_, "prompt tokens per pass"},
-                                {"context", &context_, "tokens that a pass looks back at"},
-                                {"json", &json_, "write everything that was found to this file"}},
-                               engine_);
+    return with_engine_options(
+        {{"model", &model_, "a directory, a .gguf file, a shipped name or a hub id in the local cache"},
+         {"widths", &widths_, "rows of the passes, ascending; ratios are to the first"},
+         {"prefill-steps", &steps_, "prompt tokens per pass"},
+         {"context", &context_, "tokens that a pass looks back at"},
+         {"json", &json_, "write everything that was found to this file"}},
+        engine_);
   }
 
   int run() override {

@@ -67,7 +67,8 @@ class Logits : public Job {
  public:
   std::vector<Option> options() override {
     return with_engine_options(
-        {{"model", &model_, "a directory, a shipped name or a hub id in the local cache", Option::Presence::required},
+        {{"model", &model_, "a directory, a .gguf file, a shipped name or a hub id in the local cache",
+          Option::Presence::required},
          {"tokens", &tokens_, "a JSON file: a list of token-id lists of one length", Option::Presence::required},
          {"out", &out_, "the safetensors file to write: logits (lists, positions, vocabulary), float32",
           Option::Presence::required}},

@@ -31,7 +31,8 @@ class Run : public Job {
  public:
   std::vector<Option> options() override {
     return with_engine_options(
-        {{"target", &target_name_, "the model to speed up: a directory, a shipped name or a hub id in the local cache"},
+        {{"target", &target_name_,
+          "the model to speed up: a directory, a .gguf file, a shipped name or a hub id in the local cache"},
          {"draft", &draft_, "who guesses: KIND[:PATH][,key=value…] with KIND mtp, small or none, or a checkpoint"},
          {"prompt", &prompt_, "the text to continue; else standard input, else a built-in one"},
          {"prompt-file", &prompt_file_, "a file with the text to continue"},

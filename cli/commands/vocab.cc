@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "core/arch.h"
 #include "core/error.h"
+#include "core/files/gguf.h"
 #include "core/files/hf_cache.h"
 #include "tokenizers/vocab_report.h"
 
@@ -21,21 +22,28 @@ struct Side {
   std::optional<int> rows;
 };
 
+// A GGUF file may hold a tokenizer alone.
+bool is_model(const fs::path& path) {
+  if (is_gguf(path)) return !GgufFile(first_gguf(path)).content().tensors.empty();
+  return fs::exists(path / "config.json");
+}
+
 Side load_side(const std::string& name) {
   Side side;
   side.path = fs::is_regular_file(name) ? fs::path(name) : resolve_model(name);
   side.tokenizer = load_tokenizer(side.path);
   if (side.tokenizer == nullptr) throw Error("{}: has no tokenizer to compare", side.path.string());
-  if (fs::exists(side.path / "config.json")) side.rows = describe_model(side.path).vocab;
+  if (is_model(side.path)) side.rows = describe_model(side.path).vocab;
   return side;
 }
 
 class Vocab : public Job {
  public:
   std::vector<Option> options() override {
-    return {{"target", &target_, "a model, or a tokenizer.json or tokenizer.model", Option::Presence::required},
-            {"draft", &draft_, "the same, of the drafter", Option::Presence::required},
-            {"json", &json_, "print the report as JSON"}};
+    return {
+        {"target", &target_, "a model, or a tokenizer.json, tokenizer.model or .gguf file", Option::Presence::required},
+        {"draft", &draft_, "the same, of the drafter", Option::Presence::required},
+        {"json", &json_, "print the report as JSON"}};
   }
 
   int run() override {

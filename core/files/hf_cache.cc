@@ -125,7 +125,8 @@ std::vector<LocalModel> cached_models() {
 }
 
 fs::path resolve_model(const std::string& argument) {
-  if (argument.empty()) throw Error("the name of a model is empty; expected a directory, a shipped name or a hub id");
+  if (argument.empty())
+    throw Error("the name of a model is empty; expected a directory, a .gguf file, a shipped name or a hub id");
   const fs::file_status status = fs::status(argument);
   if (fs::is_directory(status) || (fs::exists(status) && fs::path(argument).extension() == ".gguf")) return argument;
   if (fs::exists(status))

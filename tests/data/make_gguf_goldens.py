@@ -229,8 +229,8 @@ def write_qwen2():
     (OUT / "tokenizer-qwen2.json").write_text("[\n" + ",\n".join(lines) + "\n]\n")
 
 
-def write_sentencepiece():
-    model = sentencepiece.SentencePieceProcessor(str(HERE / "tokenizers/spm_bpe/tokenizer.model"))
+def write_sentencepiece(name: str):
+    model = sentencepiece.SentencePieceProcessor(str(HERE / "tokenizers" / name / "tokenizer.model"))
     kinds = []
     for id in range(model.vocab_size()):
         kind = gguf.TokenType.NORMAL
@@ -243,7 +243,7 @@ def write_sentencepiece():
         elif model.IdToPiece(id) == "<|user|>":  # which the library does not tell
             kind = gguf.TokenType.USER_DEFINED
         kinds.append(kind)
-    writer = tokenizer_writer("spm_bpe", "llama", "default")
+    writer = tokenizer_writer(name, "llama", "default")
     writer.add_token_list([model.IdToPiece(id) for id in range(len(kinds))])
     writer.add_token_scores([model.GetScore(id) for id in range(len(kinds))])
     writer.add_token_types(kinds)
@@ -294,6 +294,7 @@ if __name__ == "__main__":
     write_byte_level("llama3", "llama-bpe", "llama3", bos="<|user|>", eos="<|endoftext|>")
     write_byte_level("deepseek", "deepseek-v3", "deepseek")
     write_qwen2()
-    write_sentencepiece()
+    write_sentencepiece("spm_bpe")
+    write_sentencepiece("spm_unigram")
     SEEDS.mkdir(parents=True, exist_ok=True)
     write_fuzz_seeds()
