@@ -26,6 +26,8 @@ std::string in_the_way(const LimitReport& limit) {
       return fmt::format("compute ({:.0f} %)", limit.compute_share * 100);
     case Limit::barriers:
       return fmt::format("barriers ({:.0f} %)", limit.barrier_share * 100);
+    case Limit::loading:
+      return fmt::format("loading experts ({:.0f} %)", limit.loading_share * 100);
     case Limit::loop:
       break;  // a pass alone has none
   }

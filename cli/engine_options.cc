@@ -7,6 +7,8 @@ std::vector<Option> with_engine_options(std::vector<Option> own, EngineOptions& 
              {{"threads", &engine.threads, "0 = one per core"},
               {"compute", &engine.compute, "default, or f32: never rounds activations to int8"},
               {"cache", &engine.cache, "keys and values as f32, f16 or q8; auto: f32 if --compute is, else f16"},
+              {"expert-cache", &engine.expert_cache,
+               "memory for routed experts: a size such as 2GiB, a share such as 25%, or auto: what is left here"},
               {"cpu", &engine.cpu, "instruction set: auto, or one of those this machine has"}});
   return own;
 }

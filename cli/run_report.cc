@@ -43,6 +43,10 @@ double per(double total, std::int64_t count) { return count == 0 ? 0 : total / s
 
 double tokens_per_s(const Tally& tally) { return tally.seconds_per_token() == 0 ? 0 : 1 / tally.seconds_per_token(); }
 
+std::string rate_text(double rate) {
+  return fmt::format("{:.{}f} tokens/s", rate, rate < 1 ? 3 : rate < 10 ? 2 : rate < 100 ? 1 : 0);
+}
+
 Figure identity(const RunReport& report) {
   Figure figure{"identical_to_plain", nullptr, "identical to plain decoding", "", ""};
   if (!report.identical) {
@@ -63,11 +67,9 @@ Section speed(const RunReport& report) {
   const double total_s = report.tally.times.total_s();
   return {
       "speed",
-      {{"tokens_per_s", tokens_per_s(report.tally), this_run(report),
-        fmt::format("{:.0f} tokens/s", tokens_per_s(report.tally)),
+      {{"tokens_per_s", tokens_per_s(report.tally), this_run(report), rate_text(tokens_per_s(report.tally)),
         fmt::format("{} tokens in {}", report.tally.tokens, seconds_text(total_s))},
-       {"plain_tokens_per_s", tokens_per_s(report.plain), "plain decoding",
-        fmt::format("{:.0f} tokens/s", tokens_per_s(report.plain)),
+       {"plain_tokens_per_s", tokens_per_s(report.plain), "plain decoding", rate_text(tokens_per_s(report.plain)),
         report.trials.repeats == 1
             ? "the same process; one run each"
             : fmt::format("the same process; medians of {} runs each, taken in turn", report.trials.repeats)},
@@ -149,18 +151,30 @@ Section bytes(const RunReport& report) {
 Section limits(const RunReport& report) {
   const LimitReport& limit = report.limit;
   const LimitFacts& facts = report.limit_facts;
-  return {"where the time goes",
-          {{"compute_share", limit.compute_share, "compute", percent_text(limit.compute_share),
-            "arithmetic, and what the rest does not explain"},
-           {"reading_share", limit.reading_share, limit.fits_cache ? "reading from cache" : "reading from memory",
-            percent_text(limit.reading_share),
-            fmt::format("{} in all, at the {:.1f} GB/s that {} give here", bytes_text(facts.bytes_read),
-                        facts.read_bytes_per_s / 1e9,
-                        report.origin.threads == 1 ? "1 thread" : fmt::format("{} threads", report.origin.threads))},
-           {"barrier_share", limit.barrier_share, "barriers", percent_text(limit.barrier_share),
-            fmt::format("{:.0f} times the threads wait for one another, {} each", facts.barrier_count,
-                        seconds_text(facts.barrier_s))},
-           {"loop_share", limit.loop_share, "loop", percent_text(limit.loop_share), "judge and keep"}}};
+  Section section{
+      "where the time goes",
+      {{"compute_share", limit.compute_share, "compute", percent_text(limit.compute_share),
+        "arithmetic, and what the rest does not explain"},
+       {"reading_share", limit.reading_share, limit.fits_cache ? "reading from cache" : "reading from memory",
+        percent_text(limit.reading_share),
+        fmt::format("{} in all, at the {:.1f} GB/s that {} give here", bytes_text(facts.bytes_read),
+                    facts.read_bytes_per_s / 1e9,
+                    report.origin.threads == 1 ? "1 thread" : fmt::format("{} threads", report.origin.threads))},
+       {"barrier_share", limit.barrier_share, "barriers", percent_text(limit.barrier_share),
+        fmt::format("{:.0f} times the threads wait for one another, {} each", facts.barrier_count,
+                    seconds_text(facts.barrier_s))},
+       {"loop_share", limit.loop_share, "loop", percent_text(limit.loop_share), "judge and keep"}}};
+  const ExpertStore* experts = report.target.model->experts();
+  if (experts != nullptr && !experts->all_packed()) {
+    const ExpertTraffic& traffic = report.trials.guessed.experts;
+    section.figures.push_back(
+        {"loading_share", limit.loading_share, "loading experts", percent_text(limit.loading_share),
+         fmt::format("{} experts, {}, in {}; memory holds {} of {}", traffic.loads,
+                     bytes_text(static_cast<double>(traffic.loaded_bytes)), seconds_text(traffic.stall_s),
+                     bytes_text(static_cast<double>(experts->resident_bytes())),
+                     bytes_text(static_cast<double>(experts->all_bytes())))});
+  }
+  return section;
 }
 
 std::vector<Section> sections_of(const RunReport& report) {
@@ -230,7 +244,7 @@ std::string payment(const RunReport& report) {
   constexpr double kNoise = 0.02;  // runs of a fraction of a second repeat no better
   const double speed_up = report.comparison.speed_up;
   if (report.tally.drafted == 0) {
-    return fmt::format("Plain decoding: nothing was guessed, {:.0f} tokens/s.", tokens_per_s(report.tally));
+    return fmt::format("Plain decoding: nothing was guessed, {}.", rate_text(tokens_per_s(report.tally)));
   }
   const std::string_view pays = speed_up > 1 + kNoise   ? "It pays"
                                 : speed_up < 1 - kNoise ? "It does not pay"
@@ -241,7 +255,8 @@ std::string payment(const RunReport& report) {
 
 std::string binding(const RunReport& report) {
   const LimitReport& limit = report.limit;
-  const double largest = std::max({limit.compute_share, limit.reading_share, limit.barrier_share, limit.loop_share});
+  const auto shares = shares_of(limit);
+  const double largest = std::ranges::max_element(shares, {}, &LimitShare::share)->share;
   if (largest < 0.5) {
     return fmt::format("Nothing binds alone; the most is {} ({} of the time).", name_of(limit.limit),
                        percent_text(largest));
@@ -276,6 +291,7 @@ void count_figures(RunReport& report) {
   report.limit_facts.total_s = report.tally.times.total_s();
   report.limit_facts.passes_s = report.tally.times.guess_s + report.tally.times.look_s + report.tally.times.tell_s;
   report.limit_facts.bytes_read = static_cast<double>(report.tally.bytes.total());
+  report.limit_facts.loading_s = guessed.experts.stall_s;
   report.limit_facts.barrier_count = static_cast<double>(guessed.barriers);
   report.limit = find_limit(report.limit_facts);
 }

@@ -3,10 +3,13 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <thread>
 
 #include "core/error.h"
 #include "core/kernels/kernels.h"
+#include "core/memory.h"
 #include "core/pool.h"
 
 namespace specdec {
@@ -43,6 +46,14 @@ KvType find_cache(const std::string& name, bool quantises_activations) {
   throw UsageError("no cache of keys and values is called '{}'; there are: auto, f32, f16, q8", name);
 }
 
+// "25%" as 0.25; 0 if it is no share.
+double parse_share(const std::string& text) {
+  double percent = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
+  const bool valid = error == std::errc() && end + 1 == text.data() + text.size() && *end == '%';
+  return valid && percent > 0 && percent <= 100 ? percent / 100 : 0;
+}
+
 }  // namespace
 
 Engine::Engine(const EngineOptions& options)
@@ -50,9 +61,19 @@ Engine::Engine(const EngineOptions& options)
       kernels_(find_level(options.cpu)),
       quantises_activations_(quantises(options.compute)),
       cache_(find_cache(options.cache, quantises_activations_)),
-      pool_(std::make_unique<Pool>(count_threads(options.threads))) {}
+      pool_(std::make_unique<Pool>(count_threads(options.threads))) {
+  expert_budget(0);  // throws now, not when a model has been loaded
+}
 
 Engine::~Engine() = default;
+
+std::int64_t Engine::expert_budget(std::int64_t all_bytes) const {
+  const std::string& text = options_.expert_cache;
+  if (text == "auto") return memory_for_weights();
+  if (const double share = parse_share(text)) return std::llround(share * static_cast<double>(all_bytes));
+  if (text.ends_with('%')) throw UsageError("--expert-cache '{}': expected a share above 0% and up to 100%", text);
+  return parse_bytes(text, "--expert-cache");
+}
 
 std::int64_t Engine::pool_barriers() const { return pool_->barriers(); }
 int Engine::threads() const { return pool_->threads(); }

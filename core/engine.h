@@ -20,9 +20,11 @@ struct EngineOptions {
   // "f32": activations are never rounded; "default": to int8 per row and group of 32 for weights with integer codes, to
   // bfloat16 for bfloat16 weights where the machine multiplies them.
   std::string compute = "default";
-  std::string cpu = "auto";       // a name of cpu_levels()
-  std::int64_t expert_bytes = 0;  // of memory for packed routed experts; 0 = what the machine has left
-  std::string cache = "auto";     // keys and values as "f32", "f16" or "q8"; "auto": f32 if compute is, else f16
+  std::string cpu = "auto";  // a name of cpu_levels()
+  // Memory for packed routed experts: a size such as "2GiB", a share of them such as "25%", or "auto": what the machine
+  // has left.
+  std::string expert_cache = "auto";
+  std::string cache = "auto";  // keys and values as "f32", "f16" or "q8"; "auto": f32 if compute is, else f16
 };
 
 class Engine {
@@ -36,6 +38,8 @@ class Engine {
   const Kernels& kernels() const { return kernels_; }
   bool quantises_activations() const { return quantises_activations_; }
   KvType cache() const { return cache_; }
+  // How much memory experts may have that take `all_bytes` together.
+  std::int64_t expert_budget(std::int64_t all_bytes) const;
   int threads() const;
   std::string_view cpu_level() const;
   const EngineOptions& options() const { return options_; }

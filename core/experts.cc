@@ -4,7 +4,6 @@
 #include <chrono>
 
 #include "core/error.h"
-#include "core/memory.h"
 
 namespace specdec {
 namespace {
@@ -30,8 +29,7 @@ int ExpertStore::add(std::span<Weight* const> parts) {
 
 void ExpertStore::settle(int most_at_once) {
   if (experts_.empty()) return;
-  const std::int64_t budget =
-      engine_.options().expert_bytes > 0 ? engine_.options().expert_bytes : memory_for_weights();
+  const std::int64_t budget = engine_.expert_budget(all_bytes_);
   if (all_bytes_ <= std::min(budget, kPackedAtOnce)) return pack_all(most_at_once);
   const std::int64_t slot_bytes = std::ranges::max(experts_, {}, &Expert::bytes).bytes;
   const std::int64_t count = std::max<std::int64_t>(most_at_once, budget / slot_bytes);

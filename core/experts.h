@@ -22,6 +22,10 @@ struct ExpertTraffic {
   std::int64_t loads = 0;         // experts packed because a pass wanted them
   std::int64_t loaded_bytes = 0;  // of them as stored
   double stall_s = 0;             // that passes waited for them
+
+  ExpertTraffic operator-(const ExpertTraffic& earlier) const {
+    return {loads - earlier.loads, loaded_bytes - earlier.loaded_bytes, stall_s - earlier.stall_s};
+  }
 };
 
 class ExpertStore {
@@ -33,7 +37,7 @@ class ExpertStore {
   // where they are as long as the store. Returns the number of the expert: 0, 1, …
   int add(std::span<Weight* const> parts);
   // All have been added; at most `most_at_once` of them will be wanted together. The budget of memory is
-  // EngineOptions::expert_bytes, or what this machine has left.
+  // EngineOptions::expert_cache, but at least for those.
   void settle(int most_at_once);
 
   bool all_packed() const { return slots_.empty(); }               // from the beginning

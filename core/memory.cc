@@ -1,10 +1,13 @@
 #include "core/memory.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <limits>
-#include <string>
+
+#include "core/error.h"
 
 namespace specdec {
 namespace {
@@ -60,6 +63,20 @@ std::int64_t available_of_groups() {
 }
 
 }  // namespace
+
+std::int64_t parse_bytes(const std::string& text, std::string_view what) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  constexpr double kMost = 0x1p60;
+  for (const auto& [name, bytes] :
+       {std::pair{"GiB", 0x1p30}, {"GB", 1e9}, {"MiB", 0x1p20}, {"MB", 1e6}, {"TiB", 0x1p40}, {"TB", 1e12}}) {
+    if (error == std::errc() && unit == name && number > 0 && number * bytes < kMost) {
+      return std::llround(number * bytes);
+    }
+  }
+  throw UsageError("{} '{}': expected a size such as 128GiB or 512GB (GB = 1e9 bytes, GiB = 2^30)", what, text);
+}
 
 std::int64_t available_memory() { return std::min(available_of_system(), available_of_groups()); }
 

@@ -2,12 +2,17 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 namespace specdec {
 
 // Free or easily freed: what the system says, and what the limits of this process's control groups leave; a very large
 // number if nothing is known.
 std::int64_t available_memory();
+
+// "128GiB", "137.4GB", "512MiB"; throws UsageError, which says what `what` is, such as "--memory".
+std::int64_t parse_bytes(const std::string& text, std::string_view what);
 
 // What weights may take of it: the rest is for states, buffers and the pages that weights are read through.
 std::int64_t memory_for_weights();

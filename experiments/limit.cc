@@ -25,21 +25,27 @@ LimitReport find_limit(const LimitFacts& facts) {
   report.fits_cache = facts.last_level_cache_bytes > 0 && facts.resident_bytes <= facts.last_level_cache_bytes;
   const double passes = std::min(1.0, facts.passes_s / facts.total_s);
   report.loop_share = 1 - passes;
-  report.barrier_share = std::min(passes, facts.barrier_count * facts.barrier_s / facts.total_s);
-  report.reading_share =
-      std::min(passes - report.barrier_share, facts.bytes_read / facts.read_bytes_per_s / facts.total_s);
-  report.compute_share = passes - report.barrier_share - report.reading_share;
-
-  const double largest =
-      std::max({report.compute_share, report.reading_share, report.barrier_share, report.loop_share});
-  if (largest == report.compute_share) {
-    report.limit = Limit::compute;
-  } else if (largest == report.reading_share) {
-    report.limit = report.fits_cache ? Limit::cache : Limit::memory;
-  } else {
-    report.limit = largest == report.barrier_share ? Limit::barriers : Limit::loop;
-  }
+  double left = passes;  // of the total, for what is looked at next
+  const auto take = [&](double seconds) {
+    const double share = std::min(left, seconds / facts.total_s);
+    left -= share;
+    return share;
+  };
+  report.loading_share = take(facts.loading_s);
+  report.barrier_share = take(facts.barrier_count * facts.barrier_s);
+  report.reading_share = take(facts.bytes_read / facts.read_bytes_per_s);
+  report.compute_share = left;
+  const auto shares = shares_of(report);
+  report.limit = std::ranges::max_element(shares, {}, &LimitShare::share)->limit;
   return report;
+}
+
+std::array<LimitShare, 5> shares_of(const LimitReport& report) {
+  return {LimitShare{Limit::compute, report.compute_share},
+          {report.fits_cache ? Limit::cache : Limit::memory, report.reading_share},
+          {Limit::loading, report.loading_share},
+          {Limit::barriers, report.barrier_share},
+          {Limit::loop, report.loop_share}};
 }
 
 std::string_view name_of(Limit limit) {
@@ -50,6 +56,8 @@ std::string_view name_of(Limit limit) {
       return "memory";
     case Limit::compute:
       return "compute";
+    case Limit::loading:
+      return "loading";
     case Limit::barriers:
       return "barriers";
     case Limit::loop:

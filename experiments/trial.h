@@ -14,6 +14,7 @@
 
 #include "core/distribution.h"
 #include "core/engine.h"
+#include "core/experts.h"
 #include "core/model.h"
 #include "draft/drafter.h"
 #include "tokenizers/tokenizer.h"
@@ -68,6 +69,7 @@ struct Trial {
   double prefill_s = 0;
   std::int64_t memory_bytes = 0;          // State::memory_bytes of the target
   std::int64_t barriers = 0;              // of the engine's threads, during the steps
+  ExpertTraffic experts;                  // of the target, during the steps
   std::int64_t drafter_step_bytes = 0;    // weights that one pass of one row of the drafter reads
   std::int64_t drafter_weight_bytes = 0;  // all weights that it reads besides the target's
 };

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/error.h"
 #include "core/memory.h"
 #include "core/model.h"
 #include "tests/tiny_checkpoint.h"
@@ -45,8 +46,8 @@ TEST(Experts, ABudgetChangesNoBit) {
     EXPECT_EQ(resident->experts()->traffic().loads, 0);
 
     const std::int64_t all = resident->experts()->all_bytes();
-    for (const std::int64_t budget : {std::int64_t{1}, all * 2 / 3}) {
-      Engine engine({.threads = 2, .expert_bytes = budget});
+    for (const char* budget : {"0.0001MB", "67%"}) {
+      Engine engine({.threads = 2, .expert_cache = budget});
       const auto model = load_model(tiny.directory(), engine);
       const ExpertStore& store = *model->experts();
       EXPECT_FALSE(store.all_packed());
@@ -61,7 +62,7 @@ TEST(Experts, ABudgetChangesNoBit) {
 
 TEST(Experts, WhatIsUsedAgainIsNotLoadedAgain) {
   const TinyCheckpoint tiny("qwen3_moe");
-  Engine engine({.threads = 1, .expert_bytes = 1});
+  Engine engine({.threads = 1, .expert_cache = "1%"});
   const auto model = load_model(tiny.directory(), engine);
   const auto state = model->new_state(8);
   const Batch batch{{TokenId{5}}, {-1}};
@@ -73,6 +74,16 @@ TEST(Experts, WhatIsUsedAgainIsNotLoadedAgain) {
   };
   EXPECT_EQ(loads_of_pass(), 9) << "three layers of three";
   EXPECT_EQ(loads_of_pass(), 3) << "eight of the nine fit, and the least recently used are dropped";
+}
+
+TEST(Memory, SizesAndShares) {
+  EXPECT_EQ(parse_bytes("1.5GiB", "x"), 3LL << 29);
+  EXPECT_EQ(parse_bytes("2GB", "x"), 2'000'000'000);
+  const Engine engine({.threads = 1, .expert_cache = "12.5%"});
+  EXPECT_EQ(engine.expert_budget(800), 100);
+  for (const char* bad : {"", "1", "GiB", "-1GB", "0MB", "1e30TB", "nanGB", "2 GB", "0%", "101%", "%", "x%", "5%%"}) {
+    EXPECT_THROW(Engine({.threads = 1, .expert_cache = bad}), UsageError) << bad;
+  }
 }
 
 TEST(Memory, SomeIsLeftButNotAllForWeights) {
