@@ -1,8 +1,7 @@
 #include "core/storage.h"
 
-#include <array>
-
-#include "core/error.h"
+#include "core/encode.h"
+#include "core/kinds.h"
 
 namespace specdec {
 namespace {
@@ -22,30 +21,20 @@ std::int64_t Storage::bytes(std::span<const std::int64_t> shape) const {
 }
 
 Storage parse_storage(std::string_view name) {
-  static const std::array kNamed{
-      Storage{"f32", 32},
-      Storage{"f16", 16},
-      Storage{"bf16", 16},
-      Storage{.name = "mxfp4", .bits = 4, .group = 32, .scale_bytes = 1},
-      Storage{.name = "mxfp8", .bits = 8, .group = 32, .scale_bytes = 1},
-      Storage{.name = "nvfp4", .bits = 4, .group = 16, .scale_bytes = 1},
-      Storage{.name = "int4g32", .bits = 4, .group = 32, .scale_bytes = 2},
-      Storage{.name = "fp8", .bits = 8, .group = 128, .rows = 128, .scale_bytes = 4},
-  };
-  for (const Storage& storage : kNamed) {
-    if (storage.name == name) return storage;
-  }
-  for (const int bits : {2, 3, 4, 5, 6, 8}) {
-    for (const int group : {32, 64, 128}) {
-      if (name == fmt::format("affine{}g{}", bits, group)) {
-        return {.name = std::string(name), .bits = bits, .group = group, .scale_bytes = 4};
-      }
+  static const std::vector<Storage> known = [] {
+    std::vector<Storage> all;
+    for (const Encoding& encoding : encodings()) {
+      Storage& storage = all.emplace_back(Storage{.name = encoding.name, .bits = encoding.bits});
+      if (!encoding.quantised()) continue;
+      storage.group = encoding.group;
+      storage.scale_bytes =
+          static_cast<int>(encoding.row_bytes(encoding.group, DType::bf16)) - encoding.group * encoding.bits / 8;
     }
-  }
-  throw UsageError(
-      "no weight format is called '{}'; there are: f32, f16, bf16, mxfp4, mxfp8, nvfp4, int4g32, fp8, and "
-      "affine<bits>g<group> with 2, 3, 4, 5, 6 or 8 bits and groups of 32, 64 or 128, such as affine4g64",
-      name);
+    all.push_back({.name = "int4g32", .bits = 4, .group = 32, .scale_bytes = 2});
+    all.push_back({.name = "fp8", .bits = 8, .group = 128, .rows = 128, .scale_bytes = 4});
+    return all;
+  }();
+  return find_kind<Storage>(known, "weight format", name);
 }
 
 }  // namespace specdec

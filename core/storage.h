@@ -21,8 +21,8 @@ struct Storage {
   std::int64_t bytes(std::span<const std::int64_t> shape) const;
 };
 
-// f32, f16, bf16, affine<bits>g<group>, mxfp4, mxfp8, nvfp4, int4g32 (compressed-tensors: a scale and no bias), fp8
-// (blocks of 128 by 128). Throws UsageError naming them.
+// Formats of core/encode.h, int4g32 (compressed-tensors: a scale and no bias) and fp8 (blocks of 128 by 128). Throws
+// UsageError naming them.
 Storage parse_storage(std::string_view name);
 
 }  // namespace specdec
