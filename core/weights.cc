@@ -60,6 +60,10 @@ WeightFile::WeightFile(const std::filesystem::path& path, Pool* pool)
 WeightFile::WeightFile(const std::filesystem::path& directory, WeightPlan& plan)
     : directory_(directory), plan_(&plan) {}
 
+WeightFile::WeightFile(std::vector<StoredTensor> tensors) {
+  for (StoredTensor& tensor : tensors) add_planned(std::move(tensor));
+}
+
 const StoredTensor& WeightFile::add_planned(StoredTensor tensor) {
   const StoredTensor& added = *planned_.emplace_back(std::make_unique<StoredTensor>(std::move(tensor)));
   SPECDEC_ASSERT(tensors_.emplace(added.name, &added).second);
@@ -103,7 +107,7 @@ const StoredTensor& WeightFile::get(const std::string& name, std::span<const std
 
 const StoredTensor* WeightFile::find(const std::string& name) {
   const auto found = tensors_.find(name);
-  if (found == tensors_.end()) return nullptr;
+  if (found == tensors_.end()) return plan_ == nullptr ? nullptr : plan_->find(name);
   used_.insert(name);
   return found->second;
 }
@@ -125,6 +129,7 @@ Weight WeightFile::linear(const std::string& path, std::initializer_list<std::in
 Weight WeightFile::select(const Weight& weight, std::span<const std::int64_t> rows) {
   Weight some = weight;
   some.out = static_cast<std::int64_t>(rows.size());
+  if (plan_ != nullptr) return some;
   for (StoredRows* stored : {&some.values, &some.scales, &some.biases, &some.super_scales}) {
     if (stored->data == nullptr) continue;
     const auto size = static_cast<std::size_t>(stored->row_bytes);
@@ -137,7 +142,10 @@ Weight WeightFile::select(const Weight& weight, std::span<const std::int64_t> ro
 }
 
 Weight WeightFile::table(const std::string& path, std::initializer_list<std::int64_t> shape) {
-  const std::span<const std::int64_t> expected(shape.begin(), shape.size());
+  return table(path, std::span(shape.begin(), shape.size()));
+}
+
+Weight WeightFile::table(const std::string& path, std::span<const std::int64_t> expected) {
   if (std::ranges::any_of(expected, [](std::int64_t size) { return size < 1; })) {
     throw Error("{}: by config.json the shape of '{}' is {}; is a size missing there?", directory_.string(), path,
                 shape_text(expected));
@@ -183,7 +191,21 @@ std::vector<const StoredTensor*> WeightFile::used() const {
   return tensors;
 }
 
+std::vector<std::string> WeightFile::unused() const {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : tensors_)
+    if (!used_.contains(name)) names.push_back(name);
+  return names;
+}
+
+std::vector<std::filesystem::path> WeightFile::paths() const {
+  std::vector<std::filesystem::path> paths;
+  for (const Checkpoint::Part& part : checkpoint_->parts()) paths.emplace_back(part.origin);
+  return paths;
+}
+
 void WeightFile::expect_all_used(std::span<const std::string> ignored) const {
+  if (plan_ != nullptr) plan_->expect_all_used(ignored);
   for (const auto& [name, tensor] : tensors_) {
     const auto occurs = [&](const std::string& part) { return name.find(part) != std::string::npos; };
     if (used_.contains(name) || std::any_of(ignored.begin(), ignored.end(), occurs)) continue;

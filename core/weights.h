@@ -20,7 +20,7 @@
 
 namespace specdec {
 
-// Says how the tensors of a checkpoint are stored that is yet to be written.
+// Says how the tensors of a checkpoint are stored that is yet to be written, and learns which an architecture asks for.
 class WeightPlan {
  public:
   virtual ~WeightPlan() = default;
@@ -28,15 +28,21 @@ class WeightPlan {
   // The tensors, without data, of a linear map and of a small tensor.
   virtual std::vector<StoredTensor> linear(const std::string& path, std::span<const std::int64_t> shape) = 0;
   virtual StoredTensor vector(const std::string& name, std::int64_t size) = 0;
+  // A tensor of any kind that may be there.
+  virtual const StoredTensor* find(const std::string&) { return nullptr; }
+  // Every tensor was asked for but those whose names contain one of `ignored`.
+  virtual void expect_all_used(std::span<const std::string>) {}
 };
 
 class WeightFile {
  public:
   // Packs with the pool's threads, or with the caller alone if it is null.
   explicit WeightFile(const std::filesystem::path& path, Pool* pool = nullptr);
-  // Every tensor that is asked for is there, as `plan` stores it. There are no values: vectors are zero, and nothing
-  // may be multiplied. For learning which tensors an architecture has.
+  // Every tensor that is asked for is there, as `plan` stores it. Without data there are no values: vectors are zero,
+  // and nothing may be multiplied. For learning which tensors an architecture has.
   WeightFile(const std::filesystem::path& directory, WeightPlan& plan);
+  // Tensors that lie in memory, which outlives this.
+  explicit WeightFile(std::vector<StoredTensor> tensors);
 
   const std::filesystem::path& directory() const { return directory_; }  // or the file, if it is one
 
@@ -50,6 +56,7 @@ class WeightFile {
   Weight linear(const std::string& path, std::initializer_list<std::int64_t> shape);
   // The same as it is stored: for looking up rows, or packing later.
   Weight table(const std::string& path, std::initializer_list<std::int64_t> shape);
+  Weight table(const std::string& path, std::span<const std::int64_t> shape);
   // Some rows of a matrix, copied and packed: row i of the result is rows[i].
   Weight select(const Weight& weight, std::span<const std::int64_t> rows);
   // A float32 copy of a small tensor (norms, biases) stored as f32, f16 or bf16.
@@ -64,6 +71,9 @@ class WeightFile {
 
   // Throws Error naming a tensor that nobody asked for, unless its name contains one of `ignored`.
   void expect_all_used(std::span<const std::string> ignored) const;
+  std::vector<std::string> unused() const;
+
+  std::vector<std::filesystem::path> paths() const;  // of the files that are read
 
   // Of the config, the tensor headers and a sample of the data: 16 hex digits that tell checkpoints apart.
   std::string hash() const;

@@ -10,41 +10,20 @@
 
 #include "core/arch.h"
 #include "core/batch.h"
+#include "core/encode.h"
 #include "core/error.h"
+#include "core/files/checkpoint_writer.h"
 #include "core/files/json.h"
-#include "core/files/output_file.h"
-#include "core/files/safetensors.h"
 #include "core/pool.h"
 #include "core/rng.h"
 #include "core/traffic.h"
 #include "experiments/pass_meter.h"
+#include "experiments/quantization_block.h"
 
 namespace specdec {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Storage {
-  std::string name;
-  DType dtype = DType::bf16;  // of the values, or of the scales
-  int bits = 0, group = 0;    // of an affine format; 0 = plain
-  bool affine() const { return bits > 0; }
-};
-
-Storage parse_storage(const std::string& name) {
-  for (const auto& [plain, dtype] : {std::pair{"f32", DType::f32}, {"f16", DType::f16}, {"bf16", DType::bf16}}) {
-    if (name == plain) return {name, dtype, 0, 0};
-  }
-  for (const int bits : {2, 3, 4, 5, 6, 8}) {
-    for (const int group : {32, 64, 128}) {
-      if (name == fmt::format("affine{}g{}", bits, group)) return {name, DType::bf16, bits, group};
-    }
-  }
-  throw UsageError(
-      "no weight format is called '{}'; there are: f32, f16, bf16, and affine<bits>g<group> with 2, 3, 4, 5, 6 or 8 "
-      "bits and groups of 32, 64 or 128, such as affine4g64",
-      name);
-}
 
 // A random word of a tensor is (bits & keep) ^ flip.
 struct Pattern {
@@ -78,77 +57,92 @@ struct Filling {
   std::uint64_t stream = 0;  // of the seed
 };
 
+// Where the codes of a format are random: their root mean square, in scales, and the pattern of their bits.
+struct Codes {
+  double rms;
+  Pattern pattern;
+};
+
+// E2M1 takes every bit; of E4M3, numbers of one binade, since some others are NaN.
+Codes codes_of(const Encoding& encoding) {
+  if (encoding.mode == "affine") return {std::exp2(encoding.bits) / std::sqrt(12.0), {}};
+  if (encoding.bits == 8) return {std::sqrt(7.0 / 3.0), {0x8787878787878787, 0x3838383838383838}};
+  constexpr double kE2m1 = 2.926;  // of 0, 0.5, 1, 1.5, 2, 3, 4, 6
+  return {kE2m1, {}};
+}
+
+// The same byte everywhere: a power of two as E8M0, or as E4M3 if its groups are those of NVFP4.
+Pattern scale_bytes(const Encoding& encoding, int exponent) {
+  constexpr std::uint64_t kEachByte = 0x0101010101010101;
+  const auto e8m0 = static_cast<std::uint64_t>(exponent + 127);
+  const std::uint64_t e4m3 =
+      exponent >= -6 ? static_cast<std::uint64_t>(exponent + 7) << 3 : std::uint64_t{1} << std::max(0, exponent + 9);
+  return {0, kEachByte * (encoding.mode == "nvfp4" ? e4m3 : e8m0)};
+}
+
 // Learns the tensors of an architecture from what its loader asks for, and says how to fill them.
 class RandomPlan : public WeightPlan {
  public:
-  RandomPlan(Storage experts, Storage rest) : experts_(std::move(experts)), rest_(std::move(rest)) {}
+  RandomPlan(const Encoding& experts, const Encoding& rest) : experts_(experts), rest_(rest) {}
 
-  // Experts stacked as MLX does it, if they are MLX affine; one by one otherwise. Everything else that may be left out
-  // is.
+  // Experts stacked as MLX does it, if they are in a format of MLX; one by one otherwise. Everything else that may be
+  // left out is.
   bool has_prefix(std::string_view prefix) const override {
-    return experts_.affine() && prefix.ends_with(".switch_mlp.");
+    return experts_.quantised() && prefix.ends_with(".switch_mlp.");
   }
 
   std::vector<StoredTensor> linear(const std::string& path, std::span<const std::int64_t> shape) override {
-    const Storage& storage = storage_of(path);
+    const Encoding& encoding = encoding_of(path);
+    if (shape.back() % encoding.group != 0) {
+      throw Error("'{}' has {} inputs, which is no multiple of the group of {}; choose a format of another group", path,
+                  shape.back(), encoding.name);
+    }
     // Products keep the size of normalised inputs. The embedding is larger than what the layers add to it: else
     // attention makes all rows of a text alike, and they choose the same experts.
     constexpr double kEmbedding = 32;
     const double rms = path.ends_with("embed_tokens") ? kEmbedding : 1 / std::sqrt(static_cast<double>(shape.back()));
     const std::size_t first = tensors_.size();
-    linears_.push_back(path);
-    if (!storage.affine()) {
-      add(path + ".weight", storage.dtype, {shape.begin(), shape.end()},
-          floats(storage.dtype, exponent_of(rms), Sign::random));
-      return {tensors_.begin() + static_cast<std::ptrdiff_t>(first), tensors_.end()};
+    matrices_.push_back({path, &encoding});
+    const std::uint64_t stream_of_scales = fillings_.size() + 1;
+    for (const EncodedPart& part : encoding.parts(encoding, shape.back(), kScaleType)) {
+      std::vector<std::int64_t> sizes(shape.begin(), shape.end());
+      sizes.back() = part.elements;
+      add(path + std::string(part.suffix), part.dtype, std::move(sizes), pattern_of(encoding, part, rms));
+      if (part.suffix == ".biases") fillings_.back().stream = stream_of_scales;
     }
-    if (shape.back() % storage.group != 0) {
-      throw Error("'{}' has {} inputs, which is no multiple of the group of {}; choose a format of another group", path,
-                  shape.back(), storage.name);
-    }
-    std::vector<std::int64_t> words(shape.begin(), shape.end());
-    words.back() = words.back() * storage.bits / 32;
-    add(path + ".weight", DType::u32, words, {});
-    const int scale = exponent_of(rms * std::sqrt(12.0) / std::exp2(storage.bits));
-    std::vector<std::int64_t> groups(shape.begin(), shape.end());
-    groups.back() /= storage.group;
-    add(path + ".scales", storage.dtype, groups, floats(storage.dtype, scale, Sign::random));
-    const std::uint64_t stream = fillings_.back().stream;
-    add(path + ".biases", storage.dtype, groups, floats(storage.dtype, scale + storage.bits - 1, Sign::opposite));
-    fillings_.back().stream = stream;
     return {tensors_.begin() + static_cast<std::ptrdiff_t>(first), tensors_.end()};
   }
 
   StoredTensor vector(const std::string& name, std::int64_t size) override {
+    const DType dtype = rest_.quantised() ? kScaleType : rest_.parts(rest_, 1, kScaleType).front().dtype;
     const bool bias = name.ends_with("bias");
-    add(name, rest_.dtype, {size},
-        bias ? floats(rest_.dtype, -7, Sign::random) : floats(rest_.dtype, 0, Sign::plus, 4));
+    add(name, dtype, {size}, bias ? floats(dtype, -7, Sign::random) : floats(dtype, 0, Sign::plus, 4));
     return tensors_.back();
   }
 
   std::span<const StoredTensor> tensors() const { return tensors_; }
+  std::span<const WrittenMatrix> matrices() const { return matrices_; }
   const Filling& filling(const StoredTensor& tensor) const {
     return fillings_[static_cast<std::size_t>(&tensor - tensors_.data())];
   }
 
-  // How mlx.nn.quantize is told what is stored how: one rule, and the matrices that differ from it.
-  nlohmann::json quantization() const {
-    if (!rest_.affine() && !experts_.affine()) return nullptr;
-    const Storage& rule = rest_.affine() ? rest_ : experts_;
-    nlohmann::json json{{"group_size", rule.group}, {"bits", rule.bits}, {"mode", "affine"}};
-    for (const std::string& path : linears_) {
-      const Storage& storage = storage_of(path);
-      if (storage.name == rule.name) continue;
-      json[path] = false;
-      if (storage.affine()) json[path] = {{"group_size", storage.group}, {"bits", storage.bits}};
-    }
-    return json;
-  }
-
  private:
-  const Storage& storage_of(std::string_view path) const {
+  static constexpr DType kScaleType = DType::bf16;
+
+  const Encoding& encoding_of(std::string_view path) const {
     const bool expert = path.find(".switch_mlp.") != path.npos || path.find(".experts.") != path.npos;
     return expert ? experts_ : rest_;
+  }
+
+  static Pattern pattern_of(const Encoding& encoding, const EncodedPart& part, double rms) {
+    if (!encoding.quantised()) return floats(part.dtype, exponent_of(rms), Sign::random);
+    const Codes codes = codes_of(encoding);
+    if (part.suffix == ".weight") return codes.pattern;
+    if (part.dtype == DType::u8)
+      return scale_bytes(encoding, static_cast<int>(std::lround(std::log2(rms / codes.rms))));
+    const int exponent = exponent_of(rms / codes.rms);
+    if (part.suffix == ".scales") return floats(part.dtype, exponent, Sign::random);
+    return floats(part.dtype, exponent + encoding.bits - 1, Sign::opposite);
   }
 
   void add(std::string name, DType dtype, std::vector<std::int64_t> shape, const Pattern& pattern) {
@@ -158,10 +152,11 @@ class RandomPlan : public WeightPlan {
     tensors_.push_back({std::move(name), dtype, std::move(shape), nullptr, bytes});
   }
 
-  Storage experts_, rest_;
+  const Encoding& experts_;
+  const Encoding& rest_;
   std::vector<StoredTensor> tensors_;  // as asked for
   std::vector<Filling> fillings_;      // of the same
-  std::vector<std::string> linears_;
+  std::vector<WrittenMatrix> matrices_;
 };
 
 nlohmann::json read_config(const SynthOptions& options) {
@@ -186,8 +181,7 @@ class RandomWriter {
  public:
   RandomWriter(const RandomPlan& plan, std::uint64_t seed, Pool& pool) : plan_(plan), rng_(seed), pool_(pool) {}
 
-  void write(const fs::path& path, std::span<const StoredTensor> tensors) {
-    SafetensorsWriter writer(path, tensors);
+  void write(SafetensorsWriter& writer) {
     for (const StoredTensor* tensor : writer.order()) {
       const Filling& filling = plan_.filling(*tensor);
       for (std::size_t done = 0; done < tensor->bytes; done += kPiece * kWord) {
@@ -196,7 +190,6 @@ class RandomWriter {
         writer.write(std::as_bytes(std::span(words_)).first(bytes));
       }
     }
-    writer.close();
   }
 
  private:
@@ -221,89 +214,27 @@ class RandomWriter {
   std::vector<std::uint64_t> words_;
 };
 
-// Consecutive tensors that go into one file, as the hub splits large checkpoints.
-std::vector<std::span<const StoredTensor>> shards_of(std::span<const StoredTensor> tensors, std::int64_t most_bytes) {
-  std::vector<std::span<const StoredTensor>> shards;
-  std::size_t first = 0, bytes = 0;
-  for (std::size_t i = 0; i < tensors.size(); ++i) {
-    if (i > first && bytes + tensors[i].bytes > static_cast<std::size_t>(most_bytes)) {
-      shards.push_back(tensors.subspan(first, i - first));
-      first = i;
-      bytes = 0;
-    }
-    bytes += tensors[i].bytes;
-  }
-  shards.push_back(tensors.subspan(first));
-  return shards;
-}
-
-void write_weights(std::span<const std::span<const StoredTensor>> shards, std::int64_t bytes, const fs::path& directory,
-                   RandomWriter writer) {
-  if (shards.size() == 1) return writer.write(directory / "model.safetensors", shards.front());
-  nlohmann::json index{{"metadata", {{"total_size", bytes}}}, {"weight_map", nlohmann::json::object()}};
-  for (std::size_t i = 0; i < shards.size(); ++i) {
-    const std::string name = fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
-    writer.write(directory / name, shards[i]);
-    for (const StoredTensor& tensor : shards[i]) index["weight_map"][tensor.name] = name;
-  }
-  write_file(directory / "model.safetensors.index.json", index.dump(1));
-}
-
-// A directory that is removed again unless it is kept.
-class NewDirectory {
- public:
-  explicit NewDirectory(const fs::path& path) : path_(path) {
-    std::error_code failed;
-    fs::create_directories(path, failed);
-    if (failed) throw Error("{}: cannot make this directory: {}", path.string(), failed.message());
-  }
-  ~NewDirectory() {
-    std::error_code ignored;
-    if (!kept_) fs::remove_all(path_, ignored);
-  }
-  NewDirectory(const NewDirectory&) = delete;
-  NewDirectory& operator=(const NewDirectory&) = delete;
-  void keep() { kept_ = true; }
-
- private:
-  fs::path path_;
-  bool kept_ = false;
-};
-
 }  // namespace
 
 SynthReport synthesise(const SynthOptions& options, const fs::path& directory, Engine& engine) {
-  RandomPlan plan(parse_storage(options.experts), parse_storage(options.rest));
+  RandomPlan plan(find_encoding(options.experts), find_encoding(options.rest));
   if (options.layers < 0)
     throw UsageError("{} layers: expected 1 or more, or 0 for as many as the model has", options.layers);
-  if (fs::exists(directory)) {
-    throw Error("{}: exists already; remove it, or name another directory", directory.string());
-  }
-  nlohmann::json config = read_config(options);
-  const ConfigReader reader(config.dump(), options.like.string());
+  NewDirectory made(directory);
+  const std::string config = read_config(options).dump();
+  const ConfigReader reader(config, options.like.string());
   const Architecture& architecture = find_architecture(reader);
   const ModelInfo info = architecture.describe(reader);
   architecture.load(reader, WeightFile(options.like.parent_path(), plan), info, engine);
 
   SynthReport report{.tensors = static_cast<std::int64_t>(plan.tensors().size()), .layers = info.layers};
   for (const StoredTensor& tensor : plan.tensors()) report.bytes += static_cast<std::int64_t>(tensor.bytes);
-  const auto shards = shards_of(plan.tensors(), options.most_shard_bytes);
-  report.files = static_cast<int>(shards.size());
-
-  NewDirectory made(directory);
-  const std::uintmax_t room = fs::space(directory).available;
-  if (static_cast<std::uintmax_t>(report.bytes) > room) {
-    throw Error(
-        "{}: the weights take {:.2f} GB, but the disk has room for {:.2f} GB; ask for fewer --layers or fewer bits",
-        directory.string(), static_cast<double>(report.bytes) / 1e9, static_cast<double>(room) / 1e9);
-  }
-  write_weights(shards, report.bytes, directory, RandomWriter(plan, options.seed, engine.pool()));
-  config.erase("quantization_config");
-  config.erase("quantization");
-  if (const nlohmann::json quantization = plan.quantization(); !quantization.is_null()) {
-    config["quantization"] = quantization;
-  }
-  write_file(directory / "config.json", config.dump(2) + "\n");
+  made.expect_room(report.bytes);
+  RandomWriter random(plan, options.seed, engine.pool());
+  report.files = write_weights(made.path(), plan.tensors(), options.most_shard_bytes,
+                               [&](SafetensorsWriter& writer, auto) { random.write(writer); });
+  write_file(made.path() / "config.json",
+             with_quantization(config, reader.origin(), find_encoding(options.rest), plan.matrices()));
   made.keep();
   return report;
 }

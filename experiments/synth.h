@@ -13,9 +13,8 @@ namespace specdec {
 struct SynthOptions {
   std::filesystem::path like;  // the config.json of the model
   int layers = 0;              // 0 = as many as it has
-  // f32, f16, bf16, or affine<bits>g<group>, such as affine4g64: of the routed experts, and of all other matrices.
-  // An affine code is symmetric, w = scale (code - 2^(bits-1)), so that formats without a bias can hold the same
-  // weight.
+  // Names of core/encode.h: of the routed experts, and of all other matrices. An affine code is symmetric,
+  // w = scale (code - 2^(bits-1)), so that formats without a bias can hold the same weight.
   std::string experts = "affine4g64", rest = "affine4g64";
   std::uint64_t seed = 1;  // the same bytes for the same seed, whatever the machine and its threads
   std::int64_t most_shard_bytes = 4'000'000'000;  // of weights in one file, unless a single tensor is larger

@@ -115,7 +115,8 @@ TEST_F(Synth, TheConfigSaysWhatIsStoredHow) {
   EXPECT_EQ(same, (nlohmann::json{{"group_size", 32}, {"bits", 8}, {"mode", "affine"}}));
   const nlohmann::json mixed = quantization("affine4g32", "affine8g32");
   EXPECT_EQ(mixed["bits"], 8);
-  EXPECT_EQ(mixed["model.layers.0.mlp.switch_mlp.gate_proj"], (nlohmann::json{{"group_size", 32}, {"bits", 4}}));
+  EXPECT_EQ(mixed["model.layers.0.mlp.switch_mlp.gate_proj"],
+            (nlohmann::json{{"group_size", 32}, {"bits", 4}, {"mode", "affine"}}));
   const nlohmann::json experts_only = quantization("affine4g32", "bf16");
   EXPECT_EQ(experts_only["bits"], 4);
   EXPECT_EQ(experts_only["lm_head"], false);
@@ -141,7 +142,7 @@ TEST_F(Synth, SaysThatTheDiskIsTooSmall) {
   const fs::path large = directory_.write(
       "large.json", R"({"model_type": "llama", "vocab_size": 1000000, "hidden_size": 65536, "num_hidden_layers": 20,
       "num_attention_heads": 512, "intermediate_size": 1048576})");
-  expect_error([&] { make({.like = large, .rest = "f32"}); }, {"GB", "room for", "--layers"});
+  expect_error([&] { make({.like = large, .rest = "f32"}); }, {"GB", "room for", "fewer bits"});
   EXPECT_FALSE(fs::exists(directory_.path() / std::to_string(made_)));
 }
 

@@ -22,7 +22,7 @@ class Synth : public Job {
             {"like", &like_, "the config.json of the model", Option::Presence::required},
             {"layers", &synth_.layers, "0 = as many as the model has"},
             {"experts", &experts_, "format of the routed experts; as the rest if not given"},
-            {"rest", &synth_.rest, "format of all other matrices: f32, f16, bf16 or affine<bits>g<group>"},
+            {"rest", &synth_.rest, "format of all other matrices: affine4g64, mxfp4, bf16, …"},
             {"seed", &synth_.seed, "of the random numbers"},
             {"threads", &engine_.threads, "0 = one per core"}};
   }

@@ -238,14 +238,21 @@ SafetensorsWriter::SafetensorsWriter(const fs::path& path, std::span<const Store
     SPECDEC_ASSERT(tensor->bytes == bytes_needed(tensor->shape, tensor->dtype, path.string()));
     header[tensor->name] = {
         {"dtype", name_of(tensor->dtype)}, {"shape", tensor->shape}, {"data_offsets", {end, end + tensor->bytes}}};
+    begins_[tensor] = end;
     end += tensor->bytes;
   }
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');
+  for (auto& [tensor, begin] : begins_) begin += kLengthBytes + text.size();
   std::array<std::byte, kLengthBytes> length{};
   for (std::size_t i = 0; i < kLengthBytes; ++i) length[i] = static_cast<std::byte>(text.size() >> (8 * i));
   out_.write(length);
   out_.write(text);
+}
+
+void SafetensorsWriter::write_at(const StoredTensor& tensor, std::size_t offset, std::span<const std::byte> bytes) {
+  SPECDEC_ASSERT(offset + bytes.size() <= tensor.bytes);
+  out_.write_at(begins_.at(&tensor) + offset, bytes);
 }
 
 void write_safetensors(const fs::path& path, std::span<const StoredTensor> tensors) {

@@ -42,7 +42,8 @@ StoredTensors parse_safetensors(std::span<const std::byte> bytes, std::string_vi
 // missing, or a tensor of the index is not where it says.
 std::vector<std::unique_ptr<SafetensorsFile>> open_safetensors(const std::filesystem::path& directory);
 
-// Writes one file piece by piece. Throws Error if it cannot; without close() nothing is left behind.
+// Writes one file piece by piece, either in its order or each piece at its place. Throws Error if it cannot; without
+// close() nothing is left behind.
 //   SafetensorsWriter writer(path, tensors);
 //   for (const StoredTensor* tensor : writer.order()) writer.write(bytes of *tensor);
 //   writer.close();
@@ -53,11 +54,13 @@ class SafetensorsWriter {
   // In which the data is to be written: largest element type first, so that all of it is aligned.
   std::span<const StoredTensor* const> order() const { return order_; }
   void write(std::span<const std::byte> bytes) { out_.write(bytes); }
+  void write_at(const StoredTensor& tensor, std::size_t offset, std::span<const std::byte> bytes);
   void close() { out_.close(); }
 
  private:
   OutputFile out_;
   std::vector<const StoredTensor*> order_;
+  std::map<const StoredTensor*, std::size_t> begins_;  // in the file
 };
 
 // The same for tensors whose data is at hand.
