@@ -70,7 +70,7 @@ TEST_F(Cli, HelpAndVersionSucceed) {
 
 TEST_F(Cli, AWrongWordTeachesTheRightOnes) {
   expect_refused({}, 2, {"no command", "specdec run"});
-  expect_refused({"runn"}, 2, {"runn", "bench, logits, models, run, synth, vocab"});
+  expect_refused({"runn"}, 2, {"runn", "bench, convert, logits, models, run, synth, vocab"});
   expect_refused({"run", "--foo"}, 2, {"--foo", "--target", "--draft"});
   expect_refused({"run", "--k", "many"}, 2, {"--k", "many"});
   expect_refused({"run", "--max-tokens"}, 2, {"--max-tokens"});
@@ -279,6 +279,23 @@ TEST_F(Cli, BenchRefusesWhatItCannotMeasure) {
   expect_refused({"bench", "--model", target_, "--context", "600"}, 2, {"--context", "512"});
   expect_refused({"bench", "--cache", "q4"}, 2, {"q4", "auto, f32, f16, q8"});
   expect_refused({"bench", "--json", "/nonexistent/x.json"}, 1, {"/nonexistent/x.json"});
+}
+
+TEST_F(Cli, ConvertSaysWhatEachFormatLoses) {
+  const std::string made = directory_.path() / "converted", json = directory_.path() / "converted.json";
+  const std::vector<std::string> words{"convert", target_, made, "--experts", "mxfp4", "--rest", "affine8g32"};
+  std::vector<std::string> whole = words;
+  whole.insert(whole.end(), {"--json", json});
+  const ProgramResult result = specdec(whole);
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  for (const char* word : {"routed", "mxfp4", "4.250", "router", "GB of memory"})
+    EXPECT_NE(result.output.find(word), std::string::npos) << word << " not in: " << result.output;
+  EXPECT_EQ(nlohmann::json::parse(std::ifstream(json)).at("round_trips").at(0).at("group"), "embedding");
+  EXPECT_EQ(specdec({"bench", "--model", made, "--widths", "1", "--context", "4"}).exit_code, 0);
+  expect_refused(words, 1, {made, "exists already"});
+  whole.emplace_back("--force");
+  EXPECT_EQ(specdec(whole).exit_code, 0);
+  expect_refused({"convert", target_, directory_.path() / "other", "--rest", "q4"}, 2, {"q4", "affine4g64"});
 }
 
 TEST_F(Cli, SynthWritesWhatBenchLoads) {
