@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/contradictions.h"
 #include "core/engine.h"
 #include "core/error.h"
 
@@ -16,6 +17,7 @@ void add_tokens(std::vector<TokenId>& tokens, const std::vector<int>& more) {
 
 ModelInfo describe(const ConfigReader& config) {
   const Architecture& architecture = find_architecture(config);
+  for (const std::string& contradiction : contradictions(config)) throw Error("{}", contradiction);
   ModelInfo info = architecture.describe(config);
   info.architecture = architecture.name;
   add_tokens(info.eos, config.integers("eos_token_id"));
@@ -34,7 +36,9 @@ ModelInfo describe(const std::filesystem::path& path, const ConfigReader& config
   info.path = path.string();
   const std::filesystem::path generation = path / "generation_config.json";
   if (std::filesystem::exists(generation)) {
-    add_tokens(info.eos, ConfigReader::of_file(generation).integers("eos_token_id"));
+    const ConfigReader more = ConfigReader::of_file(generation);
+    for (const std::string& foreign : foreign_ids(more, "eos_token_id", info.vocab)) throw Error("{}", foreign);
+    add_tokens(info.eos, more.integers("eos_token_id"));
   }
   return info;
 }
@@ -63,6 +67,12 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& path, Engine& eng
   WeightFile file(path, &engine.pool());
   info.hash = file.hash();
   return find_architecture(config).load(config, std::move(file), std::move(info), engine);
+}
+
+void check_model(const std::filesystem::path& directory, Engine& engine) {
+  const ConfigReader config = ConfigReader::of_file(directory / "config.json");
+  ModelInfo info = describe(directory, config);
+  find_architecture(config).load(config, WeightFile::unpacked(directory), std::move(info), engine);
 }
 
 }  // namespace specdec

@@ -28,4 +28,7 @@ ModelInfo parse_config(std::string_view json, const std::string& origin);
 // What a checkpoint is, without its weights: its config and, in a directory, generation_config.json.
 ModelInfo describe_model(const std::filesystem::path& path);
 
+// Throws the Error that loading it would end with, but reads no more than names and norms, and packs nothing.
+void check_model(const std::filesystem::path& directory, Engine& engine);
+
 }  // namespace specdec

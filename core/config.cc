@@ -127,6 +127,22 @@ std::optional<ConfigReader> ConfigReader::object(std::string_view key) const {
   return ConfigReader(std::make_shared<Json>(Json{*found}), fmt::format("{}: {}", origin_, key));
 }
 
+std::optional<ConfigReader> ConfigReader::object_if(std::string_view key) const {
+  const nlohmann::json* found = json_->find(key);
+  return found == nullptr || !found->is_object() ? std::nullopt : object(key);
+}
+
+bool ConfigReader::is_false(std::string_view key) const {
+  const nlohmann::json* found = json_->find(key);
+  return found != nullptr && *found == false;
+}
+
+std::vector<std::string> ConfigReader::keys() const {
+  std::vector<std::string> names;
+  for (const auto& [key, value] : json_->value.items()) names.push_back(to_text(origin_, "a key", key));
+  return names;
+}
+
 std::string_view ConfigReader::first_of(std::initializer_list<std::string_view> keys) const {
   for (const std::string_view key : keys) {
     if (has(key)) return key;

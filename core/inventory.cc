@@ -64,6 +64,8 @@ Place place_of(std::string_view name, int trunk_layers) {
   return {group_of(name), layer, beside || layer >= trunk_layers};
 }
 
+bool is_first_mtp(const Place& place, int trunk_layers) { return place.mtp && place.layer <= trunk_layers; }
+
 std::int64_t TensorSpec::elements() const {
   std::int64_t count = copies;
   for (const std::int64_t size : shape) count *= size;
@@ -74,6 +76,9 @@ bool TensorSpec::is_matrix() const { return shape.size() >= 2 && !name.ends_with
 
 std::int64_t CacheShape::bytes_at(std::int64_t context) const {
   const std::int64_t seen = std::min<std::int64_t>(context, window);
+  constexpr std::int64_t kMost = std::int64_t{1} << 60;  // of a damaged config
+  const double about = static_cast<double>(per_position + index_keys) * static_cast<double>(context);
+  if (about > static_cast<double>(kMost) / 4) return kMost;
   return kValueBytes * ((per_position - windowed + index_keys) * context + windowed * seen) + state_bytes;
 }
 
@@ -137,7 +142,7 @@ WeightBytes StoredBytes::weights(int experts, std::int64_t head, std::int64_t em
 
 Account account_of(const Inventory& inventory, const StorageRule& storage) {
   Account account;
-  StoredBytes trunk;
+  StoredBytes trunk, mtp;
   std::vector<bool> routed(static_cast<std::size_t>(inventory.layers), false);
   for (const TensorSpec& tensor : inventory.tensors) {
     const Place place = place_of(tensor.name, inventory.layers);
@@ -146,6 +151,7 @@ Account account_of(const Inventory& inventory, const StorageRule& storage) {
     count.tensors += tensor.copies;
     count.parameters += tensor.elements();
     count.bytes += bytes;
+    if (is_first_mtp(place, inventory.layers)) mtp.add({place.group, 0, true}, bytes);
     if (place.mtp) continue;
     trunk.add(place, bytes);
     if (place.group == Group::routed) routed[static_cast<std::size_t>(place.layer)] = true;
@@ -154,6 +160,7 @@ Account account_of(const Inventory& inventory, const StorageRule& storage) {
   const std::int64_t embedding = trunk.of(Group::embedding);
   account.weights =
       trunk.weights(inventory.experts, inventory.tied ? embedding : trunk.of(Group::head), embedding / inventory.vocab);
+  account.mtp_weights = mtp.weights(inventory.experts, account.weights.head, account.weights.embedding_row);
   account.routed_layers = static_cast<int>(std::ranges::count(routed, true));
   account.total_parameters = sum_of(account.trunk).parameters;
   const std::int64_t experts = account.trunk[static_cast<std::size_t>(Group::routed)].parameters;
@@ -290,6 +297,15 @@ std::int64_t product(const Inventory& inventory, std::initializer_list<std::int6
     }
   }
   return values;
+}
+
+int count_mtp_layers(const ConfigReader& config, std::string_view key) {
+  constexpr int kMostMtpLayers = 64;
+  const int layers = config.count(key, 0);
+  if (layers > kMostMtpLayers) {
+    throw Error("{}: '{}' is {}; expected at most {}", config.origin(), key, layers, kMostMtpLayers);
+  }
+  return layers;
 }
 
 void add_deepseek_mtp(Inventory& inventory, const std::string& path) {

@@ -30,6 +30,8 @@ struct Place {
   bool mtp = false;  // of a multi-token-prediction layer: under mtp., or a layer beyond the trunk
 };
 Place place_of(std::string_view name, int trunk_layers);
+// Of the MTP layer that is chained when several are stored.
+bool is_first_mtp(const Place& place, int trunk_layers);
 
 struct TensorSpec {
   std::string name;  // as published; "*" stands for each routed expert
@@ -88,6 +90,7 @@ GroupCount sum_of(const GroupCounts& groups);
 struct Account {
   GroupCounts trunk, mtp;
   WeightBytes weights;                 // of the trunk
+  WeightBytes mtp_weights;             // of the first MTP layer, with the head that it reads
   std::int64_t total_parameters = 0;   // of the trunk
   std::int64_t active_parameters = 0;  // that a token reads: of the embedding one row, counted as nothing
   std::int64_t parameters_per_expert = 0;
@@ -142,6 +145,8 @@ std::vector<bool> windowed_layers(const ConfigReader& config, Inventory& invento
 
 // Of the sizes of a cache or a state. Throws Error if it is absurd.
 std::int64_t product(const Inventory& inventory, std::initializer_list<std::int64_t> sizes);
+
+int count_mtp_layers(const ConfigReader& config, std::string_view key = "num_nextn_predict_layers");
 
 // What DeepSeek-V3 (arXiv 2412.19437) adds to the decoder layer `path` that predicts a further token.
 void add_deepseek_mtp(Inventory& inventory, const std::string& path);

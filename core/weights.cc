@@ -58,7 +58,13 @@ WeightFile::WeightFile(const std::filesystem::path& path, Pool* pool)
 }
 
 WeightFile::WeightFile(const std::filesystem::path& directory, WeightPlan& plan)
-    : directory_(directory), plan_(&plan) {}
+    : directory_(directory), plan_(&plan), packs_(false) {}
+
+WeightFile WeightFile::unpacked(const std::filesystem::path& directory) {
+  WeightFile file(directory);
+  file.packs_ = false;
+  return file;
+}
 
 WeightFile::WeightFile(std::vector<StoredTensor> tensors) {
   for (StoredTensor& tensor : tensors) add_planned(std::move(tensor));
@@ -120,7 +126,7 @@ bool WeightFile::has_prefix(const std::string& prefix) const {
 
 Weight WeightFile::linear(const std::string& path, std::initializer_list<std::int64_t> shape) {
   Weight weight = table(path, shape);
-  if (plan_ != nullptr) return weight;
+  if (!packs_) return weight;
   panels_.pack(weight, pool_);
   release(weight);
   return weight;
@@ -137,7 +143,7 @@ Weight WeightFile::select(const Weight& weight, std::span<const std::int64_t> ro
     for (std::size_t i = 0; i < rows.size(); ++i) std::memcpy(to + i * size, stored->row(rows[i]), size);
     *stored = {to, stored->row_bytes};
   }
-  panels_.pack(some, pool_);
+  if (packs_) panels_.pack(some, pool_);
   return some;
 }
 

@@ -43,6 +43,8 @@ class WeightFile {
   WeightFile(const std::filesystem::path& directory, WeightPlan& plan);
   // Tensors that lie in memory, which outlives this.
   explicit WeightFile(std::vector<StoredTensor> tensors);
+  // For looking at what is stored: nothing is packed, so nothing may be multiplied.
+  static WeightFile unpacked(const std::filesystem::path& directory);
 
   const std::filesystem::path& directory() const { return directory_; }  // or the file, if it is one
 
@@ -62,11 +64,12 @@ class WeightFile {
   // A float32 copy of a small tensor (norms, biases) stored as f32, f16 or bf16.
   std::vector<float> vector(const std::string& name, std::int64_t size);
 
-  bool is_planned() const { return plan_ != nullptr; }
+  bool packs() const { return packs_; }
   // Stored bytes will soon be read, and are no longer: hints for the system.
   void fetch(const Weight& weight) const;
   void release(const Weight& weight) const;
 
+  const std::map<std::string, const StoredTensor*, std::less<>>& tensors() const { return tensors_; }
   std::vector<const StoredTensor*> used() const;  // the tensors that were asked for, as stored
 
   // Throws Error naming a tensor that nobody asked for, unless its name contains one of `ignored`.
@@ -88,6 +91,7 @@ class WeightFile {
 
   std::filesystem::path directory_;
   WeightPlan* plan_ = nullptr;
+  bool packs_ = true;
   std::vector<std::unique_ptr<StoredTensor>> planned_;
   std::unique_ptr<Checkpoint> checkpoint_;
   Pool* pool_ = nullptr;

@@ -133,6 +133,18 @@ TEST(Inventory, TensorsAreThePublishedOnes) {
   EXPECT_EQ(oss.weights.total, 13761264768) << "total_size of the published index";
 }
 
+// Parameters of a guess without the head, in units of 1e9 (models.md, section 3.14).
+TEST(Inventory, AGuessOfAnMtpLayerReadsItsShare) {
+  const Storage bf16 = parse_storage("bf16");
+  for (const auto& [name, billions] :
+       {std::pair{"glm-5", 0.591}, {"nemotron-3-super", 0.245}, {"qwen3.5-35b-a3b", 0.065}}) {
+    const Inventory inventory = inventory_of(name);
+    const WeightBytes mtp = account_of(inventory, uniform_storage(bf16, bf16)).mtp_weights;
+    const std::int64_t bytes = mtp.fixed - mtp.head + inventory.experts_per_token * mtp.expert.front();
+    EXPECT_NEAR(static_cast<double>(bytes) / 2e9, billions, 0.0005) << name;
+  }
+}
+
 // Learns what a loader asks for.
 class Recorder : public WeightPlan {
  public:

@@ -19,7 +19,7 @@ DecoderSpec read(const ConfigReader& config) {
   read_experts(config, config.first_of({"n_routed_experts", "num_experts", "num_local_experts"}), spec);
   const int dense = config.count("first_k_dense_replace", 1);
   spec.routed = routed_layers(config, spec.info.layers, [&](int layer) { return layer >= dense; });
-  spec.info.mtp_layers = config.count("num_nextn_predict_layers", 0);
+  spec.info.mtp_layers = count_mtp_layers(config);
   return spec;
 }
 

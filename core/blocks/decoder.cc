@@ -27,6 +27,12 @@ class Decoder : public Model {
     norm_ = file.vector("model.norm.weight", spec_.hidden);
     head_ = spec_.tied ? embedding_ : file.linear("lm_head", shape);
     if (spec_.info.mtp_layers > 0) mtp_ = load_mtp(file_, experts_, spec_, embedding_, head_, engine);
+    const int beyond = spec_.info.layers + spec_.info.mtp_layers;
+    if (file.has_prefix(fmt::format("model.layers.{}.", beyond))) {
+      throw Error(
+          "{}: holds tensors of layer {}, but by config.json there are {} layers and 'num_nextn_predict_layers' is {}",
+          file.directory().string(), beyond, spec_.info.layers, spec_.info.mtp_layers);
+    }
     if (mtp_ == nullptr) spec_.info.mtp_layers = 0;
 
     std::vector<std::string> ignored{"rotary_emb.inv_freq"};
@@ -35,7 +41,7 @@ class Decoder : public Model {
       ignored.push_back(fmt::format("model.layers.{}.", spec_.info.layers + more));
     }
     file.expect_all_used(ignored);
-    if (!file.is_planned()) experts_.settle(spec_.moe.experts);
+    if (file.packs()) experts_.settle(spec_.moe.experts);
     count_bytes();
   }
 
@@ -153,6 +159,10 @@ void read_experts(const ConfigReader& config, std::string_view experts_key, Deco
   require(moe.experts <= kMostExperts && spec.info.shared_experts <= kMostShared && moe.width <= kMostWidth, config,
           fmt::format("{} experts of width {} and {} shared are more than the {}, {} and {} that specdec expects",
                       moe.experts, moe.width, spec.info.shared_experts, kMostExperts, kMostWidth, kMostShared));
+  const std::string_view scores = moe.sigmoid ? "sigmoid" : "softmax";
+  const std::string asked = config.text("scoring_func", scores);
+  require(asked == scores, config,
+          fmt::format("'scoring_func' is '{}'; this architecture routes with {}", asked, scores));
   moe.shared_width = moe.width * spec.info.shared_experts;
   require(moe.experts_per_token <= moe.experts, config,
           fmt::format("{} experts per token of {} experts", moe.experts_per_token, moe.experts));

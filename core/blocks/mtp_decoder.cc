@@ -43,7 +43,8 @@ class MtpDecoder : public MtpHead {
     stored.routed.resize(1);
     for (const StoredTensor* tensor : weights.used()) {
       const Place place = place_of(tensor->name, spec.info.layers);
-      if (place.mtp) stored.add({place.group, 0, true}, static_cast<std::int64_t>(tensor->bytes));
+      if (is_first_mtp(place, spec.info.layers))
+        stored.add({place.group, 0, true}, static_cast<std::int64_t>(tensor->bytes));
     }
     bytes_ = stored.weights(spec.moe.experts, head_.bytes(), embedding_.bytes() / embedding_.out);
   }

@@ -122,7 +122,8 @@ Inventory take(const ConfigReader& outer) {
     if (indexed[i]) inventory.cache.index_keys += layout.index_dim;
   }
   add(inventory, root + ".norm.weight", {inventory.hidden});
-  for (int m = 0; m < config.count("num_nextn_predict_layers", 0); ++m) {
+  const int mtp_layers = count_mtp_layers(config);
+  for (int m = 0; m < mtp_layers; ++m) {
     const std::string path = fmt::format("{}.layers.{}", root, inventory.layers + m);
     add_layer(inventory, path, layout, true, sparse);
     add_deepseek_mtp(inventory, path);

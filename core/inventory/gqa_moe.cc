@@ -78,7 +78,7 @@ Inventory take(const ConfigReader& config) {
     }
   }
   add(inventory, "model.norm.weight", {inventory.hidden});
-  const int mtp_layers = glm ? config.count("num_nextn_predict_layers", 0) : 0;
+  const int mtp_layers = glm ? count_mtp_layers(config) : 0;
   for (int m = 0; m < mtp_layers; ++m) {
     const std::string path = fmt::format("model.layers.{}", inventory.layers + m);
     add_layer(inventory, path, layout, true, Keeps::nothing);

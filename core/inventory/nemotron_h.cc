@@ -136,10 +136,10 @@ Inventory take(const ConfigReader& config) {
   }
   add(inventory, "backbone.norm_f.weight", {inventory.hidden});
 
-  const int mtp = config.count("num_nextn_predict_layers", 0);
+  const int mtp_layers = count_mtp_layers(config);
   std::vector<Block> mtp_blocks = read_blocks(config, {"mtp_layers_block_type"}, "mtp_hybrid_override_pattern");
   if (mtp_blocks.empty()) mtp_blocks = {Block::attention, Block::moe};
-  for (int m = 0; m < mtp; ++m) {
+  for (int m = 0; m < mtp_layers; ++m) {
     const std::size_t first = static_cast<std::size_t>(m) * mtp_blocks.size();
     for (std::size_t i = 0; i < mtp_blocks.size(); ++i) {
       add_layer(inventory, fmt::format("mtp.layers.{}", first + i), layout, mtp_blocks[i], Keeps::nothing);

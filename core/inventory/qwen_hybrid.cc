@@ -135,7 +135,7 @@ Inventory take(const ConfigReader& outer) {
                      layout.flat ? ExpertNames::fused : ExpertNames::apart);
   }
   add(inventory, root + ".norm.weight", {inventory.hidden});
-  if (config.count("mtp_num_hidden_layers", 0) > 0) add_mtp(inventory, layout);
+  if (count_mtp_layers(config, "mtp_num_hidden_layers") > 0) add_mtp(inventory, layout);
   return inventory;
 }
 

@@ -1,0 +1,73 @@
+// specdec inspect: what a checkpoint is, what it takes, and whether it would run here.
+#include "experiments/inspect.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "cli/command.h"
+#include "cli/inspect_report.h"
+#include "core/error.h"
+#include "core/files/output_file.h"
+
+namespace specdec {
+namespace {
+
+// "128GiB", "137.4GB", "512MiB".
+std::int64_t parse_bytes(const std::string& text) {
+  std::size_t end = 0;
+  double number = 0;
+  try {
+    number = std::stod(text, &end);
+  } catch (const std::exception&) {
+    end = std::string::npos;
+  }
+  for (const auto& [unit, bytes] :
+       {std::pair{"GiB", 0x1p30}, {"GB", 1e9}, {"MiB", 0x1p20}, {"MB", 1e6}, {"TB", 1e12}, {"TiB", 0x1p40}}) {
+    constexpr double kMost = 0x1p60;
+    if (end == std::string::npos || text.substr(end) != unit) continue;
+    if (number > 0 && number * bytes < kMost) return std::llround(number * bytes);
+  }
+  throw UsageError("--memory {}: expected a size such as 128GiB or 512GB (GB = 1e9 bytes, GiB = 2^30)", text);
+}
+
+class Inspect : public Job {
+ public:
+  std::vector<Option> options() override {
+    return {{"MODEL", &inspect_.model, "a directory, a shipped name, a hub id in the local cache, or a config.json",
+             Option::Presence::positional},
+            {"memory", &memory_, "count with so much memory instead of this machine's, such as 128GiB"},
+            {"context", &inspect_.context, "tokens whose cache must fit, too"},
+            {"experts", &inspect_.experts, "count the routed experts in this format; as the rest if not given"},
+            {"rest", &inspect_.rest, "and all other matrices in this one: bf16, mxfp4, nvfp4, affine4g64, …"},
+            {"json", &json_, "write everything that was found to this file"}};
+  }
+
+  int run() override {
+    constexpr int kMostContext = 1 << 24;
+    if (inspect_.context < 1 || inspect_.context > kMostContext) {
+      throw UsageError("--context {}: expected 1 to {}", inspect_.context, kMostContext);
+    }
+    if (memory_) inspect_.memory_bytes = parse_bytes(*memory_);
+    if (json_) check_writable(*json_);
+    const Inspection found = inspect(inspect_);
+    if (json_) check_no_input(*json_, std::array{std::filesystem::path(found.path)});
+    fmt::print("{}", summary_of(found));
+    if (json_) write_file(*json_, json_of(found));
+    constexpr int kRefused = 3;
+    return found.refusals.empty() ? 0 : kRefused;
+  }
+
+ private:
+  InspectOptions inspect_;
+  std::optional<std::string> memory_, json_;
+};
+
+}  // namespace
+
+Command command_inspect() {
+  return {"inspect", "tell what a checkpoint is, what it takes, and whether it would run here (exit code 0 yes, 3 no)",
+          make_job<Inspect>};
+}
+
+}  // namespace specdec

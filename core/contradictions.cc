@@ -1,0 +1,86 @@
+#include "core/contradictions.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "core/inventory.h"
+
+namespace specdec {
+namespace {
+
+void check_lists(const ConfigReader& config, std::vector<std::string>& found) {
+  if (!config.has("num_hidden_layers")) return;
+  const auto layers = static_cast<std::size_t>(config.count("num_hidden_layers"));
+  const auto check = [&](std::string_view key, std::size_t size) {
+    if (size == 0 || size == layers) return;
+    found.push_back(fmt::format("{}: '{}' lists {} layers, but 'num_hidden_layers' is {}; which of them is right?",
+                                config.origin(), key, size, layers));
+  };
+  for (const std::string_view key : {"layer_types", "mlp_layer_types", "layers_block_type", "indexer_types"}) {
+    check(key, config.texts(key).size());
+  }
+  for (const std::string_view key : {"hybrid_override_pattern", "index_topk_pattern"}) {
+    check(key, config.text(key, "").size());
+  }
+}
+
+void check_spellings(const ConfigReader& config, std::vector<std::string>& found) {
+  std::string_view first;
+  for (const std::string_view key : {"n_routed_experts", "num_experts", "num_local_experts"}) {
+    if (!config.has(key)) continue;
+    if (!first.empty() && config.count(key) != config.count(first)) {
+      found.push_back(fmt::format("{}: '{}' is {}, but '{}' is {}; expected one number of experts", config.origin(),
+                                  first, config.count(first), key, config.count(key)));
+    }
+    if (first.empty()) first = key;
+  }
+  const std::optional<ConfigReader> rope = config.object("rope_parameters");
+  for (const std::string_view key : {"rope_theta", "partial_rotary_factor"}) {
+    if (!rope || !rope->has(key) || !config.has(key) || rope->number(key, 0) == config.number(key, 0)) continue;
+    found.push_back(fmt::format("{}: '{}' is {}, but {} in 'rope_parameters'; which of them is right?", config.origin(),
+                                key, config.number(key, 0), rope->number(key, 0)));
+  }
+}
+
+void check_windows(const ConfigReader& config, std::vector<std::string>& found) {
+  const std::vector<std::string> types = config.texts("layer_types");
+  if (std::ranges::find(types, "sliding_attention") == types.end()) return;
+  if (!config.has("sliding_window")) {
+    found.push_back(fmt::format("{}: 'layer_types' has sliding_attention, but 'sliding_window' is missing or null",
+                                config.origin()));
+  } else if (!config.boolean("use_sliding_window", true)) {
+    found.push_back(
+        fmt::format("{}: 'layer_types' has sliding_attention, but 'use_sliding_window' is false", config.origin()));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> contradictions(const ConfigReader& outer) {
+  const ConfigReader config = text_part(outer);
+  std::vector<std::string> found;
+  check_lists(config, found);
+  check_spellings(config, found);
+  check_windows(config, found);
+  if (config.has("vocab_size")) {
+    const int vocab = config.count("vocab_size");
+    for (const std::string_view key : {"eos_token_id", "bos_token_id"}) {
+      for (std::string& one : foreign_ids(config, key, vocab)) found.push_back(std::move(one));
+    }
+  }
+  return found;
+}
+
+std::vector<std::string> foreign_ids(const ConfigReader& config, std::string_view key, int vocab) {
+  std::vector<std::string> found;
+  for (const int id : config.integers(key)) {
+    if (id < vocab) continue;
+    found.push_back(fmt::format("{}: '{}' is {}, but the vocabulary has {} ids; are the two of one model?",
+                                config.origin(), key, id, vocab));
+  }
+  return found;
+}
+
+}  // namespace specdec

@@ -1,0 +1,29 @@
+// What a checkpoint is for, by the names and shapes of its tensors; config.json is a hint.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/config.h"
+#include "core/inventory.h"
+
+namespace specdec {
+
+enum class CheckpointKind { target, draft_model, eagle, eagle3, eagle3_speculators, mtp_sidecar, medusa, unknown };
+std::string_view name_of(CheckpointKind kind);
+
+struct Recognised {
+  CheckpointKind kind = CheckpointKind::unknown;
+  std::string reason;  // one line
+};
+
+using Shapes = std::map<std::string, std::vector<std::int64_t>, std::less<>>;
+Recognised recognise(const Shapes& tensors, const Inventory* inventory);
+// Without tensors.
+Recognised recognise(const ConfigReader& config, const Inventory* inventory);
+
+}  // namespace specdec

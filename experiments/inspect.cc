@@ -1,0 +1,483 @@
+#include "experiments/inspect.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "core/arch.h"
+#include "core/contradictions.h"
+#include "core/declared_storage.h"
+#include "core/engine.h"
+#include "core/error.h"
+#include "core/files/hf_cache.h"
+#include "core/files/json.h"
+#include "core/weights.h"
+#include "draft/drafter.h"
+#include "experiments/machine.h"
+
+namespace specdec {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kWeight = ".weight";
+
+void add_once(std::vector<std::string>& lines, const std::string& line) {
+  if (std::ranges::find(lines, line) == lines.end()) lines.push_back(line);
+}
+
+// Where things lie: any of them may be missing.
+struct Source {
+  fs::path directory;
+  std::optional<fs::path> config;
+  bool is_directory = false, weights = false;
+};
+
+bool holds_weights(const fs::path& directory) {
+  return std::ranges::any_of(fs::directory_iterator(directory), [](const fs::directory_entry& entry) {
+    const std::string name = entry.path().filename().string();
+    return name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json");
+  });
+}
+
+Source find_source(const std::string& model) {
+  const fs::path path(model);
+  if (fs::is_regular_file(path) && path.extension() == ".json") return {path.parent_path(), path, false, false};
+  Source source{.directory = resolve_model(model), .config = std::nullopt, .is_directory = true};
+  if (fs::exists(source.directory / "config.json")) source.config = source.directory / "config.json";
+  source.weights = holds_weights(source.directory);
+  if (!source.config && !source.weights) {
+    throw Error("{}: holds no config.json and no safetensors; expected a checkpoint", source.directory.string());
+  }
+  return source;
+}
+
+struct ShardFacts {
+  std::size_t files = 0, symlinks = 0;
+  std::vector<std::string> missing;  // as lines
+};
+
+// Of the index, if there is one: what it names may be missing, which reading the checkpoint would end with.
+ShardFacts shards_of(const fs::path& directory) {
+  ShardFacts facts;
+  std::map<std::string, std::size_t> tensors;
+  const fs::path index = directory / "model.safetensors.index.json";
+  if (fs::exists(index)) {
+    const nlohmann::json json = parse_json(MappedFile(index).text(), index.string());
+    if (json.is_object() && json.contains("weight_map") && json["weight_map"].is_object()) {
+      for (const auto& [name, file] : json["weight_map"].items()) {
+        if (file.is_string()) ++tensors[file.get<std::string>()];
+      }
+    }
+  } else if (fs::exists(directory / "model.safetensors")) {
+    tensors["model.safetensors"] = 0;
+  } else {
+    for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
+      if (entry.path().extension() == ".safetensors") tensors[entry.path().filename().string()] = 0;
+    }
+  }
+  for (const auto& [file, count] : tensors) {
+    const fs::path path = directory / file;
+    ++facts.files;
+    facts.symlinks += fs::is_symlink(path);
+    if (fs::exists(path)) continue;
+    facts.missing.push_back(fmt::format("{}: missing{}, with {} tensors; fetch the checkpoint again", path.string(),
+                                        fs::is_symlink(path) ? " where the link points" : "", count));
+  }
+  return facts;
+}
+
+std::string text_of(const ShardFacts& shards) {
+  return fmt::format("{} {}{}", shards.files, shards.files == 1 ? "file" : "files",
+                     shards.symlinks > 0 ? fmt::format(", {} of them links", shards.symlinks) : "");
+}
+
+// "a.b.weight", "a.b.scales" and "a.b_blocks" are parts of "a.b".
+std::string map_of(std::string_view name) {
+  for (const std::string_view part :
+       {".weight", ".scales", ".biases", ".weight_packed", ".weight_scale", ".weight_shape", ".weight_zero_point",
+        ".weight_g_idx", ".weight_scale_inv", ".weight_scale_2", ".weight_global_scale", ".input_scale",
+        ".input_global_scale", "_blocks", "_scales"}) {
+    if (name.ends_with(part)) return std::string(name.substr(0, name.size() - part.size()));
+  }
+  return std::string(name);
+}
+
+std::string text_of(const QuantFormat& format, const Weight& weight) {
+  const std::string name(format.name);
+  if (weight.bits == 0 || weight.group == 0 || name.find(std::to_string(weight.bits)) != name.npos) return name;
+  return fmt::format("{}{}g{}", name, weight.bits, weight.group);
+}
+
+// Under which names a map of the inventory may be stored, with the shape it then has.
+struct Stored {
+  std::string path;
+  std::vector<std::int64_t> shape;
+};
+std::vector<Stored> ways_of(const TensorSpec& tensor) {
+  std::string path = tensor.name;
+  if (path.ends_with(kWeight)) path.resize(path.size() - kWeight.size());
+  const std::size_t star = path.find('*');
+  if (star == std::string::npos) return {{path, tensor.shape}};
+  std::vector<std::int64_t> stacked = tensor.shape;
+  stacked.insert(stacked.begin(), tensor.copies);
+  std::string mlx = path;
+  std::vector<Stored> ways{
+      {mlx.replace(mlx.find("experts.*"), std::string_view("experts.*").size(), "switch_mlp"), stacked}};
+  for (std::int64_t copy = 0; copy < tensor.copies; ++copy) {
+    std::string one = path;
+    ways.push_back({one.replace(star, 1, std::to_string(copy)), tensor.shape});
+  }
+  return ways;
+}
+
+// gate and up of all experts in one: what Weight has no name for in an inventory of experts apart.
+std::vector<Stored> fused_of(const TensorSpec& tensor) {
+  constexpr std::string_view kGate = ".experts.*.gate_proj.weight", kDown = ".experts.*.down_proj.weight";
+  const auto fused = [&](std::string_view from, std::string_view to, std::int64_t factor) {
+    return Stored{tensor.name.substr(0, tensor.name.size() - from.size()) + std::string(to),
+                  {tensor.copies, factor * tensor.shape.front(), tensor.shape.back()}};
+  };
+  if (tensor.name.ends_with(kGate)) return {fused(kGate, ".experts.gate_up_proj", 2)};
+  if (tensor.name.ends_with(kDown)) return {fused(kDown, ".experts.down_proj", 1)};
+  return {};
+}
+
+class Look {
+ public:
+  Look(const fs::path& directory, Inspection& found) : found_(found), file_(WeightFile::unpacked(directory)) {}
+
+  void look(const std::optional<ConfigReader>& config, const std::string& files) {
+    CheckpointTensors stored;
+    stored.files = files;
+    find_formats();
+    const int layers = trunk_layers(config);
+    for (const auto& [name, tensor] : file_.tensors()) count(name, *tensor, layers, stored);
+    find_unused(stored);
+    found_.stored = std::move(stored);
+  }
+
+  Shapes shapes() const {
+    Shapes shapes;
+    for (const auto& [name, tensor] : file_.tensors()) shapes.emplace(name, tensor->shape);
+    return shapes;
+  }
+
+  // The inventory's counts with the bytes that are stored.
+  void count_stored(Account& account) const {
+    const Inventory& inventory = *found_.inventory;
+    StoredBytes bytes, mtp;
+    bytes.routed.resize(static_cast<std::size_t>(inventory.layers));
+    std::int64_t draft_ids = 0;  // of an MTP layer whose head is over some tokens
+    for (const auto& [name, tensor] : file_.tensors()) {
+      const Place place = place_of(name, inventory.layers);
+      const auto size = static_cast<std::int64_t>(tensor->bytes);
+      if (is_first_mtp(place, inventory.layers)) mtp.add({place.group, 0, true}, size);
+      if (name.ends_with(".shared_head.d2t")) draft_ids = tensor->elements();
+      if (!place.mtp && !is_beside(name)) bytes.add(place, size);
+    }
+    const std::int64_t embedding = bytes.of(Group::embedding);
+    account.weights = bytes.weights(inventory.experts, inventory.tied ? embedding : bytes.of(Group::head),
+                                    embedding / inventory.vocab);
+    const std::int64_t head = account.weights.head;
+    account.mtp_weights = mtp.weights(inventory.experts, draft_ids > 0 ? head / inventory.vocab * draft_ids : head,
+                                      account.weights.embedding_row);
+    for (std::size_t group = 0; group < kGroups; ++group) {
+      take(found_.stored->trunk[group], account.trunk[group]);
+      take(found_.stored->mtp[group], account.mtp[group]);
+    }
+  }
+
+  // Where a block of config.json means other bytes than are stored.
+  void compare(const std::vector<DeclaredStorage>& declared) {
+    std::map<std::string, std::int64_t, std::less<>> bytes;
+    for (const auto& [name, tensor] : file_.tensors()) bytes[map_of(name)] += static_cast<std::int64_t>(tensor->bytes);
+    constexpr std::int64_t kConstants = 64;  // of a whole tensor, which blocks do not tell
+    for (const DeclaredStorage& block : declared) {
+      std::int64_t others = 0;
+      std::string first;
+      for (const TensorSpec& tensor : found_.inventory->tensors) {
+        const Place place = place_of(tensor.name, found_.inventory->layers);
+        if (!tensor.is_matrix() || place.mtp || place.group == Group::other) continue;
+        const Storage storage = block.rule(tensor, place.group);
+        for (const Stored& way : ways_of(tensor)) {
+          const auto stored = bytes.find(way.path);
+          if (stored == bytes.end() || std::abs(stored->second - storage.bytes(way.shape)) <= kConstants) continue;
+          if (others++ == 0) {
+            first = fmt::format("'{}' by it is {} of {} bytes, but {} are stored", way.path, storage.name,
+                                storage.bytes(way.shape), stored->second);
+          }
+        }
+      }
+      if (others == 0) continue;
+      add_once(found_.notes, fmt::format("'{}' ({}) does not describe {} of the tensors: {}; the tensors decide",
+                                         block.block, block.method, others, first));
+    }
+  }
+
+  std::int64_t mtp_bytes() const {
+    std::int64_t bytes = 0;
+    for (const StoredGroup& group : found_.stored->mtp) bytes += group.bytes;
+    return bytes;
+  }
+
+ private:
+  static bool is_beside(std::string_view name) {
+    return std::ranges::any_of(std::array{"vision", "visual", "mm_projector", "multi_modal_projector", "audio"},
+                               [&](std::string_view part) { return name.find(part) != name.npos; });
+  }
+
+  // What some writers store though it follows from the rest, and what an MTP layer may have of its own.
+  bool is_spare(std::string_view name) const {
+    const bool head_again = found_.inventory->tied && place_of(name, found_.inventory->layers).group == Group::head;
+    return head_again || name.find("rotary_emb.inv_freq") != name.npos || name.find(".shared_head.") != name.npos ||
+           (place_of(name, found_.inventory->layers).mtp && name.find(".embed_tokens.") != name.npos);
+  }
+
+  static void take(const StoredGroup& stored, GroupCount& count) {
+    count.tensors = stored.tensors;
+    count.bytes = stored.bytes;
+    if (stored.tensors == 0) count.parameters = 0;
+  }
+
+  int trunk_layers(const std::optional<ConfigReader>& config) const {
+    if (found_.inventory) return found_.inventory->layers;
+    return config ? text_part(*config).count("num_hidden_layers", std::numeric_limits<int>::max())
+                  : std::numeric_limits<int>::max();
+  }
+
+  // Opens every map of the inventory that is there, as loading would.
+  void find_formats() {
+    if (!found_.inventory) return;
+    for (const TensorSpec& tensor : found_.inventory->tensors) {
+      known_.insert(tensor.name);
+      for (const Stored& way : ways_of(tensor)) open(tensor, way);
+      for (const Stored& way : fused_of(tensor)) open(tensor, way);
+    }
+  }
+
+  void open(const TensorSpec& tensor, const Stored& way) {
+    if (!file_.has(way.path) && !file_.has_prefix(way.path + ".") && !file_.has_prefix(way.path + "_")) return;
+    known_.insert(way.path);
+    if (!tensor.is_matrix() || place_of(tensor.name, found_.inventory->layers).group == Group::other) return;
+    try {
+      for (const QuantFormat& format : quant_formats()) {
+        if (const auto weight = format.open(file_, way.path, way.shape)) formats_[way.path] = text_of(format, *weight);
+      }
+    } catch (const Error& error) {
+      if (failed_++ == 0) add_once(found_.refusals, error.what());
+    }
+  }
+
+  void count(const std::string& name, const StoredTensor& tensor, int layers, CheckpointTensors& stored) const {
+    const Place place = place_of(name, layers);
+    const auto group = static_cast<std::size_t>(place.group);
+    StoredGroup& into = is_beside(name) ? stored.beside : place.mtp ? stored.mtp[group] : stored.trunk[group];
+    const auto bytes = static_cast<std::int64_t>(tensor.bytes);
+    ++into.tensors;
+    into.bytes += bytes;
+    const auto known = formats_.find(map_of(name));
+    into.bytes_of_format[known != formats_.end() ? known->second : std::string(name_of(tensor.dtype))] += bytes;
+  }
+
+  void find_unused(CheckpointTensors& stored) const {
+    if (!found_.inventory) return;
+    for (const auto& [name, tensor] : file_.tensors()) {
+      const std::string map = map_of(name);
+      if (!known_.contains(name) && !known_.contains(map) && !is_beside(name) && !is_spare(name)) {
+        stored.unused.push_back(name);
+      }
+    }
+  }
+
+  Inspection& found_;
+  WeightFile file_;
+  std::map<std::string, std::string, std::less<>> formats_;  // of maps that are opened
+  std::set<std::string, std::less<>> known_;                 // names and maps of the inventory
+  int failed_ = 0;
+};
+
+// What reading config.json alone would be refused with.
+void check_config(const ConfigReader& config, Inspection& found) {
+  for (const std::string& line : contradictions(config)) add_once(found.refusals, line);
+  try {
+    find_architecture(config).describe(config);
+  } catch (const Error& error) {
+    add_once(found.refusals, error.what());
+  }
+}
+
+std::vector<DeclaredStorage> declared_by(const ConfigReader& config, const fs::path& directory, Inspection& found) {
+  std::vector<DeclaredStorage> declared;
+  try {
+    declared = declared_storages(config);
+    const fs::path modelopt = directory / "hf_quant_config.json";
+    if (declared.empty() && fs::exists(modelopt)) declared.push_back(modelopt_storage(ConfigReader::of_file(modelopt)));
+  } catch (const Error& error) {
+    found.notes.emplace_back(error.what());
+  }
+  for (const DeclaredStorage& block : declared) {
+    for (const std::string& note : block.notes) add_once(found.notes, note);
+  }
+  return declared;
+}
+
+void count_config(const InspectOptions& options, const ConfigReader& config,
+                  const std::vector<DeclaredStorage>& declared, Inspection& found) {
+  if (options.experts || options.rest) {
+    const std::string rest = options.rest.value_or("bf16");
+    const std::string experts = options.experts.value_or(rest);
+    found.account = account_of(*found.inventory, uniform_storage(parse_storage(experts), parse_storage(rest)));
+    found.formats =
+        fmt::format("as asked for: routed experts {}, the rest {}; routers and small tensors bf16", experts, rest);
+    return;
+  }
+  found.account = account_of(*found.inventory, declared.empty() ? trained_storage(config) : declared.front().rule);
+  found.formats = declared.empty() ? "as trained: config.json names no quantization"
+                                   : fmt::format("by '{}': {}", declared.front().block, declared.front().method);
+  for (std::size_t i = 1; i < declared.size(); ++i) {
+    const Account other = account_of(*found.inventory, declared[i].rule);
+    if (other.weights.total == found.account->weights.total) continue;
+    found.notes.push_back(fmt::format("'{}' ({}) means {} bytes of weights, but '{}' ({}) {}: the tensors decide",
+                                      declared.front().block, declared.front().method, found.account->weights.total,
+                                      declared[i].block, declared[i].method, other.weights.total));
+  }
+}
+
+void count(const InspectOptions& options, const ConfigReader& config, const std::vector<DeclaredStorage>& declared,
+           Look* look, Inspection& found) {
+  found.notes.insert(found.notes.end(), found.inventory->notes.begin(), found.inventory->notes.end());
+  count_config(options, config, declared, found);
+  if (look == nullptr) return;
+  look->compare(declared);
+  if (options.experts || options.rest) return;
+  look->count_stored(*found.account);
+  found.formats = "as stored";
+}
+
+bool is_head(CheckpointKind kind) {
+  return kind != CheckpointKind::target && kind != CheckpointKind::draft_model && kind != CheckpointKind::unknown;
+}
+
+// Its config.json describes a layer of its own, not a model.
+void refuse_head(Inspection& found) {
+  found.inventory.reset();
+  std::vector<std::string_view> kinds;
+  for (const DrafterKind& kind : drafter_kinds()) kinds.push_back(kind.name);
+  found.refusals.push_back(
+      fmt::format("{}: is no model by itself but one to guess with ({}); this version guesses with: {}", found.path,
+                  name_of(found.recognised.kind), fmt::join(kinds, ", ")));
+}
+
+void take(const ConfigReader& config, Inspection& found) {
+  found.model_type = config.text("model_type", "");
+  if (!has_inventory(found.model_type)) return;
+  try {
+    found.inventory = take_inventory(config);
+  } catch (const Error& error) {
+    add_once(found.refusals, error.what());
+  }
+}
+
+void check_loading(const fs::path& directory, Inspection& found) {
+  try {
+    Engine engine({.threads = 1});
+    check_model(directory, engine);
+  } catch (const Error& error) {
+    add_once(found.refusals, error.what());
+  }
+}
+
+void check_mtp(const Look& look, const ConfigReader& config, Inspection& found) {
+  const ConfigReader text = text_part(config);
+  const int declared = text.count(text.first_of({"num_nextn_predict_layers", "mtp_num_hidden_layers"}), 0);
+  if (declared > 0 && look.mtp_bytes() == 0) {
+    found.notes.push_back(fmt::format(
+        "config.json names {} layers for several tokens (MTP), but none is stored: conversions by MLX leave them out",
+        declared));
+  }
+}
+
+Fit fit_of(const InspectOptions& options, const Inspection& found) {
+  Fit fit{.memory_bytes = options.memory_bytes};
+  if (fit.memory_bytes == 0) {
+    fit.memory_bytes = this_machine().memory_bytes;
+    fit.of_this_machine = true;
+  }
+  const CacheShape& cache = found.inventory->cache;
+  fit.weight_bytes = found.account->weights.total;
+  if (found.stored) {
+    for (const GroupCount& group : found.account->mtp) fit.weight_bytes += group.bytes;
+  }
+  fit.cache_bytes = cache.bytes_at(found.context);
+  const std::int64_t left = fit.memory_bytes - fit.weight_bytes;
+  std::int64_t below = 0, above = std::int64_t{1} << 24;
+  while (below + 1 < above) {
+    const std::int64_t middle = (below + above) / 2;
+    (cache.bytes_at(middle) <= left ? below : above) = middle;
+  }
+  fit.most_context = below;
+  return fit;
+}
+
+void check_fit(Inspection& found) {
+  const Fit& fit = *found.fit;
+  const std::int64_t needed = fit.weight_bytes + fit.cache_bytes;
+  if (fit.memory_bytes == 0 || needed <= fit.memory_bytes) return;
+  found.refusals.push_back(
+      fmt::format("{:.1f} GiB of weights and {:.1f} GiB of cache at {} tokens do not fit the {:.1f} GiB of {}",
+                  static_cast<double>(fit.weight_bytes) / (1 << 30), static_cast<double>(fit.cache_bytes) / (1 << 30),
+                  found.context, static_cast<double>(fit.memory_bytes) / (1 << 30),
+                  fit.of_this_machine ? "this machine" : "--memory"));
+}
+
+}  // namespace
+
+Inspection inspect(const InspectOptions& options) {
+  const Source source = find_source(options.model);
+  Inspection found;
+  found.name = options.model;
+  found.path = (source.is_directory ? source.directory : *source.config).string();
+  std::optional<ConfigReader> config;
+  std::vector<DeclaredStorage> declared;
+  if (source.config) {
+    config = ConfigReader::of_file(*source.config);
+    declared = declared_by(*config, source.directory, found);
+    take(*config, found);
+    found.recognised = recognise(*config, found.inventory ? &*found.inventory : nullptr);
+  } else {
+    found.refusals.push_back(fmt::format("{}: holds no config.json", source.directory.string()));
+  }
+  std::optional<Look> look;
+  if (source.weights) {
+    const ShardFacts shards = shards_of(source.directory);
+    found.refusals.insert(found.refusals.end(), shards.missing.begin(), shards.missing.end());
+    if (shards.missing.empty()) {
+      look.emplace(source.directory, found);
+      found.recognised = recognise(look->shapes(), found.inventory ? &*found.inventory : nullptr);
+    }
+    if (is_head(found.recognised.kind)) found.inventory.reset();
+    if (look) look->look(config, text_of(shards));
+  }
+  if (is_head(found.recognised.kind)) {
+    refuse_head(found);
+    return found;
+  }
+  if (found.inventory) count(options, *config, declared, look ? &*look : nullptr, found);
+  if (config) check_config(*config, found);
+  if (config && look) check_mtp(*look, *config, found);
+  if (config && source.is_directory) check_loading(source.directory, found);
+  if (found.inventory) {
+    found.context =
+        std::min(options.context, found.inventory->context > 0 ? found.inventory->context : options.context);
+    found.fit = fit_of(options, found);
+    check_fit(found);
+  }
+  return found;
+}
+
+}  // namespace specdec
