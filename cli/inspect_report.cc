@@ -46,7 +46,7 @@ std::string head_text(const Inspection& found) {
     text += fmt::format(": {} layers, hidden size {}, vocabulary {}, context {}", inventory.layers, inventory.hidden,
                         inventory.vocab, inventory.context);
   }
-  text += fmt::format("\nthis is: {} ({})\n", name_of(found.recognised.kind), found.recognised.reason);
+  text += fmt::format("\nthis is: {} ({})\n", name_of(found.recognised.role), found.recognised.reason);
   return text;
 }
 
@@ -267,7 +267,7 @@ std::string json_of(const Inspection& found) {
   Json json{{"name", found.name},
             {"path", found.path},
             {"model_type", found.model_type},
-            {"kind", name_of(found.recognised.kind)},
+            {"role", name_of(found.recognised.role)},
             {"reason", found.recognised.reason}};
   if (found.inventory) {
     const Inventory& inventory = *found.inventory;
@@ -288,9 +288,13 @@ std::string json_of(const Inspection& found) {
                       {"unused", found.stored->unused}};
   }
   if (found.fit) {
-    json["fit"] = {{"memory_bytes", found.fit->memory_bytes}, {"of_this_machine", found.fit->of_this_machine},
-                   {"weight_bytes", found.fit->weight_bytes}, {"context", found.context},
-                   {"cache_bytes", found.fit->cache_bytes},   {"most_context", found.fit->most_context}};
+    json["fit"] = {{"memory_bytes", found.fit->memory_bytes},
+                   {"of_this_machine", found.fit->of_this_machine},
+                   {"weight_bytes", found.fit->weight_bytes},
+                   {"least_bytes", found.fit->least_bytes},
+                   {"context", found.context},
+                   {"cache_bytes", found.fit->cache_bytes},
+                   {"most_context", found.fit->most_context}};
   }
   json["notes"] = found.notes;
   json["refusals"] = found.refusals;

@@ -17,18 +17,13 @@ void add_tokens(std::vector<TokenId>& tokens, const std::vector<int>& more) {
 
 ModelInfo describe(const ConfigReader& config) {
   const Architecture& architecture = find_architecture(config);
-  for (const std::string& contradiction : contradictions(config)) throw Error("{}", contradiction);
   ModelInfo info = architecture.describe(config);
+  for (const std::string& contradiction : contradictions(config)) throw Error("{}", contradiction);
   info.architecture = architecture.name;
   add_tokens(info.eos, config.integers("eos_token_id"));
   const std::vector<int> bos = config.integers("bos_token_id");
   if (!bos.empty()) info.bos = TokenId{bos.front()};
   return info;
-}
-
-ConfigReader config_of(const std::filesystem::path& path) {
-  const ConfigText config = checkpoint_kind(path).config(path);
-  return ConfigReader(config.json, config.origin);
 }
 
 ModelInfo describe(const std::filesystem::path& path, const ConfigReader& config) {
@@ -45,6 +40,11 @@ ModelInfo describe(const std::filesystem::path& path, const ConfigReader& config
 
 }  // namespace
 
+ConfigReader read_config(const std::filesystem::path& path) {
+  const ConfigText config = checkpoint_kind(path).config(path);
+  return ConfigReader(config.json, config.origin);
+}
+
 const Architecture& find_architecture(const ConfigReader& config) {
   const std::string type = config.text("model_type", "");
   std::vector<std::string_view> names;
@@ -59,20 +59,20 @@ ModelInfo parse_config(std::string_view json, const std::string& origin) {
   return describe(ConfigReader(json, origin));
 }
 
-ModelInfo describe_model(const std::filesystem::path& path) { return describe(path, config_of(path)); }
+ModelInfo describe_model(const std::filesystem::path& path) { return describe(path, read_config(path)); }
 
 std::unique_ptr<Model> load_model(const std::filesystem::path& path, Engine& engine) {
-  const ConfigReader config = config_of(path);
+  const ConfigReader config = read_config(path);
   ModelInfo info = describe(path, config);
   WeightFile file(path, &engine.pool());
   info.hash = file.hash();
   return find_architecture(config).load(config, std::move(file), std::move(info), engine);
 }
 
-void check_model(const std::filesystem::path& directory, Engine& engine) {
-  const ConfigReader config = ConfigReader::of_file(directory / "config.json");
-  ModelInfo info = describe(directory, config);
-  find_architecture(config).load(config, WeightFile::unpacked(directory), std::move(info), engine);
+void check_model(const std::filesystem::path& path, Engine& engine) {
+  const ConfigReader config = read_config(path);
+  ModelInfo info = describe(path, config);
+  find_architecture(config).load(config, WeightFile::unpacked(path), std::move(info), engine);
 }
 
 }  // namespace specdec

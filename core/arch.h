@@ -29,6 +29,9 @@ ModelInfo parse_config(std::string_view json, const std::string& origin);
 ModelInfo describe_model(const std::filesystem::path& path);
 
 // Throws the Error that loading it would end with, but reads no more than names and norms, and packs nothing.
-void check_model(const std::filesystem::path& directory, Engine& engine);
+void check_model(const std::filesystem::path& path, Engine& engine);
+
+// The config of a checkpoint, in the words of transformers.
+ConfigReader read_config(const std::filesystem::path& path);
 
 }  // namespace specdec

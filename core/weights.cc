@@ -60,8 +60,8 @@ WeightFile::WeightFile(const std::filesystem::path& path, Pool* pool)
 WeightFile::WeightFile(const std::filesystem::path& directory, WeightPlan& plan)
     : directory_(directory), plan_(&plan), packs_(false) {}
 
-WeightFile WeightFile::unpacked(const std::filesystem::path& directory) {
-  WeightFile file(directory);
+WeightFile WeightFile::unpacked(const std::filesystem::path& path) {
+  WeightFile file(path);
   file.packs_ = false;
   return file;
 }

@@ -44,7 +44,7 @@ class WeightFile {
   // Tensors that lie in memory, which outlives this.
   explicit WeightFile(std::vector<StoredTensor> tensors);
   // For looking at what is stored: nothing is packed, so nothing may be multiplied.
-  static WeightFile unpacked(const std::filesystem::path& directory);
+  static WeightFile unpacked(const std::filesystem::path& path);
 
   const std::filesystem::path& directory() const { return directory_; }  // or the file, if it is one
 
@@ -64,7 +64,7 @@ class WeightFile {
   // A float32 copy of a small tensor (norms, biases) stored as f32, f16 or bf16.
   std::vector<float> vector(const std::string& name, std::int64_t size);
 
-  bool packs() const { return packs_; }
+  bool packs() const { return packs_; }  // false of a plan, and of a file that is only looked at
   // Stored bytes will soon be read, and are no longer: hints for the system.
   void fetch(const Weight& weight) const;
   void release(const Weight& weight) const;

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
 
 #include "core/arch.h"
@@ -15,6 +16,7 @@
 #include "core/error.h"
 #include "core/files/hf_cache.h"
 #include "core/files/json.h"
+#include "core/files/mapped_file.h"
 #include "core/weights.h"
 #include "draft/drafter.h"
 #include "experiments/machine.h"
@@ -30,11 +32,12 @@ void add_once(std::vector<std::string>& lines, const std::string& line) {
   if (std::ranges::find(lines, line) == lines.end()) lines.push_back(line);
 }
 
-// Where things lie: any of them may be missing.
+// Where things lie: a checkpoint, or a config.json alone.
 struct Source {
-  fs::path directory;
-  std::optional<fs::path> config;
-  bool is_directory = false, weights = false;
+  fs::path path;
+  bool config = true, checkpoint = true, weights = true;
+
+  fs::path directory() const { return fs::is_directory(path) ? path : path.parent_path(); }
 };
 
 bool holds_weights(const fs::path& directory) {
@@ -45,13 +48,15 @@ bool holds_weights(const fs::path& directory) {
 }
 
 Source find_source(const std::string& model) {
-  const fs::path path(model);
-  if (fs::is_regular_file(path) && path.extension() == ".json") return {path.parent_path(), path, false, false};
-  Source source{.directory = resolve_model(model), .config = std::nullopt, .is_directory = true};
-  if (fs::exists(source.directory / "config.json")) source.config = source.directory / "config.json";
-  source.weights = holds_weights(source.directory);
+  if (fs::is_regular_file(model) && fs::path(model).extension() == ".json") {
+    return {.path = model, .checkpoint = false, .weights = false};
+  }
+  Source source{.path = resolve_model(model)};
+  if (!fs::is_directory(source.path)) return source;
+  source.config = fs::exists(source.path / "config.json");
+  source.weights = holds_weights(source.path);
   if (!source.config && !source.weights) {
-    throw Error("{}: holds no config.json and no safetensors; expected a checkpoint", source.directory.string());
+    throw Error("{}: holds no config.json and no safetensors; expected a checkpoint", source.path.string());
   }
   return source;
 }
@@ -64,6 +69,7 @@ struct ShardFacts {
 // Of the index, if there is one: what it names may be missing, which reading the checkpoint would end with.
 ShardFacts shards_of(const fs::path& directory) {
   ShardFacts facts;
+  if (!fs::is_directory(directory)) return facts;
   std::map<std::string, std::size_t> tensors;
   const fs::path index = directory / "model.safetensors.index.json";
   if (fs::exists(index)) {
@@ -84,7 +90,8 @@ ShardFacts shards_of(const fs::path& directory) {
     const fs::path path = directory / file;
     ++facts.files;
     facts.symlinks += fs::is_symlink(path);
-    if (fs::exists(path)) continue;
+    const bool plain = std::ranges::none_of(file, [](unsigned char byte) { return byte < ' '; });
+    if (!plain || fs::exists(path)) continue;  // opening the checkpoint tells of names that are none
     facts.missing.push_back(fmt::format("{}: missing{}, with {} tensors; fetch the checkpoint again", path.string(),
                                         fs::is_symlink(path) ? " where the link points" : "", count));
   }
@@ -92,6 +99,7 @@ ShardFacts shards_of(const fs::path& directory) {
 }
 
 std::string text_of(const ShardFacts& shards) {
+  if (shards.files == 0) return "a GGUF file";
   return fmt::format("{} {}{}", shards.files, shards.files == 1 ? "file" : "files",
                      shards.symlinks > 0 ? fmt::format(", {} of them links", shards.symlinks) : "");
 }
@@ -359,8 +367,8 @@ void count(const InspectOptions& options, const ConfigReader& config, const std:
   found.formats = "as stored";
 }
 
-bool is_head(CheckpointKind kind) {
-  return kind != CheckpointKind::target && kind != CheckpointKind::draft_model && kind != CheckpointKind::unknown;
+bool is_head(CheckpointRole role) {
+  return role != CheckpointRole::target && role != CheckpointRole::draft_model && role != CheckpointRole::unknown;
 }
 
 // Its config.json describes a layer of its own, not a model.
@@ -370,7 +378,7 @@ void refuse_head(Inspection& found) {
   for (const DrafterKind& kind : drafter_kinds()) kinds.push_back(kind.name);
   found.refusals.push_back(
       fmt::format("{}: is no model by itself but one to guess with ({}); this version guesses with: {}", found.path,
-                  name_of(found.recognised.kind), fmt::join(kinds, ", ")));
+                  name_of(found.recognised.role), fmt::join(kinds, ", ")));
 }
 
 void take(const ConfigReader& config, Inspection& found) {
@@ -410,9 +418,14 @@ Fit fit_of(const InspectOptions& options, const Inspection& found) {
   }
   const CacheShape& cache = found.inventory->cache;
   fit.weight_bytes = found.account->weights.total;
+  const std::vector<std::int64_t>& expert = found.account->weights.expert;
+  std::int64_t experts = std::accumulate(expert.begin(), expert.end(), std::int64_t{0}) * found.inventory->experts;
   if (found.stored) {
-    for (const GroupCount& group : found.account->mtp) fit.weight_bytes += group.bytes;
+    fit.weight_bytes += sum_of(found.account->mtp).bytes;
+    experts += found.account->mtp[static_cast<std::size_t>(Group::routed)].bytes;
   }
+  const std::int64_t layer = expert.empty() ? 0 : std::ranges::max(expert) * found.inventory->experts;
+  fit.least_bytes = fit.weight_bytes - experts + layer;
   fit.cache_bytes = cache.bytes_at(found.context);
   const std::int64_t left = fit.memory_bytes - fit.weight_bytes;
   std::int64_t below = 0, above = std::int64_t{1} << 24;
@@ -426,13 +439,19 @@ Fit fit_of(const InspectOptions& options, const Inspection& found) {
 
 void check_fit(Inspection& found) {
   const Fit& fit = *found.fit;
-  const std::int64_t needed = fit.weight_bytes + fit.cache_bytes;
-  if (fit.memory_bytes == 0 || needed <= fit.memory_bytes) return;
-  found.refusals.push_back(
+  if (fit.memory_bytes == 0 || fit.weight_bytes + fit.cache_bytes <= fit.memory_bytes) return;
+  const auto gib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 30); };
+  const std::string what =
       fmt::format("{:.1f} GiB of weights and {:.1f} GiB of cache at {} tokens do not fit the {:.1f} GiB of {}",
-                  static_cast<double>(fit.weight_bytes) / (1 << 30), static_cast<double>(fit.cache_bytes) / (1 << 30),
-                  found.context, static_cast<double>(fit.memory_bytes) / (1 << 30),
-                  fit.of_this_machine ? "this machine" : "--memory"));
+                  gib(fit.weight_bytes), gib(fit.cache_bytes), found.context, gib(fit.memory_bytes),
+                  fit.of_this_machine ? "this machine" : "--memory");
+  if (fit.least_bytes < fit.weight_bytes && fit.least_bytes + fit.cache_bytes <= fit.memory_bytes) {
+    found.notes.push_back(
+        fmt::format("{}: routed experts would be read from disk when a pass wants them, {:.1f} GiB always be there",
+                    what, gib(fit.least_bytes)));
+    return;
+  }
+  found.refusals.push_back(what);
 }
 
 }  // namespace
@@ -441,36 +460,36 @@ Inspection inspect(const InspectOptions& options) {
   const Source source = find_source(options.model);
   Inspection found;
   found.name = options.model;
-  found.path = (source.is_directory ? source.directory : *source.config).string();
+  found.path = source.path.string();
   std::optional<ConfigReader> config;
   std::vector<DeclaredStorage> declared;
   if (source.config) {
-    config = ConfigReader::of_file(*source.config);
-    declared = declared_by(*config, source.directory, found);
+    config = source.checkpoint ? read_config(source.path) : ConfigReader::of_file(source.path);
+    declared = declared_by(*config, source.directory(), found);
     take(*config, found);
     found.recognised = recognise(*config, found.inventory ? &*found.inventory : nullptr);
   } else {
-    found.refusals.push_back(fmt::format("{}: holds no config.json", source.directory.string()));
+    found.refusals.push_back(fmt::format("{}: holds no config.json", found.path));
   }
   std::optional<Look> look;
   if (source.weights) {
-    const ShardFacts shards = shards_of(source.directory);
+    const ShardFacts shards = shards_of(source.path);
     found.refusals.insert(found.refusals.end(), shards.missing.begin(), shards.missing.end());
     if (shards.missing.empty()) {
-      look.emplace(source.directory, found);
+      look.emplace(source.path, found);
       found.recognised = recognise(look->shapes(), found.inventory ? &*found.inventory : nullptr);
     }
-    if (is_head(found.recognised.kind)) found.inventory.reset();
+    if (is_head(found.recognised.role)) found.inventory.reset();
     if (look) look->look(config, text_of(shards));
   }
-  if (is_head(found.recognised.kind)) {
+  if (is_head(found.recognised.role)) {
     refuse_head(found);
     return found;
   }
   if (found.inventory) count(options, *config, declared, look ? &*look : nullptr, found);
   if (config) check_config(*config, found);
   if (config && look) check_mtp(*look, *config, found);
-  if (config && source.is_directory) check_loading(source.directory, found);
+  if (config && source.checkpoint) check_loading(source.path, found);
   if (found.inventory) {
     found.context =
         std::min(options.context, found.inventory->context > 0 ? found.inventory->context : options.context);

@@ -11,12 +11,12 @@
 #include <vector>
 
 #include "core/inventory.h"
-#include "experiments/checkpoint_kind.h"
+#include "experiments/checkpoint_role.h"
 
 namespace specdec {
 
 struct InspectOptions {
-  std::string model;  // a directory, a shipped name or a hub id; or a config.json or a .safetensors file
+  std::string model;  // a directory, a .gguf file, a shipped name or a hub id; or a config.json
   std::optional<std::string> experts = {}, rest = {};  // weight formats to count with, whatever it is stored in
   std::int64_t memory_bytes = 0;                       // 0 = this machine's
   int context = 8192;                                  // tokens
@@ -40,6 +40,7 @@ struct Fit {
   std::int64_t memory_bytes = 0;  // 0 = unknown
   bool of_this_machine = false;
   std::int64_t weight_bytes = 0;  // the trunk and the MTP layers that are stored
+  std::int64_t least_bytes = 0;   // of them in memory at any time: all but the routed experts, and one layer of these
   std::int64_t cache_bytes = 0;   // at the context, with the recurrent state
   std::int64_t most_context = 0;  // tokens for which the memory suffices
 };

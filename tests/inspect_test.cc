@@ -60,6 +60,9 @@ TEST(Inspect, CountsWhatLoadingCounts) {
   std::vector<fs::path> paths{SPECDEC_SOURCE_DIR "/models/demo-moe", SPECDEC_SOURCE_DIR "/models/demo-draft"};
   for (const auto& model : fs::directory_iterator(SPECDEC_SOURCE_DIR "/tests/data/models"))
     paths.push_back(model.path());
+  for (const char* name : {"llama", "llama_bias", "qwen2", "qwen3-00001-of-00002", "qwen3_moe_fused", "glm4_moe_mtp"}) {
+    paths.emplace_back(fmt::format(SPECDEC_SOURCE_DIR "/tests/data/gguf/{}.gguf", name));
+  }
   for (const fs::path& path : paths) {
     SCOPED_TRACE(path.string());
     std::unique_ptr<Model> model;
@@ -121,7 +124,10 @@ TEST(Inspect, TakesFormatsAsAskedFor) {
   EXPECT_FALSE(mentions(found.refusals, "fit"));
   expect_error([] { inspect({.model = config_path("glm-5"), .experts = "mxfp5"}); }, {"'mxfp5'", "affine4g64"});
   const Inspection small = inspect({.model = config_path("glm-5"), .memory_bytes = std::int64_t{512} << 30});
-  EXPECT_TRUE(mentions(small.refusals, "do not fit the 512.0 GiB of --memory"));
+  EXPECT_TRUE(mentions(small.notes, "do not fit the 512.0 GiB of --memory")) << "experts may stay on disk";
+  EXPECT_FALSE(mentions(small.refusals, "do not fit"));
+  const Inspection smaller = inspect({.model = config_path("glm-5"), .memory_bytes = std::int64_t{40} << 30});
+  EXPECT_TRUE(mentions(smaller.refusals, "do not fit the 40.0 GiB of --memory"));
 }
 
 TEST(Inspect, BlocksThatDisagreeAreNoted) {
@@ -214,7 +220,7 @@ TEST(Inspect, TellsDraftHeadsByTheirTensors) {
     const Inspection found = inspect_path(directory.path());
     EXPECT_FALSE(found.refusals.empty());
     EXPECT_FALSE(found.account);
-    return std::string(name_of(found.recognised.kind));
+    return std::string(name_of(found.recognised.role));
   };
   EXPECT_EQ(kind_of({{"fc.weight", {8, 24}},
                      {"midlayer.hidden_norm.weight", {8}},
@@ -236,15 +242,15 @@ TEST(Inspect, TellsDraftHeadsByTheirTensors) {
 }
 
 TEST(Inspect, TellsModels) {
-  EXPECT_EQ(inspect_path(SPECDEC_SOURCE_DIR "/models/demo-moe").recognised.kind, CheckpointKind::target);
-  EXPECT_EQ(inspect_path(SPECDEC_SOURCE_DIR "/models/demo-draft").recognised.kind, CheckpointKind::draft_model);
-  EXPECT_EQ(inspect_path(config_path("qwen3-0.6b")).recognised.kind, CheckpointKind::draft_model);
-  EXPECT_EQ(inspect_path(config_path("glm-5")).recognised.kind, CheckpointKind::target);
+  EXPECT_EQ(inspect_path(SPECDEC_SOURCE_DIR "/models/demo-moe").recognised.role, CheckpointRole::target);
+  EXPECT_EQ(inspect_path(SPECDEC_SOURCE_DIR "/models/demo-draft").recognised.role, CheckpointRole::draft_model);
+  EXPECT_EQ(inspect_path(config_path("qwen3-0.6b")).recognised.role, CheckpointRole::draft_model);
+  EXPECT_EQ(inspect_path(config_path("glm-5")).recognised.role, CheckpointRole::target);
   const TemporaryDirectory directory;
   directory.write("config.json", R"({"model_type": "whisper"})");
   write_tensors(fs::path(directory.path()) / "model.safetensors", {{"encoder.conv.weight", {8, 24}}});
   const Inspection found = inspect_path(directory.path());
-  EXPECT_EQ(found.recognised.kind, CheckpointKind::unknown);
+  EXPECT_EQ(found.recognised.role, CheckpointRole::unknown);
   EXPECT_TRUE(mentions(found.refusals, "'whisper'"));
 }
 
@@ -275,7 +281,7 @@ TEST(Inspect, ExitCodesTellTheOutcome) {
   const std::string path = fs::path(directory.path()) / "found.json";
   EXPECT_EQ(run({config_path("kimi-k2.5"), "--json", path}).exit_code, 3);
   const Json json = Json::parse(MappedFile(path).text());
-  EXPECT_EQ(json["kind"], "target model");
+  EXPECT_EQ(json["role"], "target model");
   EXPECT_EQ(json["account"]["parameters"], 1026408232448);
   EXPECT_EQ(json["cache"]["bytes_per_position"], 61 * 576 * 2);
 }

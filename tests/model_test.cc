@@ -120,7 +120,7 @@ TEST(BadCheckpoint, ConfigAndWeightsDisagree) {
   expect_words(load_error(more), {"model.layers.3.input_layernorm.weight", "missing"});
   const TinyCheckpoint fewer("llama");
   edit_config(fewer, [](Json& config) { config["num_hidden_layers"] = 2; });
-  expect_words(load_error(fewer), {"model.layers.2.", "not used"});
+  expect_words(load_error(fewer), {"layer 2", "not used", "num_nextn_predict_layers"});
 }
 
 TEST(BadCheckpoint, MissingAndForeignTensors) {

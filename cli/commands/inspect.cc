@@ -34,7 +34,8 @@ std::int64_t parse_bytes(const std::string& text) {
 class Inspect : public Job {
  public:
   std::vector<Option> options() override {
-    return {{"MODEL", &inspect_.model, "a directory, a shipped name, a hub id in the local cache, or a config.json",
+    return {{"MODEL", &inspect_.model,
+             "a directory, a .gguf file, a shipped name, a hub id in the local cache, or a config.json",
              Option::Presence::positional},
             {"memory", &memory_, "count with so much memory instead of this machine's, such as 128GiB"},
             {"context", &inspect_.context, "tokens whose cache must fit, too"},

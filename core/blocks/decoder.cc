@@ -30,7 +30,8 @@ class Decoder : public Model {
     const int beyond = spec_.info.layers + spec_.info.mtp_layers;
     if (file.has_prefix(fmt::format("model.layers.{}.", beyond))) {
       throw Error(
-          "{}: holds tensors of layer {}, but by config.json there are {} layers and 'num_nextn_predict_layers' is {}",
+          "{}: tensors of layer {} are not used: by config.json there are {} layers and 'num_nextn_predict_layers' is "
+          "{}",
           file.directory().string(), beyond, spec_.info.layers, spec_.info.mtp_layers);
     }
     if (mtp_ == nullptr) spec_.info.mtp_layers = 0;

@@ -1,4 +1,4 @@
-#include "experiments/checkpoint_kind.h"
+#include "experiments/checkpoint_role.h"
 
 #include <fmt/ranges.h>
 
@@ -46,7 +46,7 @@ std::optional<Recognised> as_eagle3(const Names& names) {
       fmt::format("fc [{}, {}] and {}.hidden_norm", names.size("fc.weight", 0), names.size("fc.weight", 1), layer);
   reason += ids > 0 ? fmt::format(", d2t of {} draft ids", ids) : ", no d2t: the target's whole vocabulary";
   if (names.has("mask_hidden")) reason += ", mask_hidden: drafts in parallel (P-EAGLE)";
-  return Recognised{original ? CheckpointKind::eagle3 : CheckpointKind::eagle3_speculators, reason};
+  return Recognised{original ? CheckpointRole::eagle3 : CheckpointRole::eagle3_speculators, reason};
 }
 
 std::optional<Recognised> as_eagle(const Names& names) {
@@ -55,7 +55,7 @@ std::optional<Recognised> as_eagle(const Names& names) {
   if (!joins || !names.has_prefix("layers.0.self_attn.") || names.has("layers.0.input_layernorm.weight")) {
     return std::nullopt;
   }
-  return Recognised{CheckpointKind::eagle,
+  return Recognised{CheckpointRole::eagle,
                     fmt::format("fc [{}, {}], layers.0 without input_layernorm, {} head of its own", hidden, 2 * hidden,
                                 names.has_prefix("lm_head.") ? "a" : "no")};
 }
@@ -74,7 +74,7 @@ std::optional<Recognised> as_mtp_sidecar(const Names& names) {
     if (name.find(".eh_proj.") != name.npos) joined.insert(layer);
   }
   if ((joined.empty() && !apart) || all != joined) return std::nullopt;
-  return Recognised{CheckpointKind::mtp_sidecar,
+  return Recognised{CheckpointRole::mtp_sidecar,
                     joined.empty() ? "tensors under mtp. and none of a trunk"
                                    : fmt::format("layer {} with eh_proj and no layer of a trunk", *joined.begin())};
 }
@@ -84,30 +84,30 @@ std::optional<Recognised> as_medusa(const Names& names) {
       !names.has_prefix("blocks.0.0.linear.")) {
     return std::nullopt;
   }
-  return Recognised{CheckpointKind::medusa, "residual blocks on the last hidden state"};
+  return Recognised{CheckpointRole::medusa, "residual blocks on the last hidden state"};
 }
 
 Recognised as_model(const Inventory* inventory, std::string reason) {
-  if (inventory == nullptr) return {CheckpointKind::target, std::move(reason)};
+  if (inventory == nullptr) return {CheckpointRole::target, std::move(reason)};
   std::int64_t parameters = 0;
   for (const TensorSpec& tensor : inventory->tensors) {
     if (!place_of(tensor.name, inventory->layers).mtp) parameters += tensor.elements();
   }
   const double billions = static_cast<double>(parameters) / 1e9;
   if (inventory->experts > 0) {
-    return {CheckpointKind::target,
+    return {CheckpointRole::target,
             fmt::format("{}, {} experts, {} per token", reason, inventory->experts, inventory->experts_per_token)};
   }
   if (parameters > kMostOfADraft)
-    return {CheckpointKind::target, fmt::format("{}, dense, {:.2f}e9 parameters", reason, billions)};
+    return {CheckpointRole::target, fmt::format("{}, dense, {:.2f}e9 parameters", reason, billions)};
   return {
-      CheckpointKind::draft_model,
+      CheckpointRole::draft_model,
       fmt::format("{}, dense, {:.2f}e9 parameters: a target by itself, and small enough to draft", reason, billions)};
 }
 
 }  // namespace
 
-std::string_view name_of(CheckpointKind kind) {
+std::string_view name_of(CheckpointRole role) {
   constexpr std::array<std::string_view, 8> kNames{"target model",
                                                    "draft model",
                                                    "EAGLE-1/2 head",
@@ -116,7 +116,7 @@ std::string_view name_of(CheckpointKind kind) {
                                                    "MTP sidecar",
                                                    "Medusa heads",
                                                    "unknown"};
-  return kNames[static_cast<std::size_t>(kind)];
+  return kNames[static_cast<std::size_t>(role)];
 }
 
 Recognised recognise(const Shapes& tensors, const Inventory* inventory) {
@@ -131,21 +131,21 @@ Recognised recognise(const Shapes& tensors, const Inventory* inventory) {
   }
   std::vector<std::string> first;
   for (auto next = tensors.begin(); next != tensors.end() && first.size() < 3; ++next) first.push_back(next->first);
-  return {CheckpointKind::unknown,
+  return {CheckpointRole::unknown,
           fmt::format("no layout that is known: {} tensors, {} first", tensors.size(), fmt::join(first, ", "))};
 }
 
 Recognised recognise(const ConfigReader& config, const Inventory* inventory) {
   const std::string speculators = config.text("speculators_model_type", "");
   if (speculators == "eagle3") {
-    return {CheckpointKind::eagle3_speculators, "speculators_model_type is eagle3"};
+    return {CheckpointRole::eagle3_speculators, "speculators_model_type is eagle3"};
   }
   for (const std::string& name : config.texts("architectures")) {
-    if (name.find("Eagle3") != name.npos) return {CheckpointKind::eagle3, fmt::format("architectures names {}", name)};
+    if (name.find("Eagle3") != name.npos) return {CheckpointRole::eagle3, fmt::format("architectures names {}", name)};
   }
-  if (config.has("medusa_num_heads")) return {CheckpointKind::medusa, "config.json has medusa_num_heads"};
+  if (config.has("medusa_num_heads")) return {CheckpointRole::medusa, "config.json has medusa_num_heads"};
   if (inventory != nullptr) return as_model(inventory, fmt::format("model_type {}", inventory->model_type));
-  return {CheckpointKind::unknown, fmt::format("model_type '{}' is not known", config.text("model_type", ""))};
+  return {CheckpointRole::unknown, fmt::format("model_type '{}' is not known", config.text("model_type", ""))};
 }
 
 }  // namespace specdec

@@ -13,11 +13,11 @@
 
 namespace specdec {
 
-enum class CheckpointKind { target, draft_model, eagle, eagle3, eagle3_speculators, mtp_sidecar, medusa, unknown };
-std::string_view name_of(CheckpointKind kind);
+enum class CheckpointRole { target, draft_model, eagle, eagle3, eagle3_speculators, mtp_sidecar, medusa, unknown };
+std::string_view name_of(CheckpointRole role);
 
 struct Recognised {
-  CheckpointKind kind = CheckpointKind::unknown;
+  CheckpointRole role = CheckpointRole::unknown;
   std::string reason;  // one line
 };
 
