@@ -212,6 +212,74 @@ TEST(Inspect, FollowsLinksAndListsMissingShards) {
   EXPECT_GT(missing.account->weights.total, 0);
 }
 
+// As a user has it: routed experts of compressed-tensors INT4, a block of MLX added to config.json, files that are
+// links.
+TEST(Inspect, TellsTheFormatsOfAKimiLikeCheckpoint) {
+  const TemporaryDirectory directory;
+  Json config = Json::parse(MappedFile(config_path("kimi-k2.5")).text());
+  config["text_config"].update({{"num_hidden_layers", 2},
+                                {"hidden_size", 64},
+                                {"n_routed_experts", 4},
+                                {"num_experts_per_tok", 2},
+                                {"moe_intermediate_size", 32},
+                                {"intermediate_size", 64},
+                                {"num_attention_heads", 2},
+                                {"q_lora_rank", 32},
+                                {"kv_lora_rank", 32},
+                                {"qk_nope_head_dim", 16},
+                                {"qk_rope_head_dim", 16},
+                                {"v_head_dim", 16},
+                                {"vocab_size", 128},
+                                {"eos_token_id", 1}});
+  config["quantization"] = {{"group_size", 32}, {"bits", 4}, {"mode", "affine"}};
+  const Inventory inventory = take_inventory(ConfigReader(config.dump(), "config.json"));
+
+  const std::vector<std::byte> zeros(1 << 16);
+  const std::array<std::int32_t, 4> shapes{32, 64, 64, 32};  // of up and gate, and of down
+  std::vector<StoredTensor> tensors;
+  const auto store = [&](std::string name, DType dtype, std::vector<std::int64_t> shape, const void* data) {
+    const std::size_t bytes = bytes_needed(shape, dtype, name);
+    tensors.push_back({std::move(name), dtype, std::move(shape), static_cast<const std::byte*>(data), bytes});
+  };
+  for (const TensorSpec& tensor : inventory.tensors) {
+    const std::size_t star = tensor.name.find('*');
+    if (star == std::string::npos) {
+      store(tensor.name, DType::bf16, tensor.shape, zeros.data());
+      continue;
+    }
+    const std::int64_t out = tensor.shape[0], in = tensor.shape[1];
+    for (int expert = 0; expert < 4; ++expert) {
+      std::string name = tensor.name;
+      name.replace(star, 1, std::to_string(expert));
+      store(name + "_packed", DType::i32, {out, in / 8}, zeros.data());
+      store(name + "_scale", DType::bf16, {out, in / 32}, zeros.data());
+      store(name + "_shape", DType::i32, {2}, shapes.data() + (out == 64 ? 2 : 0));
+    }
+  }
+  store("vision_tower.blocks.0.mlp.fc0.weight", DType::bf16, {8, 8}, zeros.data());
+  const TemporaryDirectory blobs;
+  const fs::path blob = fs::path(blobs.path()) / "blob", model = directory.path();
+  write_safetensors(blob, tensors);
+  fs::create_symlink(blob, model / "model.safetensors");
+  directory.write("config.json", config.dump());
+
+  const Inspection found = inspect_path(model);
+  const auto formats = [&](Group group) {
+    std::vector<std::string> names;
+    for (const auto& [name, bytes] : found.stored->trunk[static_cast<std::size_t>(group)].bytes_of_format) {
+      names.push_back(name);
+    }
+    return names;
+  };
+  EXPECT_EQ(formats(Group::routed), std::vector<std::string>{"int4_packed"});
+  EXPECT_EQ(formats(Group::attention), std::vector<std::string>{"bf16"});
+  EXPECT_EQ(found.stored->beside.bytes, 128);
+  EXPECT_TRUE(found.stored->unused.empty());
+  EXPECT_TRUE(mentions(found.notes, "'quantization' (MLX affine4g32) does not describe"));
+  EXPECT_FALSE(mentions(found.notes, "'quantization_config' (compressed-tensors pack-quantized) does not"));
+  EXPECT_EQ(found.refusals.size(), 1u) << "only the architecture";
+}
+
 TEST(Inspect, TellsDraftHeadsByTheirTensors) {
   const auto kind_of = [](const std::vector<std::pair<std::string, std::vector<std::int64_t>>>& shapes) {
     const TemporaryDirectory directory;
