@@ -21,7 +21,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kArchitec
     {{"llama", "llama"}, {"qwen2", "qwen2"}, {"qwen3", "qwen3"}, {"qwen3moe", "qwen3_moe"}, {"glm4moe", "glm4_moe"}}};
 
 // Keys below the architecture's name that are read here, or that say nothing about what is computed.
-constexpr std::array<std::string_view, 27> kKeys{"attention.causal",
+constexpr std::array<std::string_view, 29> kKeys{"attention.causal",
                                                  "attention.head_count",
                                                  "attention.head_count_kv",
                                                  "attention.key_length",
@@ -45,6 +45,8 @@ constexpr std::array<std::string_view, 27> kKeys{"attention.causal",
                                                  "rope.dimension_count",
                                                  "rope.freq_base",
                                                  "rope.scaling.factor",
+                                                 "rope.scaling.finetuned",
+                                                 "rope.scaling.original_context_length",
                                                  "rope.scaling.type",
                                                  "tensor_data_layout",
                                                  "vocab_size"};
