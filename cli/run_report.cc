@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/memory.h"
 
 namespace specdec {
 namespace {
@@ -79,7 +80,10 @@ Section speed(const RunReport& report) {
         seconds_text(report.trials.guessed.prefill_s), fmt::format("{} tokens", report.prompt_ids.size())},
        {"state_bytes", report.trials.guessed.memory_bytes, "cache and buffers",
         fmt::format("{:.1f} MB", static_cast<double>(report.trials.guessed.memory_bytes) / 1e6),
-        "at most; buffers grow with --prefill-step"}}};
+        "at most; buffers grow with --prefill-step"},
+       {"peak_memory_bytes", peak_memory(), "memory of the process", bytes_text(static_cast<double>(peak_memory())),
+        fmt::format("at most; {} of weights are stored",
+                    bytes_text(static_cast<double>(report.target.model->bytes().total)))}}};
 }
 
 Section guesses(const RunReport& report) {

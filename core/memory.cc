@@ -1,5 +1,7 @@
 #include "core/memory.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -76,6 +78,12 @@ std::int64_t parse_bytes(const std::string& text, std::string_view what) {
     }
   }
   throw UsageError("{} '{}': expected a size such as 128GiB or 512GB (GB = 1e9 bytes, GiB = 2^30)", what, text);
+}
+
+std::int64_t peak_memory() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return std::int64_t{usage.ru_maxrss} * 1024;
 }
 
 std::int64_t available_memory() { return std::min(available_of_system(), available_of_groups()); }

@@ -11,6 +11,9 @@ namespace specdec {
 // number if nothing is known.
 std::int64_t available_memory();
 
+// Of this process, at most so far: the pages of files that it looked at count, too.
+std::int64_t peak_memory();
+
 // "128GiB", "137.4GB", "512MiB"; throws UsageError, which says what `what` is, such as "--memory".
 std::int64_t parse_bytes(const std::string& text, std::string_view what);
 

@@ -232,6 +232,29 @@ TEST(Model, SaysWhatItIs) {
   EXPECT_EQ(bytes.total, bytes.fixed + 2 * 8 * bytes.expert[1] + 96 * 64 * 4);
 }
 
+// As a Kimi checkpoint is found in the wild: compressed-tensors weights, an MLX block that somebody added to the
+// config, and files that are links.
+TEST(Model, TensorsDecideTheFormatWhateverTheConfigSays) {
+  const TinyCheckpoint tiny("glm4_moe:int4_packed");
+  const auto logits = [&] {
+    Engine engine({.threads = 1});
+    const auto model = load_model(tiny.directory(), engine);
+    const auto state = model->new_state(4);
+    const Output out = model->forward({{TokenId{3}}, {-1}}, *state, {});
+    return std::vector<float>(out.logits.data(), out.logits.data() + out.logits.size());
+  };
+  const std::vector<float> expected = logits();
+  edit_config(tiny, [](Json& config) {
+    config["quantization"] = {{"group_size", 64}, {"bits", 8}, {"mode", "affine"}};
+    config["quantization_config"] = {{"quant_method", "compressed-tensors"}, {"format", "pack-quantized"}};
+  });
+  const std::filesystem::path weights = tiny.directory() / "model.safetensors";
+  const std::filesystem::path blob = tiny.directory() / "blob";
+  std::filesystem::rename(weights, blob);
+  std::filesystem::create_symlink(blob, weights);
+  EXPECT_EQ(logits(), expected);
+}
+
 TEST(Model, WithoutItsMtpLayerItIsWithout) {
   const TinyCheckpoint tiny("glm4_moe");
   edit_tensors(tiny, [](auto& tensors) {

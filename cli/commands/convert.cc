@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/resource.h>
 
 #include <chrono>
 #include <nlohmann/json.hpp>
@@ -13,6 +12,7 @@
 #include "core/error.h"
 #include "core/files/hf_cache.h"
 #include "core/files/output_file.h"
+#include "core/memory.h"
 #include "experiments/machine.h"
 
 namespace specdec {
@@ -20,12 +20,6 @@ namespace {
 
 double bits_per_weight(const RoundTrip& trip) {
   return 8 * static_cast<double>(trip.bytes) / static_cast<double>(trip.weights);
-}
-
-std::int64_t peak_memory_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
 }
 
 void print(const ConvertReport& report) {
@@ -58,7 +52,7 @@ std::string json_of(const ConvertReport& report, double seconds) {
                                     {"tensors", report.tensors},
                                     {"files", report.files},
                                     {"seconds", seconds},
-                                    {"peak_memory_bytes", peak_memory_bytes()},
+                                    {"peak_memory_bytes", peak_memory()},
                                     {"round_trips", groups},
                                     {"copied", report.copied},
                                     {"left_out", report.left_out}};
@@ -92,7 +86,7 @@ class Convert : public Job {
     fmt::print("{}: {:.3f} GB of weights in {} tensors and {} {}, from {:.3f} GB in {:.1f} s; {:.2f} GB of memory\n",
                directory_, static_cast<double>(report.bytes) / 1e9, report.tensors, report.files,
                report.files == 1 ? "file" : "files", static_cast<double>(report.source_bytes) / 1e9, seconds,
-               static_cast<double>(peak_memory_bytes()) / 1e9);
+               static_cast<double>(peak_memory()) / 1e9);
     print(report);
     if (json_) write_file(*json_, json_of(report, seconds));
     return 0;

@@ -36,7 +36,8 @@ class Decoder : public Model {
     }
     if (mtp_ == nullptr) spec_.info.mtp_layers = 0;
 
-    std::vector<std::string> ignored{"rotary_emb.inv_freq"};
+    // Computed anew; scales of a cache of 8-bit floats, which is not kept here.
+    std::vector<std::string> ignored{"rotary_emb.inv_freq", ".k_scale", ".v_scale"};
     if (spec_.tied) ignored.emplace_back("lm_head.");
     for (int more = 1; more < spec_.info.mtp_layers; ++more) {  // one layer is chained, however many are stored
       ignored.push_back(fmt::format("model.layers.{}.", spec_.info.layers + more));
