@@ -28,7 +28,8 @@ struct Format {
   int bits, group;  // of those that have several
   double stored_bits;
 };
-constexpr Format kFormats[]{{"affine4_g32", "affine", 4, 32, 5},
+constexpr Format kFormats[]{{"affine3_g64", "affine", 3, 64, 3.5},
+                            {"affine4_g32", "affine", 4, 32, 5},
                             {"affine4_g64", "affine", 4, 64, 4.5},
                             {"affine8_g32", "affine", 8, 32, 9},
                             {"affine8_g64", "affine", 8, 64, 8.5},
