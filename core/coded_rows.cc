@@ -89,6 +89,23 @@ std::uint32_t spread(std::uint32_t nibbles) {
   return (nibbles | nibbles << 4) & 0x0f0f0f0fu;
 }
 
+// kQ8Group codes of 5 bits of each row, as panels have them; returns where the next ones go.
+std::byte* put_fives(std::span<const std::byte* const> rows, std::int64_t begin, std::byte* to) {
+  constexpr int kFours = kQ8Group / 4;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    std::array<std::uint32_t, kFours> fours;
+    std::memcpy(fours.data(), rows[row] + begin, sizeof(fours));
+    std::uint32_t upper = 0;
+    for (int j = 0; j < kFours; ++j) upper |= (fours[static_cast<std::size_t>(j)] >> 4 & 0x01010101u) << j;
+    std::memcpy(to + row * 4, &upper, 4);
+    for (std::size_t j = 0; j < kFours; j += 2) {
+      const std::uint32_t lower = (fours[j] & 0x0f0f0f0fu) | (fours[j + 1] & 0x0f0f0f0fu) << 4;
+      std::memcpy(to + ((j / 2 + 1) * kPanel + row) * 4, &lower, 4);
+    }
+  }
+  return to + (kFours / 2 + 1) * kPanel * 4;
+}
+
 }  // namespace
 
 void read_stored(const Weight& weight, std::int64_t row, CodedRow& out) {
@@ -101,7 +118,8 @@ void read_stored(const Weight& weight, std::int64_t row, CodedRow& out) {
 
 Panels with_bytes(Panels panels) {
   const std::int64_t sets = panels.biased ? 2 : 1;
-  std::int64_t row_bytes = panels.kind == PanelKind::codes4 ? panels.in / 2 : panels.in;
+  const std::int64_t bits = panels.kind == PanelKind::codes4 ? 4 : panels.kind == PanelKind::codes5 ? 5 : 8;
+  std::int64_t row_bytes = panels.in * bits / 8;
   row_bytes += sets * parts_of(panels.in, panels.group) * scale_bytes(panels.scale_dtype);
   if (panels.super_group != 0) {
     row_bytes += sets * parts_of(panels.in, panels.super_group) * scale_bytes(panels.super_dtype);
@@ -168,7 +186,9 @@ void pack_coded(const Panels& panels, ReadRow read, const Weight& weight, std::i
     put(&CodedRow::scales, panels.scale_dtype, k / panels.group);
     if (panels.biased) put(&CodedRow::biases, panels.scale_dtype, k / panels.group);
     const std::int64_t inputs = std::min(panels.group, weight.in - k);
-    if (panels.kind == PanelKind::codes4) {
+    if (panels.kind == PanelKind::codes5) {
+      for (std::int64_t chunk = k; chunk < k + inputs; chunk += kQ8Group) panel = put_fives(all_codes, chunk, panel);
+    } else if (panels.kind == PanelKind::codes4) {
       transpose_words(all_codes, k / 2, inputs / 2, panel,
                       [](std::uint32_t word) { return spread(word & 0xffffu) | spread(word >> 16) << 4; });
       panel += inputs / 2 * kPanel;

@@ -75,7 +75,8 @@ void multiply_panels(const Weight& weight, std::int64_t first, std::int64_t last
   thread_local std::vector<std::byte> scratch;
   const auto needed = static_cast<std::size_t>(panel_scratch_bytes(weight.in));
   if (scratch.size() < needed) scratch.resize(needed);
-  const bool codes = panels.kind == PanelKind::codes4 || panels.kind == PanelKind::codes8;
+  const bool codes =
+      panels.kind == PanelKind::codes4 || panels.kind == PanelKind::codes5 || panels.kind == PanelKind::codes8;
   if (codes && x.q8) {
     kernels.multiply_q8(panels, *x.q8, rows, count, y, y_stride, scratch.data());
   } else if (panels.kind == PanelKind::bf16 && x.bf16 != nullptr) {

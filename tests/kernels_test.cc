@@ -39,13 +39,13 @@ constexpr std::array<std::uint8_t, 16> kTable{12, 200, 14, 15, 16, 18, 20, 255, 
 std::vector<Layout> layouts() {
   std::vector<Layout> all{
       {"f32", {.kind = PanelKind::f32}}, {"f16", {.kind = PanelKind::f16}}, {"bf16", {.kind = PanelKind::bf16}}};
-  for (const PanelKind kind : {PanelKind::codes4, PanelKind::codes8}) {
+  for (const PanelKind kind : {PanelKind::codes4, PanelKind::codes5, PanelKind::codes8}) {
     for (const std::int64_t group : {32, 64, 128}) {
       for (const DType dtype : {DType::bf16, DType::f16, DType::f32}) {
         all.push_back({"affine", {.kind = kind, .scale_dtype = dtype, .biased = true, .group = group}});
       }
     }
-    const float centre = kind == PanelKind::codes4 ? 8 : 128;
+    const float centre = kind == PanelKind::codes4 ? 8 : kind == PanelKind::codes5 ? 16 : 128;
     all.push_back({"centred", {.kind = kind, .scale_dtype = DType::f16, .group = 32, .centre = centre}});
     all.push_back({"k",
                    {.kind = kind,
@@ -54,6 +54,7 @@ std::vector<Layout> layouts() {
                     .group = 32,
                     .super_group = 256,
                     .super_dtype = DType::f16}});
+    if (kind == PanelKind::codes5) continue;
     all.push_back({"k in halves",
                    {.kind = kind,
                     .scale_dtype = DType::u8,
@@ -211,15 +212,26 @@ struct Matrix {
 
   void fill_codes(std::int64_t first, std::int64_t begin, std::int64_t end, const std::array<double, kPanel>& scales,
                   const std::array<double, kPanel>& biases) {
-    const std::int64_t in_word = panels.kind == PanelKind::codes4 ? 8 : 4;
+    const std::int64_t in_word = panels.kind == PanelKind::codes8 || panels.kind == PanelKind::e4m3 ? 4 : 8;
+    const unsigned codes = panels.kind == PanelKind::codes4 ? 16 : panels.kind == PanelKind::codes5 ? 32 : 256;
+    std::size_t upper_bits = 0;  // where those of these 32 inputs are
     for (std::int64_t k = begin; k < end; k += in_word) {
+      if (panels.kind == PanelKind::codes5 && k % 32 == 0) {
+        upper_bits = bytes.size();
+        for (std::int64_t lane = 0; lane < kPanel; ++lane) append(std::uint32_t{0});
+      }
       for (std::int64_t lane = 0; lane < kPanel; ++lane) {
         std::uint32_t word = 0;
         for (std::int64_t i = 0; i < in_word; ++i) {
           const auto at = static_cast<std::size_t>(lane);
-          auto code = static_cast<std::uint32_t>(Rng(4).bits(drawn_++) >> 32) % (in_word == 8 ? 16 : 256);
+          auto code = static_cast<std::uint32_t>(Rng(4).bits(drawn_++) >> 32) % codes;
           if (panels.kind == PanelKind::e4m3) code = e4m3(draw());
-          word |= code << (i % 4 * 8 + i / 4 * 4);
+          word |= (in_word == 8 ? code & 15 : code) << (i % 4 * 8 + i / 4 * 4);
+          if (panels.kind == PanelKind::codes5) {
+            const std::int64_t input = k % 32 + i;
+            bytes[upper_bits + static_cast<std::size_t>(lane * 4 + input % 4)] |=
+                static_cast<std::byte>((code >> 4) << (input / 4));
+          }
           double value = panels.kind == PanelKind::e4m3 ? value_of_e4m3(static_cast<int>(code))
                          : panels.table != nullptr      ? panels.table[code]
                                                         : code;
@@ -271,7 +283,7 @@ enum class Product { f32, q8, bf16 };
 
 std::vector<Product> products_of(const Kernels& kernels, PanelKind kind) {
   std::vector<Product> all{Product::f32};
-  if (kind == PanelKind::codes4 || kind == PanelKind::codes8) all.push_back(Product::q8);
+  if (kind == PanelKind::codes4 || kind == PanelKind::codes5 || kind == PanelKind::codes8) all.push_back(Product::q8);
   if (kind == PanelKind::bf16 && kernels.multiply_bf16 != nullptr) all.push_back(Product::bf16);
   return all;
 }

@@ -26,6 +26,7 @@ template <unsigned kBits>
 Ints shifted_signed(Ints x) {
   return _mm256_srai_epi32(x, kBits);
 }
+Ints either(Ints a, Ints b) { return _mm256_or_si256(a, b); }
 Ints masked(Ints x, std::uint32_t mask) { return _mm256_and_si256(x, _mm256_set1_epi32(static_cast<int>(mask))); }
 Floats widen_f16(Ints words, bool high) {
   const __m256i halves = high ? _mm256_srli_epi32(words, 16) : masked(words, 0xffff);

@@ -34,6 +34,7 @@ template <unsigned kBits>
 Ints shifted_signed(Ints x) {
   return _mm512_srai_epi32(x, kBits);
 }
+Ints either(Ints a, Ints b) { return _mm512_or_si512(a, b); }
 Ints masked(Ints x, std::uint32_t mask) { return _mm512_and_si512(x, _mm512_set1_epi32(static_cast<int>(mask))); }
 Floats widen_f16(Ints words, bool high) {
   return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(high ? _mm512_srli_epi32(words, 16) : words));

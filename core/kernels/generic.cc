@@ -27,6 +27,7 @@ Floats plus(Floats a, Floats b) { return a + b; }
 Floats multiply_add(Floats a, Floats b, Floats c) { return a * b + c; }
 Floats as_floats(Ints x) { return __builtin_bit_cast(Floats, x); }
 Floats to_floats(Ints x) { return __builtin_convertvector(x, Floats); }
+Ints either(Ints a, Ints b) { return a | b; }
 Ints masked(Ints x, std::uint32_t mask) { return x & static_cast<std::int32_t>(mask); }
 template <int kBits>
 Ints shifted(Ints x) {

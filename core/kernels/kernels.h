@@ -31,6 +31,9 @@ struct Q8Rows {
 //   bf16    the same
 //   codes4  for each eight inputs: 16 words, input j in bits [8j, 8j + 4) and input 4 + j in bits [8j + 4, 8j + 8) for
 //           j < 4
+//   codes5  for each 32 inputs: 16 words with the highest bits of the codes, that of input 4j + i in bit j of byte i;
+//   then
+//           64 words with their lower four bits as in codes4. Groups are of multiples of 32
 //   codes8  for each four inputs: 16 words, a byte each
 //   e4m3    the same; a byte is a float of 8 bits (OCP FP8 E4M3)
 // Inputs of the first three are padded with zeros to a multiple of 16. The others have scales: each group of inputs
@@ -38,7 +41,7 @@ struct Q8Rows {
 // biased, 16 super-biases, and what a group has is multiplied by them.
 //   w = scale * (code - centre), or scale * code + bias if biased
 inline constexpr std::int64_t kPanel = 16;
-enum class PanelKind { f32, f16, bf16, codes4, codes8, e4m3 };
+enum class PanelKind { f32, f16, bf16, codes4, codes5, codes8, e4m3 };
 
 struct Panels {
   const std::byte* data = nullptr;  // (panels, panel_bytes), aligned to 64

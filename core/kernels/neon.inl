@@ -53,6 +53,9 @@ template <int kBits>
 inline Ints shifted_signed(const Ints& x) {
   return each<Ints>([&](int i) { return vreinterpretq_u32_s32(vshrq_n_s32(vreinterpretq_s32_u32(x.at[i]), kBits)); });
 }
+inline Ints either(const Ints& a, const Ints& b) {
+  return each<Ints>([&](int i) { return vorrq_u32(a.at[i], b.at[i]); });
+}
 inline Ints masked(const Ints& x, std::uint32_t mask) {
   return each<Ints>([&](int i) { return vandq_u32(x.at[i], vdupq_n_u32(mask)); });
 }

@@ -8,7 +8,7 @@
 //   as_floats, to_floats           of Ints: the same bits, the same numbers
 //   shifted<n>, raised<n>          of Ints: right and left by n bits
 //   shifted_signed<n>              of Ints: right by n bits, the sign staying where it is and filling up
-//   masked                         of Ints: and with a word in every lane
+//   masked, either                 of Ints: and with a word in every lane, or
 //   widen_f16(words, high)         the lower or higher half of every word
 //   parameters(at, dtype)          kWidth consecutive f32, f16 or bf16
 //   byte_words(at)                 kWidth consecutive bytes as Ints
@@ -28,8 +28,13 @@ constexpr std::int64_t kWord = 4;
 // ---- int8 activations
 
 // Codes of an output as the products want them, a byte each: kWords words for kQ8Group inputs, and the codes of one
-// word, which are of four inputs, or of the first and of the second four inputs.
-struct Nibbles {
+// word after the other, which are of four inputs, or of the first and of the second four inputs. begin: at kQ8Group
+// inputs, or half of them; returns where their words are.
+struct WholeCodes {
+  const std::byte* begin(const std::byte* panel, int) const { return panel; }
+};
+
+struct Nibbles : WholeCodes {
   static constexpr int kWords = 4;
   using Dot = Dot4;
   explicit Nibbles(const Panels&) {}
@@ -37,7 +42,7 @@ struct Nibbles {
   Ints second(Ints word) const { return masked(shifted<4>(word), 0x0f0f0f0f); }
 };
 
-struct LookedUp {
+struct LookedUp : WholeCodes {
   static constexpr int kWords = 4;
   using Dot = Dot8;
   const Table table;
@@ -46,17 +51,38 @@ struct LookedUp {
   Ints second(Ints word) const { return looked_up(table, masked(shifted<4>(word), 0x0f0f0f0f)); }
 };
 
-struct Bytes {
+struct Bytes : WholeCodes {
   static constexpr int kWords = 8;
   using Dot = Dot8;
   explicit Bytes(const Panels&) {}
   Ints first(Ints word) const { return word; }
 };
 
+// Codes of 5 bits: of the upper ones, those of the next four inputs are the lowest of each byte.
+struct Fives {
+  static constexpr int kWords = 4;
+  using Dot = Dot8;
+  Ints upper;
+  explicit Fives(const Panels&) {}
+  const std::byte* begin(const std::byte* panel, int lane) {
+    upper = load_words(panel + lane * kWord);
+    return panel + kPanel * kWord;
+  }
+  Ints first(Ints word) { return with_upper(masked(word, 0x0f0f0f0f)); }
+  Ints second(Ints word) { return with_upper(masked(shifted<4>(word), 0x0f0f0f0f)); }
+  Ints with_upper(Ints lower) {
+    const Ints codes = either(lower, masked(raised<4>(upper), 0x10101010));
+    upper = shifted<1>(upper);
+    return codes;
+  }
+};
+
 // Adds the products of so many words of each output to the sums; returns where the next words are.
 template <typename Codes, int kRows>
-inline const std::byte* add_words(const Codes& codes, int words, const std::byte* panel, int lane, std::int64_t ahead,
-                                  const std::int8_t* x, typename Codes::Dot* sums) {
+[[gnu::always_inline]] inline const std::byte* add_words(Codes& codes, int words, const std::byte* panel, int lane,
+                                                         std::int64_t ahead, const std::int8_t* x,
+                                                         typename Codes::Dot* sums) {
+  panel = codes.begin(panel, lane);
   for (int i = 0; i < words; ++i, panel += kPanel * kWord, x += kQ8Group / Codes::kWords) {
     fetch(panel + lane * kWord, ahead);
     const Ints word = load_words(panel + lane * kWord);
@@ -75,7 +101,7 @@ template <typename Codes, typename Scales, int kRows>
 [[gnu::noinline]] void multiply_chunks(const Panels& w, const std::byte* panel, int lane, const std::int8_t* x,
                                        const float* scale, const float* sum, Lanes lanes, float* y,
                                        std::int64_t y_stride) {
-  const Codes codes(w);
+  Codes codes(w);
   const std::int64_t ahead = bytes_ahead(w);
   Scales group(w, lane);
   Floats totals[kRows];
@@ -102,7 +128,7 @@ template <typename Codes, int kRows>
 [[gnu::noinline]] void multiply_halves(const Panels& w, const std::byte* panel, int lane, const std::int8_t* x,
                                        const float* scale, const std::int32_t* less, Lanes lanes, float* y,
                                        std::int64_t y_stride) {
-  const Codes codes(w);
+  Codes codes(w);
   const std::int64_t ahead = bytes_ahead(w);
   GroupScales group(w, lane);
   Floats totals[kRows];
@@ -181,14 +207,14 @@ inline void multiply_q8_of(const Panels& w, const Q8Rows& x, const int* rows, st
 
 inline void multiply_q8(const Panels& w, const Q8Rows& x, const int* rows, std::int64_t count, float* y,
                         std::int64_t y_stride, std::byte* scratch) {
-  auto* multiply_codes = &multiply_q8_of<LookedUp, GroupScales>;
-  if (is_affine(w)) {
-    multiply_codes =
-        w.kind == PanelKind::codes4 ? &multiply_q8_of<Nibbles, AffineScales> : &multiply_q8_of<Bytes, AffineScales>;
-  } else if (w.kind == PanelKind::codes8) {
-    multiply_codes = &multiply_q8_of<Bytes, GroupScales>;
-  } else if (w.table == nullptr) {
-    multiply_codes = &multiply_q8_of<Nibbles, GroupScales>;
+  const bool affine = is_affine(w);
+  auto* multiply_codes = affine ? &multiply_q8_of<Bytes, AffineScales> : &multiply_q8_of<Bytes, GroupScales>;
+  if (w.kind == PanelKind::codes4) {
+    multiply_codes = affine               ? &multiply_q8_of<Nibbles, AffineScales>
+                     : w.table == nullptr ? &multiply_q8_of<Nibbles, GroupScales>
+                                          : &multiply_q8_of<LookedUp, GroupScales>;
+  } else if (w.kind == PanelKind::codes5) {
+    multiply_codes = affine ? &multiply_q8_of<Fives, AffineScales> : &multiply_q8_of<Fives, GroupScales>;
   }
   multiply_codes(w, x, rows, count, y, y_stride, scratch);
 }
@@ -246,7 +272,8 @@ struct ScaledWeights {
 
 template <typename Codes>
 struct CodeWeights : ScaledWeights {
-  const Codes codes;
+  Codes codes;
+  std::int64_t left_of_chunk = 0;
   CodeWeights(const Panels& w, const std::byte* panel, int first_lane)
       : ScaledWeights(w, panel, first_lane), codes(w) {}
   void decode(Ints four, Floats* out) const {
@@ -258,6 +285,11 @@ struct CodeWeights : ScaledWeights {
   }
   void next(Floats* out) {
     begin_piece();
+    if (left_of_chunk == 0) {
+      at = codes.begin(at, lane);
+      left_of_chunk = kQ8Group;
+    }
+    left_of_chunk -= kPiece;
     const Ints word = next_words();
     decode(codes.first(word), out);
     if constexpr (Codes::kWords == 4) {
@@ -330,6 +362,7 @@ inline void multiply_f32(const Panels& w, const float* x, std::int64_t x_stride,
   if (w.kind == PanelKind::codes4) {
     multiply_kind = w.table ? &multiply_f32_of<CodeWeights<LookedUp>> : &multiply_f32_of<CodeWeights<Nibbles>>;
   }
+  if (w.kind == PanelKind::codes5) multiply_kind = &multiply_f32_of<CodeWeights<Fives>>;
   if (w.kind == PanelKind::codes8) multiply_kind = &multiply_f32_of<CodeWeights<Bytes>>;
   if (w.kind == PanelKind::e4m3) multiply_kind = &multiply_f32_of<E4m3Weights>;
   multiply_kind(w, x, x_stride, rows, count, y, y_stride, scratch);

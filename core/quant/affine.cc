@@ -52,9 +52,11 @@ std::optional<Weight> open(WeightFile& file, const std::string& path, std::span<
   return weight;
 }
 
-// Codes of 2 and 3 bits have room in 4, those of 5 and 6 in 8.
+// Codes of 2 and 3 bits have room in 4, those of 6 in 8.
 Panels panels(const Weight& weight) {
-  return with_bytes({.kind = weight.bits <= 4 ? PanelKind::codes4 : PanelKind::codes8,
+  return with_bytes({.kind = weight.bits <= 4   ? PanelKind::codes4
+                             : weight.bits == 5 ? PanelKind::codes5
+                                                : PanelKind::codes8,
                      .scale_dtype = weight.scale_dtype,
                      .biased = true,
                      .group = weight.group,

@@ -12,7 +12,7 @@ void read(const Weight& weight, std::int64_t row, CodedRow& out) {
   });
 }
 
-Panels panels(const Weight& weight) { return short_panels(weight, {.kind = PanelKind::codes8, .centre = 16}); }
+Panels panels(const Weight& weight) { return short_panels(weight, {.kind = PanelKind::codes5, .centre = 16}); }
 
 }  // namespace
 

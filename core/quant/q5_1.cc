@@ -13,7 +13,7 @@ void read(const Weight& weight, std::int64_t row, CodedRow& out) {
   });
 }
 
-Panels panels(const Weight& weight) { return short_panels(weight, {.kind = PanelKind::codes8, .biased = true}); }
+Panels panels(const Weight& weight) { return short_panels(weight, {.kind = PanelKind::codes5, .biased = true}); }
 
 }  // namespace
 

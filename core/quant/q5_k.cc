@@ -17,7 +17,7 @@ void read(const Weight& weight, std::int64_t row, CodedRow& out) {
 }
 
 Panels panels(const Weight& weight) {
-  return long_panels(weight, kShortBlock, {.kind = PanelKind::codes8, .biased = true});
+  return long_panels(weight, kShortBlock, {.kind = PanelKind::codes5, .biased = true});
 }
 
 }  // namespace
