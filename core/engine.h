@@ -38,8 +38,10 @@ class Engine {
   const Kernels& kernels() const { return kernels_; }
   bool quantises_activations() const { return quantises_activations_; }
   KvType cache() const { return cache_; }
-  // How much memory experts may have that take `all_bytes` together.
+  // How much memory experts may have that take `all_bytes` together. What was promised to others and perhaps not yet
+  // filled is not there to be had.
   std::int64_t expert_budget(std::int64_t all_bytes) const;
+  void promise_memory(std::int64_t bytes) const { promised_bytes_ += bytes; }  // taken back by a negative number
   int threads() const;
   std::string_view cpu_level() const;
   const EngineOptions& options() const { return options_; }
@@ -65,6 +67,7 @@ class Engine {
   KvType cache_;
   std::unique_ptr<Pool> pool_;
   PassProfile* profile_ = nullptr;
+  mutable std::int64_t promised_bytes_ = 0;
 };
 
 // Instruction-set levels that this machine has, best first; the last is always "generic".

@@ -15,6 +15,8 @@ constexpr std::int64_t kPackedAtOnce = std::int64_t{8} << 30;
 
 ExpertStore::ExpertStore(const WeightFile& file, const Engine& engine) : file_(file), engine_(engine) {}
 
+ExpertStore::~ExpertStore() { engine_.promise_memory(-promised_bytes_); }
+
 int ExpertStore::add(std::span<Weight* const> parts) {
   Expert expert{.parts = {parts.begin(), parts.end()}};
   for (Weight* part : parts) {
@@ -36,6 +38,8 @@ void ExpertStore::settle(int most_at_once) {
   slots_.resize(std::min(experts_.size(), static_cast<std::size_t>(count)));
   resident_bytes_ = static_cast<std::int64_t>(slots_.size()) * slot_bytes;
   for (Slot& slot : slots_) slot.memory = memory_.allocate(slot_bytes);
+  promised_bytes_ = resident_bytes_;
+  engine_.promise_memory(promised_bytes_);
 }
 
 void ExpertStore::pack_all(int at_once) {

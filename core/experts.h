@@ -32,6 +32,9 @@ class ExpertStore {
  public:
   // The weights' file and the engine outlive the store.
   ExpertStore(const WeightFile& file, const Engine& engine);
+  ~ExpertStore();
+  ExpertStore(const ExpertStore&) = delete;
+  ExpertStore& operator=(const ExpertStore&) = delete;
 
   // Weights that are stored and not packed, to be packed and dropped together: the store sets their panels. They stay
   // where they are as long as the store. Returns the number of the expert: 0, 1, …
@@ -45,7 +48,7 @@ class ExpertStore {
   std::int64_t all_bytes() const { return all_bytes_; }            // that all would take
   const ExpertTraffic& traffic() const { return traffic_; }
 
-  // At most so many as settle was told, none twice.
+  // At most so many as settle was told, none twice. Not for two passes at the same time.
   void bring(std::span<const int> experts);
 
  private:
@@ -69,7 +72,7 @@ class ExpertStore {
   PanelStore memory_;
   std::vector<Expert> experts_;
   std::vector<Slot> slots_;  // empty: all experts were packed at once
-  std::int64_t all_bytes_ = 0, resident_bytes_ = 0;
+  std::int64_t all_bytes_ = 0, resident_bytes_ = 0, promised_bytes_ = 0;
   std::int64_t now_ = 0;  // calls of bring
   ExpertTraffic traffic_;
 };

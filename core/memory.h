@@ -7,8 +7,8 @@
 
 namespace specdec {
 
-// Free or easily freed: what the system says, and what the limits of this process's control groups leave; a very large
-// number if nothing is known.
+// Free or easily freed: what the system says, and what the limits of this process's control groups (version 2) leave; a
+// very large number if nothing is known.
 std::int64_t available_memory();
 
 // Of this process, at most so far: the pages of files that it looked at count, too.

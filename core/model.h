@@ -95,7 +95,8 @@ class MtpHead {
   virtual const WeightBytes& bytes() const = 0;
 };
 
-// const: everything that changes is in State. Thread-compatible; one Engine runs one forward at a time.
+// const: everything that changes is in State, but for the experts that ExpertStore packs. Thread-compatible; one Engine
+// runs one forward at a time.
 class Model {
  public:
   virtual ~Model() = default;

@@ -76,6 +76,16 @@ TEST(Experts, WhatIsUsedAgainIsNotLoadedAgain) {
   EXPECT_EQ(loads_of_pass(), 3) << "eight of the nine fit, and the least recently used are dropped";
 }
 
+TEST(Memory, WhatWasPromisedIsNotPromisedAgain) {
+  const Engine engine({.threads = 1});
+  const std::int64_t before = engine.expert_budget(0);
+  ASSERT_GT(before, 1 << 20);
+  engine.promise_memory(2 * before);
+  EXPECT_EQ(engine.expert_budget(0), 0);
+  engine.promise_memory(-2 * before);
+  EXPECT_GT(engine.expert_budget(0), 0);
+}
+
 TEST(Memory, SizesAndShares) {
   EXPECT_EQ(parse_bytes("1.5GiB", "x"), 3LL << 29);
   EXPECT_EQ(parse_bytes("2GB", "x"), 2'000'000'000);
