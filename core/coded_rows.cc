@@ -75,7 +75,7 @@ void expect_numbers(const Panels& panels, const Weight& weight, const CodedRow& 
   const auto expect = [&](const std::byte* bytes, std::int64_t count, unsigned sign, unsigned not_a_number) {
     const auto is_bad = [&](std::byte byte) { return (std::to_integer<unsigned>(byte) | sign) == not_a_number; };
     if (bytes == nullptr || std::none_of(bytes, bytes + count, is_bad)) return;
-    throw Error("'{}' holds NaN values; the file is damaged: download or convert it again", weight.path);
+    throw Error("{} holds NaN values; the file is damaged: download or convert it again", weight.where);
   };
   const std::int64_t groups = parts_of(panels.in, panels.group);
   if (panels.kind == PanelKind::e4m3) expect(row.codes, panels.in, 0x80, 0xff);

@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <exception>
 #include <mutex>
-#include <optional>
+#include <new>
 #include <utility>
 
 #include "core/error.h"
@@ -54,7 +55,8 @@ void pack_panels(std::span<PackJob> jobs, Pool* pool) {
     job.first_task = tasks;
     tasks += panels_of(job.weight->out);
   }
-  std::optional<Error> error;
+  std::exception_ptr error;
+  std::int64_t failed = tasks;  // the lowest one that did: what is told does not depend on timing
   std::mutex mutex;
   const auto pack_panel = [&](std::int64_t task) {
     const PackJob& job = *std::prev(std::ranges::upper_bound(jobs, task, {}, &PackJob::first_task));
@@ -63,9 +65,11 @@ void pack_panels(std::span<PackJob> jobs, Pool* pool) {
     try {
       weight.format->pack(weight, panel * kPanel, std::min(kPanel, weight.out - panel * kPanel),
                           job.to + panel * weight.panels.panel_bytes);
-    } catch (const Error& found) {  // a task of the pool must not throw
+    } catch (...) {  // a task of the pool must not throw
       const std::lock_guard lock(mutex);
-      error = found;
+      if (task >= failed) return;
+      failed = task;
+      error = std::current_exception();
     }
   };
   if (pool != nullptr) {
@@ -73,7 +77,12 @@ void pack_panels(std::span<PackJob> jobs, Pool* pool) {
   } else {
     for (std::int64_t task = 0; task < tasks; ++task) pack_panel(task);
   }
-  if (error) throw Error(*error);
+  if (!error) return;
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::bad_alloc&) {
+    throw Error("no memory to pack weights; a smaller model may fit");
+  }
 }
 
 void PanelStore::pack(Weight& weight, Pool* pool) {

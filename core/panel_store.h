@@ -20,8 +20,8 @@ struct PackJob {
 };
 std::int64_t packed_bytes(const Weight& weight);  // by weight.panels
 
-// By the pool's threads, or by the caller alone if it is null. Throws Error if a weight is no number, as far as its
-// format can tell.
+// By the pool's threads, or by the caller alone if it is null. Throws Error if there is no memory or a weight is no
+// number, as far as its format can tell: that of the first panel.
 void pack_panels(std::span<PackJob> jobs, Pool* pool);
 
 class PanelStore {

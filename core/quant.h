@@ -31,7 +31,7 @@ struct StoredRows {
 // multiplied. A view: the WeightFile owns the bytes.
 struct Weight {
   const QuantFormat* format = nullptr;
-  std::string path;
+  std::string where;  // the checkpoint and the path in it, for errors
   std::int64_t out = 0, in = 0;
   StoredRows values;                        // numbers, codes, or blocks of codes and scales; null while only planned
   StoredRows scales, biases, super_scales;  // where the format has them

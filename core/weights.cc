@@ -37,6 +37,31 @@ void copy_as_float(const StoredTensor& tensor, float* out) {
   }
 }
 
+bool is_finite(std::span<const float> values) {
+  return std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
+}
+
+bool is_finite(const StoredTensor& tensor) {
+  std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
+  copy_as_float(tensor, values.data());
+  return is_finite(values);
+}
+
+// Of a tensor whose blocks have scales in them.
+bool blocks_are_finite(const StoredTensor& tensor) {
+  WeightFile file(std::vector{tensor});
+  constexpr std::string_view kWeight = ".weight";
+  const bool ends = tensor.name.ends_with(kWeight);
+  const Weight weight =
+      file.table(tensor.name.substr(0, tensor.name.size() - (ends ? kWeight.size() : 0)), tensor.shape);
+  std::vector<float> values(static_cast<std::size_t>(weight.in));
+  for (std::int64_t row = 0; row < weight.out; ++row) {
+    weight.format->unpack(weight, row, values.data(), *kernel_levels().back());
+    if (!is_finite(values)) return false;
+  }
+  return true;
+}
+
 template <typename Do>
 void each_stored(const Weight& weight, const Do& apply) {
   for (const StoredRows* stored : {&weight.values, &weight.scales, &weight.biases, &weight.super_scales}) {
@@ -66,7 +91,7 @@ WeightFile WeightFile::unpacked(const std::filesystem::path& path) {
   return file;
 }
 
-WeightFile::WeightFile(std::vector<StoredTensor> tensors) {
+WeightFile::WeightFile(std::vector<StoredTensor> tensors) : packs_(false) {
   for (StoredTensor& tensor : tensors) add_planned(std::move(tensor));
 }
 
@@ -92,10 +117,12 @@ std::byte* WeightFile::new_bytes(std::size_t size) {
 }
 
 void WeightFile::fetch(const Weight& weight) const {
+  if (checkpoint_ == nullptr) return;  // all of it is in memory
   each_stored(weight, [&](std::span<const std::byte> bytes) { checkpoint_->fetch(bytes); });
 }
 
 void WeightFile::release(const Weight& weight) const {
+  if (checkpoint_ == nullptr) return;
   each_stored(weight, [&](std::span<const std::byte> bytes) { checkpoint_->release(bytes); });
 }
 
@@ -161,7 +188,7 @@ Weight WeightFile::table(const std::string& path, std::span<const std::int64_t> 
   }
   for (const QuantFormat& format : quant_formats()) {
     if (std::optional<Weight> weight = format.open(*this, path, expected)) {
-      weight->path = path;
+      weight->where = fmt::format("{}: '{}'", directory_.string(), path);
       weight->format = &format;
       return *weight;
     }
@@ -184,7 +211,7 @@ std::vector<float> WeightFile::vector(const std::string& name, std::int64_t size
   }
   std::vector<float> values(static_cast<std::size_t>(size));
   if (tensor.data != nullptr) copy_as_float(tensor, values.data());
-  if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) {
+  if (!is_finite(values)) {
     throw Error("{}: tensor '{}' holds NaN or infinite values; the file is damaged: download or convert it again",
                 directory_.string(), name);
   }
@@ -205,6 +232,7 @@ std::vector<std::string> WeightFile::unused() const {
 }
 
 std::vector<std::filesystem::path> WeightFile::paths() const {
+  SPECDEC_ASSERT(checkpoint_ != nullptr);
   std::vector<std::filesystem::path> paths;
   for (const Checkpoint::Part& part : checkpoint_->parts()) paths.emplace_back(part.origin);
   return paths;
@@ -222,6 +250,7 @@ void WeightFile::expect_all_used(std::span<const std::string> ignored) const {
 }
 
 std::string WeightFile::hash() const {
+  SPECDEC_ASSERT(checkpoint_ != nullptr);
   Hash hash;
   hash.add(checkpoint_kind(directory_).config(directory_).json);
   for (const Checkpoint::Part& part : checkpoint_->parts()) {
@@ -237,11 +266,10 @@ std::string WeightFile::hash() const {
 }
 
 std::string WeightFile::find_not_finite() const {
-  for (const auto& [name, tensor] : tensors_) {
-    if (!is_float(tensor->dtype)) continue;
-    std::vector<float> values(static_cast<std::size_t>(tensor->elements()));
-    copy_as_float(*tensor, values.data());
-    if (!std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) return name;
+  for (const std::string& name : used_) {
+    const StoredTensor& tensor = *tensors_.find(name)->second;
+    const bool in_blocks = facts_of(tensor.dtype).block_elements > 1;
+    if (is_float(tensor.dtype) ? !is_finite(tensor) : in_blocks && !blocks_are_finite(tensor)) return name;
   }
   return {};
 }

@@ -41,7 +41,7 @@ class WeightFile {
   // Every tensor that is asked for is there, as `plan` stores it. Without data there are no values: vectors are zero,
   // and nothing may be multiplied. For learning which tensors an architecture has.
   WeightFile(const std::filesystem::path& directory, WeightPlan& plan);
-  // Tensors that lie in memory, which outlives this.
+  // Tensors that lie in memory, which outlives this. For looking at them: nothing is packed.
   explicit WeightFile(std::vector<StoredTensor> tensors);
   // For looking at what is stored: nothing is packed, so nothing may be multiplied.
   static WeightFile unpacked(const std::filesystem::path& path);
@@ -64,7 +64,7 @@ class WeightFile {
   // A float32 copy of a small tensor (norms, biases) stored as f32, f16 or bf16.
   std::vector<float> vector(const std::string& name, std::int64_t size);
 
-  bool packs() const { return packs_; }  // false of a plan, and of a file that is only looked at
+  bool packs() const { return packs_; }  // false of a plan, and of what is only looked at
   // Stored bytes will soon be read, and are no longer: hints for the system.
   void fetch(const Weight& weight) const;
   void release(const Weight& weight) const;

@@ -5,18 +5,24 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <map>
+#include <new>
+#include <thread>
 
 #include "core/blocks/product.h"
 #include "core/error.h"
 #include "core/files/safetensors.h"
+#include "core/panel_store.h"
+#include "core/pool.h"
 #include "core/rng.h"
 #include "core/weights.h"
+#include "tests/error_line.h"
 
 namespace specdec {
 namespace {
@@ -286,7 +292,23 @@ TEST(Formats, WhatDoesNotFitIsNamed) {
   expect(error_of("mxfp4_made", {4, 512}, nothing), {"MLX mxfp4", "[4, 512]", "[4, 32]", "[4, 64]"});
   expect(error_of("mxfp4_made", {4, 256}, [](auto& parts) { parts.at(".scales").dtype = DType::i8; }),
          {"'.scales' is I8", "expected U8"});
-  expect(error_of("mxfp4_made", {4, 256}, [&](auto& parts) { all_ones(parts.at(".scales")); }), {"NaN", "mxfp4_made"});
+  expect(error_of("mxfp4_made", {4, 256}, [&](auto& parts) { all_ones(parts.at(".scales")); }),
+         {"NaN", "mxfp4_made", "specdec-quant"});
+  for (const char* name : {"mxfp4_made", "mxfp8_made", "nvfp4_made"}) {
+    for (const char* suffix : {".weight", ".scales"}) {
+      const auto scalar = [&](auto& parts) {
+        parts.at(suffix).shape = {};
+        parts.at(suffix).bytes = bytes_of(parts.at(suffix).dtype);
+      };
+      expect(error_of(name, {4, 256}, scalar), {"MLX mxfp4", "has shape [", "expected [4, "});
+    }
+    // Words of which 32 times as many are as few as there should be, in 64 bits.
+    const auto empty = [&](auto& parts) {
+      parts.at(".weight").shape = {0, (std::int64_t{1} << 61) + parts.at(".weight").shape.back()};
+      parts.at(".weight").bytes = 0;
+    };
+    expect(error_of(name, {4, 256}, empty), {"MLX mxfp4", ".weight", "expected [4, 32]"});
+  }
   expect(error_of("nvfp4_made", {4, 256}, [&](auto& parts) { all_ones(parts.at(".scales")); }), {"NaN"});
   expect(error_of("mxfp8_made", {4, 256}, [&](auto& parts) { all_ones(parts.at(".weight")); }), {"NaN"});
   expect(error_of("int4_g32", {4, 512}, nothing), {"pack-quantized", "weight_shape is [4, 256]"});
@@ -303,6 +325,47 @@ TEST(Formats, WhatDoesNotFitIsNamed) {
          {"FP8", "weight_scale_inv' is missing"});
   expect(error_of("fp8_row", {4, 256}, [](auto& parts) { parts.at(".weight_scale") = parts.at(".expected"); }),
          {"FP8", "'.weight_scale' has shape [4, 256], expected [4, 1]"});
+}
+
+// The format of weights that say by themselves what is wrong with them.
+QuantFormat failing_format() {
+  QuantFormat format{};
+  format.name = "failing";
+  format.pack = [](const Weight& weight, std::int64_t first, std::int64_t, std::byte*) {
+    if (first < weight.group) return;
+    if (weight.bits == 0) throw std::bad_alloc();
+    std::this_thread::sleep_for(std::chrono::milliseconds(first == weight.group ? 20 : 0));
+    throw Error("panel {}", first / kPanel);
+  };
+  return format;
+}
+
+TEST(PackPanels, WhatFailsFirstIsToldWhateverTheThreadsDo) {
+  const QuantFormat format = failing_format();
+  Weight weight;
+  weight.format = &format;
+  weight.out = 64 * kPanel;
+  weight.group = 3 * kPanel;
+  Pool pool(4);
+  for (Pool* by : {static_cast<Pool*>(nullptr), &pool}) {
+    PackJob job{&weight, nullptr};
+    weight.bits = 4;
+    expect_error([&] { pack_panels({&job, 1}, by); }, {"panel 3"});
+    weight.bits = 0;
+    expect_error([&] { pack_panels({&job, 1}, by); }, {"no memory"});
+  }
+}
+
+TEST(Weights, ThoseInMemoryAreOnlyLookedAt) {
+  const std::vector<float> values(64, 1);
+  const StoredTensor tensor{"a.weight", DType::f32, {2, 32}, std::as_bytes(std::span(values)).data(), 256};
+  WeightFile file(std::vector{tensor});
+  EXPECT_FALSE(file.packs());
+  const Weight weight = file.linear("a", {2, 32});
+  EXPECT_EQ(weight.panels.data, nullptr);
+  file.fetch(weight);
+  file.release(weight);
+  EXPECT_EQ(file.find_not_finite(), "");
 }
 
 TEST(QuantFormats, EachSaysWhatItIs) {

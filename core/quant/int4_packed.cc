@@ -38,17 +38,19 @@ std::optional<Weight> open(WeightFile& file, const std::string& path, std::span<
   expect_shape(parts, shape);
   parts.expect_inputs_of(kLeastGroup);
   const std::int64_t out = shape.front(), in = shape.back();
-  const StoredTensor& packed = *file.find(path + ".weight_packed");
-  const std::int64_t words = packed.shape.size() == 2 ? packed.shape.back() : 0;
-  const int bits = words * 4 == in ? 8 : 4;
-  parts.get(".weight_packed", {DType::i32}, std::array{out, in * bits / 32});
-  const StoredTensor& scales = *file.find(path + ".weight_scale");
-  const std::int64_t groups = file.has(path + ".weight_scale") && scales.shape.size() == 2 ? scales.shape.back() : 0;
+  const auto columns = [&](const char* suffix) {
+    const StoredTensor* tensor = file.find(path + suffix);
+    return tensor != nullptr && tensor->shape.size() == 2 ? tensor->shape.back() : 0;
+  };
+  const int bits = columns(".weight_packed") == in / 4 ? 8 : 4;
+  const StoredTensor& packed = parts.get(".weight_packed", {DType::i32}, std::array{out, in / 32 * bits});
+  const std::int64_t groups = columns(".weight_scale");
   if (groups < 1 || in % groups != 0 || in / groups % kLeastGroup != 0) {
     throw parts.error(
         fmt::format("it has {} scales for {} inputs; groups are of a multiple of {}", groups, in, kLeastGroup));
   }
-  parts.get(".weight_scale", {DType::bf16, DType::f16, DType::f32}, std::array{out, groups});
+  const StoredTensor& scales =
+      parts.get(".weight_scale", {DType::bf16, DType::f16, DType::f32}, std::array{out, groups});
   Weight weight = parts.weight(packed);
   weight.scales = parts.rows(scales);
   weight.scale_dtype = scales.dtype;
