@@ -121,6 +121,7 @@ TEST(Gguf, DamageIsNamed) {
   expect_refused(one_tensor(kF32, {std::uint64_t{1} << 63}, data).bytes(), {"more than fits 63 bits"});
   expect_refused(one_tensor(kF32, {std::uint64_t{1} << 40, std::uint64_t{1} << 40}, data).bytes(),
                  {"more bytes than fit 63 bits"});
+  expect_refused(one_tensor(kF32, {0, std::uint64_t{1} << 40}, "").bytes(), {"\"w\"", "dimension of 0"});
   expect_refused(one_tensor(4, {4}, data).bytes(), {"\"w\"", "type 4", "no tensor"});
   expect_refused(one_tensor(2, {48}, data).bytes(), {"\"w\"", "Q4_0", "blocks of 32"});
   GgufWriter again;
@@ -232,6 +233,10 @@ TEST(GgufConfig, WhatIsNotUnderstoodIsNamed) {
          m.writer.numbers("llama.attention.head_count_kv", GgufType::u32, std::vector<std::uint32_t>{1, 2});
        },
        {"head_count_kv", "same for all layers"});
+  with("llama", [](Model& m) { m.writer.number("llama.nextn_predict_layers", GgufType::i64, INT64_MIN); },
+       {"llama.nextn_predict_layers", "from 0 to"});
+  with("llama", [](Model& m) { m.writer.number("llama.attention.key_length", GgufType::i64, INT64_MAX); },
+       {"llama.attention.key_length", "from 0 to"});
   const std::string zeros(32, '\0');
   with("llama", [&](Model& m) { m.writer.tensor("rope_freqs.weight", kF32, {2}, zeros); }, {"rope_freqs", "above 0"});
   with("qwen2", [&](Model& m) { m.writer.tensor("rope_freqs.weight", kF32, {2}, zeros); }, {"factors"});
@@ -314,6 +319,21 @@ TEST(GgufBlocks, OtherTypesAreRefusedByName) {
   model.writer.tensor("blk.0.ffn_up.weight", kQ2K, {256, 1}, std::string(84, '\0'));
   WeightFile file(directory.write("x.gguf", model.writer.bytes()));
   expect_error([&] { file.linear("model.layers.0.mlp.up_proj", {1, 256}); }, {"x.gguf", "Q2_K", "q4_k", "q6_k"});
+}
+
+TEST(GgufBlocks, AScaleThatIsNoNumberIsFound) {
+  const TemporaryDirectory directory;
+  Model model;
+  constexpr std::uint32_t kQ80 = 8;
+  std::string block(34, '\1');
+  model.writer.tensor("blk.0.attn_output.weight", kQ80, {32, 1}, block);
+  block[1] = '\x7e';
+  model.writer.tensor("blk.0.ffn_up.weight", kQ80, {32, 1}, block);
+  WeightFile file(directory.write("x.gguf", model.writer.bytes()));
+  file.linear("model.layers.0.self_attn.o_proj", {1, 32});
+  EXPECT_EQ(file.find_not_finite(), "");
+  file.linear("model.layers.0.mlp.up_proj", {1, 32});
+  EXPECT_EQ(file.find_not_finite(), "model.layers.0.mlp.up_proj.weight");
 }
 
 TEST(GgufCheckpoint, PartsBelongTogether) {

@@ -152,6 +152,7 @@ StoredTensor read_tensor(Cursor& cursor, std::uint64_t& offset, const std::strin
   for (std::uint32_t i = 0; i < dimensions; ++i) {
     const auto count = cursor.number<std::uint64_t>("a dimension of a tensor");
     if (count > INT64_MAX) throw Error("{}: has a dimension of {}, more than fits 63 bits", where, count);
+    if (count == 0) throw Error("{}: has a dimension of 0, so that it holds nothing: the file is damaged", where);
     tensor.shape.insert(tensor.shape.begin(), static_cast<std::int64_t>(count));
   }
   const auto id = cursor.number<std::uint32_t>("the type of a tensor");

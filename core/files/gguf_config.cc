@@ -112,16 +112,12 @@ class Keys {
 
   bool has(std::string_view key) const { return metadata_.has(path(key)); }
 
-  // A number of each layer must be the same for all of them.
   std::optional<std::int64_t> find_count(std::string_view key) const {
-    const std::string name = path(key);
-    if (!metadata_.is_list(name)) return metadata_.integer(name);
-    const std::vector<std::int64_t> counts = *metadata_.integers(name);
-    if (counts.empty() || std::ranges::any_of(counts, [&](std::int64_t count) { return count != counts.front(); }))
-      throw metadata_.wrong(name, "the same for all layers, which this version needs");
-    return counts.front();
+    const std::optional<std::int64_t> count = find_integer(key);
+    constexpr std::int64_t kMost = INT32_MAX;
+    refuse(count && (*count < 0 || *count > kMost), key, fmt::format("from 0 to {}", kMost));
+    return count;
   }
-
   std::int64_t count(std::string_view key) const { return required(find_count(key), key); }
   std::optional<double> number(std::string_view key) const { return metadata_.number(path(key)); }
   std::optional<bool> boolean(std::string_view key) const { return metadata_.boolean(path(key)); }
@@ -141,6 +137,16 @@ class Keys {
 
  private:
   std::string path(std::string_view key) const { return fmt::format("{}{}", prefix_, key); }
+
+  // A number of each layer must be the same for all of them.
+  std::optional<std::int64_t> find_integer(std::string_view key) const {
+    const std::string name = path(key);
+    if (!metadata_.is_list(name)) return metadata_.integer(name);
+    const std::vector<std::int64_t> counts = *metadata_.integers(name);
+    if (counts.empty() || std::ranges::any_of(counts, [&](std::int64_t count) { return count != counts.front(); }))
+      throw metadata_.wrong(name, "the same for all layers, which this version needs");
+    return counts.front();
+  }
 
   const GgufMetadata& metadata_;
   std::string prefix_;
