@@ -154,7 +154,9 @@ Account account_of(const Inventory& inventory, const StorageRule& storage) {
     if (is_first_mtp(place, inventory.layers)) mtp.add({place.group, 0, true}, bytes);
     if (place.mtp) continue;
     trunk.add(place, bytes);
-    if (place.group == Group::routed) routed[static_cast<std::size_t>(place.layer)] = true;
+    if (place.group != Group::routed) continue;
+    SPECDEC_ASSERT(place.layer >= 0);
+    routed[static_cast<std::size_t>(place.layer)] = true;
   }
   trunk.routed.resize(routed.size());
   const std::int64_t embedding = trunk.of(Group::embedding);
