@@ -248,7 +248,7 @@ struct Matrix {
 std::vector<Matrix> matrices(std::int64_t out, std::int64_t in) {
   std::vector<Matrix> all;
   for (const Layout& layout : layouts()) {
-    const std::int64_t group = layout.panels.kind == PanelKind::e4m3 ? 32 : layout.panels.group;
+    const std::int64_t group = layout.panels.kind == PanelKind::e4m3 ? 8 : layout.panels.group;
     const std::int64_t whole = layout.panels.super_group <= 256 ? std::max(group, layout.panels.super_group) : group;
     if (whole == 0 || in % whole == 0) all.emplace_back(layout, out, in);
   }
@@ -310,8 +310,8 @@ double activation(const Rows& x, Product product, std::int64_t row, std::int64_t
 }
 
 TEST_P(KernelLevels, PanelsEqualANaiveLoop) {
-  const std::vector<std::pair<std::int64_t, std::int64_t>> shapes{{1, 32},   {16, 96}, {21, 128},
-                                                                  {40, 640}, {9, 300}, {3, 7}};
+  const std::vector<std::pair<std::int64_t, std::int64_t>> shapes{{1, 32},  {16, 96}, {21, 128}, {40, 640},
+                                                                  {9, 300}, {3, 7},   {5, 40},   {17, 72}};
   for (const auto& [out, in] : shapes) {
     constexpr std::int64_t kRows = 9;
     const Rows x(kernels(), kRows, in);

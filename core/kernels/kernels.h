@@ -56,7 +56,7 @@ struct Panels {
   float factor = 1;                     // of every scale of one byte
   float scale_centre = 0;               // a scale of type u8 is factor * (the byte - scale_centre)
   const std::uint8_t* table = nullptr;  // 16 codes of 8 bits that codes4 stand for
-  std::int64_t out = 0, in = 0;         // in: a multiple of 32 if there are groups, not always of the group
+  std::int64_t out = 0, in = 0;  // in: if there are groups, a multiple of 32, of 8 for e4m3; not always of the group
 };
 
 // What a product may use of `scratch`.
