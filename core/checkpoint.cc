@@ -6,6 +6,14 @@
 
 namespace specdec {
 
+void Checkpoint::fetch(std::span<const std::byte> bytes) const {
+  for (const MappedFile* file : files_) file->fetch(bytes);
+}
+
+void Checkpoint::release(std::span<const std::byte> bytes) const {
+  for (const MappedFile* file : files_) file->release(bytes);
+}
+
 const CheckpointKind& checkpoint_kind(const std::filesystem::path& path) {
   const auto found =
       std::ranges::find_if(checkpoint_kinds(), [&](const CheckpointKind& kind) { return kind.takes(path); });

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/files/mapped_file.h"
 #include "core/files/stored_tensor.h"
 
 namespace specdec {
@@ -24,10 +25,16 @@ class Checkpoint {
     const StoredTensors* tensors;
   };
   virtual std::vector<Part> parts() const = 0;
-  // Asks the system to read these bytes soon.
-  virtual void fetch(std::span<const std::byte> bytes) const = 0;
-  // Gives the memory of whole pages back; they are read again when they are looked at.
-  virtual void release(std::span<const std::byte> bytes) const = 0;
+  // As of MappedFile, whichever file the bytes are of.
+  void fetch(std::span<const std::byte> bytes) const;
+  void release(std::span<const std::byte> bytes) const;
+
+ protected:
+  // Of the bytes that parts() tells; the kind owns it.
+  void reads(const MappedFile& file) { files_.push_back(&file); }
+
+ private:
+  std::vector<const MappedFile*> files_;
 };
 
 struct ConfigText {

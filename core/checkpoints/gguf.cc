@@ -31,6 +31,7 @@ class GgufCheckpoint : public Checkpoint {
     const GgufMetadata& metadata = metadata_of(files_);
     const GgufFind find = finder(files_);
     for (const auto& file : files_) {
+      reads(file->file());
       StoredTensors& tensors = tensors_.emplace_back();
       for (const auto& [theirs, stored] : file->content().tensors) {
         const std::optional<std::string> name = transformers_name(theirs, metadata, find);
@@ -50,13 +51,6 @@ class GgufCheckpoint : public Checkpoint {
     for (std::size_t i = 0; i < files_.size(); ++i)
       parts.push_back({files_[i]->path().string(), files_[i]->content().header, &tensors_[i]});
     return parts;
-  }
-
-  void fetch(std::span<const std::byte> bytes) const override {
-    for (const auto& file : files_) file->fetch(bytes);
-  }
-  void release(std::span<const std::byte> bytes) const override {
-    for (const auto& file : files_) file->release(bytes);
   }
 
  private:

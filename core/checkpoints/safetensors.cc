@@ -11,19 +11,14 @@ namespace fs = std::filesystem;
 
 class SafetensorsCheckpoint : public Checkpoint {
  public:
-  explicit SafetensorsCheckpoint(const fs::path& directory) : files_(open_safetensors(directory)) {}
+  explicit SafetensorsCheckpoint(const fs::path& directory) : files_(open_safetensors(directory)) {
+    for (const auto& file : files_) reads(file->file());
+  }
 
   std::vector<Part> parts() const override {
     std::vector<Part> parts;
     for (const auto& file : files_) parts.push_back({file->path().string(), file->header(), &file->tensors()});
     return parts;
-  }
-
-  void fetch(std::span<const std::byte> bytes) const override {
-    for (const auto& file : files_) file->fetch(bytes);
-  }
-  void release(std::span<const std::byte> bytes) const override {
-    for (const auto& file : files_) file->release(bytes);
   }
 
  private:

@@ -62,10 +62,9 @@ class GgufFile {
  public:
   explicit GgufFile(const std::filesystem::path& path);
 
+  const MappedFile& file() const { return file_; }
   const std::filesystem::path& path() const { return file_.path(); }
   const Gguf& content() const { return content_; }
-  void fetch(std::span<const std::byte> bytes) const { file_.fetch(bytes); }
-  void release(std::span<const std::byte> bytes) const { file_.release(bytes); }
 
  private:
   MappedFile file_;

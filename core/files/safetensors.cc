@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the original library
-constexpr std::string_view kMetadata = "__metadata__";
+constexpr std::string_view kMetadata = "__metadata__", kIndex = "model.safetensors.index.json";
 
 std::uint64_t header_length(std::span<const std::byte> bytes) {
   std::uint64_t length = 0;
@@ -140,38 +140,10 @@ void check_metadata(const json& metadata, std::string_view origin) {
 
 fs::path shard_path(const fs::path& directory, const std::string& name, std::string_view index) {
   const fs::path shard = fs::path(name).lexically_normal();
-  if (name.empty() || name.find('\0') != std::string::npos || shard.is_absolute() || *shard.begin() == "..")
+  const bool plain = std::ranges::none_of(name, [](unsigned char byte) { return byte < ' '; });
+  if (name.empty() || !plain || shard.is_absolute() || *shard.begin() == "..")
     throw Error("{}: weight_map names the shard {}, expected a file inside the checkpoint", index, escaped(name));
   return directory / shard;
-}
-
-std::vector<std::unique_ptr<SafetensorsFile>> open_shards(const fs::path& directory, const fs::path& index_path) {
-  const std::string origin = index_path.string();
-  const json index = parse_json(MappedFile(index_path).text(), origin);
-  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
-    throw Error("{}: has no object weight_map", origin);
-  if (index["weight_map"].empty()) throw Error("{}: weight_map names no tensor", origin);
-
-  std::map<fs::path, std::vector<std::string>> expected;  // the tensors of each shard
-  for (const auto& [tensor, shard] : index["weight_map"].items()) {
-    if (!shard.is_string())
-      throw Error("{}: weight_map entry {} is of JSON type {}, expected a file name", origin, escaped(tensor),
-                  shard.type_name());
-    expected[shard_path(directory, shard.get_ref<const std::string&>(), origin)].push_back(tensor);
-  }
-
-  std::vector<std::unique_ptr<SafetensorsFile>> files;
-  for (const auto& [path, tensors] : expected) {
-    if (!fs::exists(path))
-      throw Error("{}: missing, but {} puts {} tensors into it, {} first; fetch the checkpoint again", path.string(),
-                  index_path.filename().string(), tensors.size(), escaped(tensors.front()));
-    files.push_back(std::make_unique<SafetensorsFile>(path));
-    for (const std::string& tensor : tensors)
-      if (!files.back()->tensors().contains(tensor))
-        throw Error("{}: weight_map puts tensor {} into {}, which does not hold it", origin, escaped(tensor),
-                    path.filename().string());
-  }
-  return files;
 }
 
 }  // namespace
@@ -198,10 +170,38 @@ std::string_view SafetensorsFile::header() const {
   return file_.text().substr(kLengthBytes, header_length(file_.bytes()));
 }
 
+std::map<fs::path, std::vector<std::string>> indexed_shards(const fs::path& directory) {
+  const fs::path path = directory / kIndex;
+  if (!fs::exists(path)) return {};
+  const std::string origin = path.string();
+  const json index = parse_json(MappedFile(path).text(), origin);
+  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
+    throw Error("{}: has no object weight_map", origin);
+  if (index["weight_map"].empty()) throw Error("{}: weight_map names no tensor", origin);
+  std::map<fs::path, std::vector<std::string>> shards;
+  for (const auto& [tensor, shard] : index["weight_map"].items()) {
+    if (!shard.is_string())
+      throw Error("{}: weight_map entry {} is of JSON type {}, expected a file name", origin, escaped(tensor),
+                  shard.type_name());
+    shards[shard_path(directory, shard.get_ref<const std::string&>(), origin)].push_back(tensor);
+  }
+  return shards;
+}
+
 std::vector<std::unique_ptr<SafetensorsFile>> open_safetensors(const fs::path& directory) {
   if (!fs::is_directory(directory)) throw Error("{}: not a directory, expected a checkpoint", directory.string());
-  const fs::path index = directory / "model.safetensors.index.json";
-  if (fs::exists(index)) return open_shards(directory, index);
+  std::vector<std::unique_ptr<SafetensorsFile>> files;
+  for (const auto& [path, tensors] : indexed_shards(directory)) {
+    if (!fs::exists(path))
+      throw Error("{}: missing, but {} puts {} tensors into it, {} first; fetch the checkpoint again", path.string(),
+                  kIndex, tensors.size(), escaped(tensors.front()));
+    files.push_back(std::make_unique<SafetensorsFile>(path));
+    for (const std::string& tensor : tensors)
+      if (!files.back()->tensors().contains(tensor))
+        throw Error("{}: weight_map puts tensor {} into {}, which does not hold it", (directory / kIndex).string(),
+                    escaped(tensor), path.filename().string());
+  }
+  if (!files.empty()) return files;
 
   std::vector<fs::path> weights;
   std::vector<std::string> others;  // weights in formats that this reader is not for
@@ -217,12 +217,10 @@ std::vector<std::unique_ptr<SafetensorsFile>> open_safetensors(const fs::path& d
   if (weights.empty() && !others.empty())
     throw Error("{}: holds no safetensors, only {}; convert the checkpoint to safetensors", directory.string(),
                 fmt::join(others, ", "));
-  if (weights.empty())
-    throw Error("{}: holds no model.safetensors and no {}", directory.string(), index.filename().string());
+  if (weights.empty()) throw Error("{}: holds no model.safetensors and no {}", directory.string(), kIndex);
   if (weights.size() > 1)
     throw Error("{}: holds {} safetensors files but no {} that says what belongs together", directory.string(),
-                weights.size(), index.filename().string());
-  std::vector<std::unique_ptr<SafetensorsFile>> files;
+                weights.size(), kIndex);
   files.push_back(std::make_unique<SafetensorsFile>(weights.front()));
   return files;
 }

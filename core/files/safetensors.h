@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -23,10 +24,9 @@ class SafetensorsFile {
  public:
   explicit SafetensorsFile(const std::filesystem::path& path);
 
+  const MappedFile& file() const { return file_; }
   const std::filesystem::path& path() const { return file_.path(); }
   std::string_view header() const;  // the JSON text
-  void fetch(std::span<const std::byte> bytes) const { file_.fetch(bytes); }
-  void release(std::span<const std::byte> bytes) const { file_.release(bytes); }
   const StoredTensors& tensors() const { return tensors_; }
 
  private:
@@ -36,6 +36,10 @@ class SafetensorsFile {
 
 // The checks of SafetensorsFile on bytes in memory; `origin` names them in errors. What the fuzzer calls.
 StoredTensors parse_safetensors(std::span<const std::byte> bytes, std::string_view origin);
+
+// The tensors that model.safetensors.index.json puts into each file; nothing if there is no index. Throws Error if it
+// is damaged or names a file elsewhere.
+std::map<std::filesystem::path, std::vector<std::string>> indexed_shards(const std::filesystem::path& directory);
 
 // All shards of a checkpoint directory: those of model.safetensors.index.json if there is one,
 // else model.safetensors, else the only *.safetensors. Throws Error when there is none, a shard of the index is
