@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
+#include "core/encode.h"
 #include "core/error.h"
 #include "core/name_pattern.h"
 
@@ -44,9 +46,21 @@ Patterns read_patterns(const ConfigReader& block, std::string_view key, std::vec
 Storage mlx_storage(const ConfigReader& block, const ConfigReader& fallback) {
   const auto of = [&](std::string_view key) -> const ConfigReader& { return block.has(key) ? block : fallback; };
   const std::string mode = of("mode").text("mode", "affine");
-  if (mode != "affine") return parse_storage(mode);
-  return parse_storage(
-      fmt::format("affine{}g{}", of("bits").count("bits", 4), of("group_size").count("group_size", 64)));
+  const bool affine = mode == "affine";  // the other modes have one choice of bits and group
+  const int bits = of("bits").count("bits", 4), group = of("group_size").count("group_size", 64);
+  std::set<std::string_view> modes;
+  std::vector<std::string_view> choices;
+  for (const Encoding& encoding : encodings()) {
+    if (!encoding.quantised()) continue;
+    modes.insert(encoding.mode);
+    if (encoding.mode != mode) continue;
+    if (!affine || (encoding.bits == bits && encoding.group == group)) return parse_storage(encoding.name);
+    choices.push_back(encoding.name);
+  }
+  if (affine)
+    throw Error("{}: 'bits' is {} and 'group_size' is {}, together affine{}g{}; expected one of {}", block.origin(),
+                bits, group, bits, group, fmt::join(choices, ", "));
+  throw Error("{}: 'mode' is '{}'; expected one of {}", block.origin(), mode, fmt::join(modes, ", "));
 }
 
 DeclaredStorage mlx(const ConfigReader& block, const std::string& key) {
@@ -209,10 +223,19 @@ DeclaredStorage modelopt_storage(const ConfigReader& file) {
   return modelopt(block ? *block : file, "hf_quant_config.json");
 }
 
+DType trained_dtype(const ConfigReader& config) {
+  for (const ConfigReader& part : {text_part(config), config}) {
+    const std::string_view key = part.first_of({"torch_dtype", "dtype"});
+    if (!part.has(key)) continue;
+    const std::string name = part.text(key, "");
+    return name == "float32" ? DType::f32 : name == "float16" ? DType::f16 : DType::bf16;
+  }
+  return DType::bf16;
+}
+
 StorageRule trained_storage(const ConfigReader& config) {
-  const ConfigReader text = text_part(config);
-  const std::string dtype = text.text(text.first_of({"torch_dtype", "dtype"}), "bfloat16");
-  const Storage storage = parse_storage(dtype == "float32" ? "f32" : dtype == "float16" ? "f16" : "bf16");
+  const DType dtype = trained_dtype(config);
+  const Storage storage = parse_storage(dtype == DType::f32 ? "f32" : dtype == DType::f16 ? "f16" : "bf16");
   return [storage](const TensorSpec&, Group) { return storage; };
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/config.h"
+#include "core/dtype.h"
 #include "core/inventory.h"
 
 namespace specdec {
@@ -23,7 +24,8 @@ std::vector<DeclaredStorage> declared_storages(const ConfigReader& config);
 // Of hf_quant_config.json, which ModelOpt writes beside it.
 DeclaredStorage modelopt_storage(const ConfigReader& file);
 
-// Weights as trained, by torch_dtype.
+// Of weights as trained, by torch_dtype or dtype, of the language model or else of all; bf16 if neither says.
+DType trained_dtype(const ConfigReader& config);
 StorageRule trained_storage(const ConfigReader& config);
 
 }  // namespace specdec

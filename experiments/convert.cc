@@ -8,6 +8,7 @@
 
 #include "core/arch.h"
 #include "core/checkpoint.h"
+#include "core/declared_storage.h"
 #include "core/encode.h"
 #include "core/error.h"
 #include "core/files/checkpoint_writer.h"
@@ -19,22 +20,6 @@ namespace specdec {
 namespace {
 
 namespace fs = std::filesystem;
-
-// What config.json and the weights are accompanied by.
-constexpr std::array kOtherFiles{"generation_config.json",
-                                 "tokenizer.json",
-                                 "tokenizer_config.json",
-                                 "tokenizer.model",
-                                 "tiktoken.model",
-                                 "special_tokens_map.json",
-                                 "added_tokens.json",
-                                 "chat_template.jinja",
-                                 "chat_template.json",
-                                 "vocab.json",
-                                 "merges.txt",
-                                 "README.md",
-                                 "LICENSE",
-                                 "MODEL_CARD.md"};
 
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
 
@@ -312,11 +297,6 @@ void expect_apart(const WeightFile& source, const fs::path& directory) {
   }
 }
 
-DType usual_values(const ConfigReader& config) {
-  const std::string name = config.text(config.first_of({"dtype", "torch_dtype"}), "bfloat16");
-  return name == "float32" ? DType::f32 : name == "float16" ? DType::f16 : DType::bf16;
-}
-
 }  // namespace
 
 ConvertReport convert(const fs::path& source_path, const fs::path& directory, const ConvertOptions& options,
@@ -337,7 +317,7 @@ ConvertReport convert(const fs::path& source_path, const fs::path& directory, co
   std::vector<WrittenMatrix> written;
   std::map<std::size_t, const Matrix*> begins;  // of the tensors of each matrix
   for (Matrix& matrix : plan.matrices()) {
-    choose_format(matrix, options, usual_values(config), source_path);
+    choose_format(matrix, options, trained_dtype(config), source_path);
     begins[tensors.size()] = &matrix;
     std::ranges::move(tensors_of(matrix), std::back_inserter(tensors));
     written.push_back({matrix.path, matrix.encoding});
@@ -371,13 +351,13 @@ ConvertReport convert(const fs::path& source_path, const fs::path& directory, co
                           bytes[kind] += static_cast<std::int64_t>(part.bytes);
                       }
                     });
-  for (const char* file : kOtherFiles) {
+  for (const std::string_view file : kOtherFiles) {
     if (!fs::exists(source_path / file)) continue;
     fs::copy_file(source_path / file, made.path() / file);
     report.copied.emplace_back(file);
   }
-  write_file(made.path() / "config.json", with_quantization(MappedFile(source_path / "config.json").text(),
-                                                            config.origin(), find_encoding(options.rest), written));
+  write_file(made.path() / "config.json",
+             with_quantization(text.json, text.origin, find_encoding(options.rest), written));
   made.keep();
 
   for (const auto& [kind, sum] : deviations) {

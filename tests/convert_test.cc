@@ -60,6 +60,17 @@ TEST_F(Convert, WithoutLossItIsTheSameModel) {
   }
 }
 
+TEST_F(Convert, AGgufFileIsASource) {
+  const TinyCheckpoint tiny("glm4_moe:q4_0");
+  for (const fs::path& source : {tiny.directory(), tiny.directory() / "model.gguf"}) {
+    const fs::path path = make(source, {.experts = "f32", .rest = "f32", .router = "f32"});
+    EXPECT_EQ(json(path / "config.json").at("model_type"), "glm4_moe");
+    for (const RoundTrip& trip : report_.round_trips) EXPECT_EQ(trip.worst_error, 0) << trip.group;
+    const std::vector<float> before = logits(source), after = logits(path);
+    for (std::size_t i = 0; i < before.size(); ++i) EXPECT_NEAR(after[i], before[i], 1e-5);
+  }
+}
+
 TEST_F(Convert, EveryFormatLoadsAndRuns) {
   const TinyCheckpoint tiny("glm4_moe");
   for (const Encoding& encoding : encodings()) {
@@ -187,7 +198,7 @@ TEST_F(Convert, SaysWhatIsWrongAndLeavesNothingBehind) {
   fs::create_directory(directory_.path() / "other");
   directory_.write("other/notes.txt", "");
   expect_error([&] { convert(source, directory_.path() / "other", forced, engine_); }, {"other", "no checkpoint"});
-  expect_error([&] { convert(source, directory_.path() / "file", forced, engine_); }, {"file", "no checkpoint"});
+  expect_error([&] { convert(source, directory_.path() / "file", forced, engine_); }, {"file", "no directory"});
   EXPECT_TRUE(fs::exists(source / "config.json"));
 }
 
@@ -198,6 +209,22 @@ TEST_F(Convert, ReplacesACheckpointIfItMust) {
   convert(tiny.directory(), path, {.experts = "f32", .rest = "f32", .replace = true}, engine_);
   EXPECT_GT(weights(path).size(), before.size());
   EXPECT_EQ(std::distance(fs::directory_iterator(directory_.path()), fs::directory_iterator()), 1);
+
+  const ConvertOptions forced{.experts = "f32", .rest = "f32", .replace = true};
+  const auto refused = [&](const char* words) {
+    expect_error([&] { convert(tiny.directory(), path, forced, engine_); }, {path.string(), words, "not replaced"});
+  };
+  directory_.write("1/thesis.txt", "");
+  refused("thesis.txt");
+  fs::remove(path / "thesis.txt");
+  fs::create_directory(path / "src");
+  refused("src");
+  fs::remove(path / "src");
+  directory_.write("1/adapter.safetensors", "");
+  refused("adapter.safetensors");
+  fs::remove(path / "adapter.safetensors");
+  fs::remove(path / "model.safetensors");
+  refused("no checkpoint");
 }
 
 TEST_F(Convert, RefusesWeightsThatAreNotFinite) {

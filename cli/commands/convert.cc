@@ -62,16 +62,16 @@ std::string json_of(const ConvertReport& report, double seconds) {
 class Convert : public Job {
  public:
   std::vector<Option> options() override {
-    return {
-        {"SRC", &source_, "a directory, a shipped name or a hub id in the local cache", Option::Presence::positional},
-        {"DST", &directory_, "the directory to write, which must not exist", Option::Presence::positional},
-        {"experts", &experts_, "format of the routed experts; as the rest if not given"},
-        {"rest", &convert_.rest, "format of all other matrices: affine4g64, mxfp4, bf16, …",
-         Option::Presence::required},
-        {"router", &convert_.router, "format of the routers; as stored if not given"},
-        {"force", &convert_.replace, "replace the checkpoint DST, if there is one"},
-        {"json", &json_, "write everything that was found to this file"},
-        {"threads", &engine_.threads, "0 = one per core"}};
+    return {{"SRC", &source_, "a directory, a .gguf file, a shipped name or a hub id in the local cache",
+             Option::Presence::positional},
+            {"DST", &directory_, "the directory to write, which must not exist", Option::Presence::positional},
+            {"experts", &experts_, "format of the routed experts; as the rest if not given"},
+            {"rest", &convert_.rest, "format of all other matrices: affine4g64, mxfp4, bf16, …",
+             Option::Presence::required},
+            {"router", &convert_.router, "format of the routers; as stored if not given"},
+            {"force", &convert_.replace, "replace the checkpoint DST, if there is one"},
+            {"json", &json_, "write everything that was found to this file"},
+            {"threads", &engine_.threads, "0 = one per core"}};
   }
 
   int run() override {

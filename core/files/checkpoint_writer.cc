@@ -2,15 +2,19 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/files/json.h"
 
 namespace specdec {
 
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr const char* kIndex = "model.safetensors.index.json";
 
 // The tensors of a matrix stay together: all names before the last dot that are equal.
 std::string_view matrix_of(const StoredTensor& tensor) {
@@ -40,6 +44,28 @@ std::vector<std::span<const StoredTensor>> shards_of(std::span<const StoredTenso
   return shards;
 }
 
+bool is_written(const std::string& name) {
+  const bool weights = name.starts_with("model") && name.ends_with(".safetensors");
+  return weights || name == "config.json" || name == kIndex ||
+         std::ranges::find(kOtherFiles, name) != kOtherFiles.end();
+}
+
+// What is replaced is removed: all of it is to be such as a checkpoint is written with.
+void expect_checkpoint(const fs::path& directory) {
+  bool weights = false;
+  std::string foreign;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
+    const std::string name = entry.path().filename().string();
+    weights |= name.ends_with(".safetensors");
+    if (!entry.is_regular_file() || !is_written(name)) foreign = name;
+  }
+  if (!weights || !fs::exists(directory / "config.json"))
+    throw Error("{}: exists and is no checkpoint, so it is not replaced; name another directory", directory.string());
+  if (!foreign.empty())
+    throw Error("{}: holds {}, which is not written with a checkpoint, so it is not replaced; name another directory",
+                directory.string(), escaped(foreign));
+}
+
 }  // namespace
 
 NewDirectory::NewDirectory(const fs::path& path, bool replace) : replace_(replace) {
@@ -50,8 +76,8 @@ NewDirectory::NewDirectory(const fs::path& path, bool replace) : replace_(replac
   const fs::file_status there = fs::symlink_status(path_, failed);
   if (fs::exists(there)) {
     if (!replace) throw Error("{}: exists already; remove it, or name another directory", path.string());
-    if (!fs::is_directory(there) || (!fs::exists(path_ / "config.json") && !fs::is_empty(path_)))
-      throw Error("{}: exists and is no checkpoint, so it is not replaced; name another directory", path.string());
+    if (!fs::is_directory(there)) throw Error("{}: is no directory; name another one", path.string());
+    if (!fs::is_empty(path_)) expect_checkpoint(path_);
   }
   temporary_ = fmt::format("{}.partial-{}", path_.string(), ::getpid());
   fs::create_directories(temporary_, failed);
@@ -96,7 +122,7 @@ int write_weights(const fs::path& directory, std::span<const StoredTensor> tenso
     writer.close();
     for (const StoredTensor& tensor : shards[i]) index["weight_map"][tensor.name] = name;
   }
-  if (shards.size() > 1) write_file(directory / "model.safetensors.index.json", index.dump(1));
+  if (shards.size() > 1) write_file(directory / kIndex, index.dump(1));
   return static_cast<int>(shards.size());
 }
 

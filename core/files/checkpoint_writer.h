@@ -4,18 +4,36 @@
 //   made.keep();
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <functional>
 #include <span>
+#include <string_view>
 
 #include "core/files/safetensors.h"
 
 namespace specdec {
 
+// What config.json and the weights are accompanied by.
+inline constexpr std::array<std::string_view, 14> kOtherFiles{"generation_config.json",
+                                                              "tokenizer.json",
+                                                              "tokenizer_config.json",
+                                                              "tokenizer.model",
+                                                              "tiktoken.model",
+                                                              "special_tokens_map.json",
+                                                              "added_tokens.json",
+                                                              "chat_template.jinja",
+                                                              "chat_template.json",
+                                                              "vocab.json",
+                                                              "merges.txt",
+                                                              "README.md",
+                                                              "LICENSE",
+                                                              "MODEL_CARD.md"};
+
 // A directory beside its place under a temporary name, until it is kept; else it is removed.
 class NewDirectory {
  public:
-  // Throws Error if something is there already, unless a checkpoint is there that is to be replaced.
+  // Throws Error if something is there already, unless that is a checkpoint and nothing else, and to be replaced.
   explicit NewDirectory(const std::filesystem::path& path, bool replace = false);
   ~NewDirectory();
   NewDirectory(const NewDirectory&) = delete;
