@@ -161,6 +161,7 @@ std::string fit_section(const Inspection& found) {
                fit.memory_bytes > 0 ? fmt::format("{:.0f} %", 100.0 * static_cast<double>(fit.weight_bytes) /
                                                                   static_cast<double>(fit.memory_bytes))
                                     : "");
+  if (fit.packing_bytes > 0) text += line("of them by packing", shown(fit.packing_bytes), "more than is stored");
   text += line(fmt::format("cache at {} tokens", found.context), shown(fit.cache_bytes),
                "with the recurrent state, for one sequence");
   if (fit.memory_bytes == 0) return text;
@@ -288,13 +289,10 @@ std::string json_of(const Inspection& found) {
                       {"unused", found.stored->unused}};
   }
   if (found.fit) {
-    json["fit"] = {{"memory_bytes", found.fit->memory_bytes},
-                   {"of_this_machine", found.fit->of_this_machine},
-                   {"weight_bytes", found.fit->weight_bytes},
-                   {"least_bytes", found.fit->least_bytes},
-                   {"context", found.context},
-                   {"cache_bytes", found.fit->cache_bytes},
-                   {"most_context", found.fit->most_context}};
+    json["fit"] = {{"memory_bytes", found.fit->memory_bytes}, {"of_this_machine", found.fit->of_this_machine},
+                   {"weight_bytes", found.fit->weight_bytes}, {"packing_bytes", found.fit->packing_bytes},
+                   {"least_bytes", found.fit->least_bytes},   {"context", found.context},
+                   {"cache_bytes", found.fit->cache_bytes},   {"most_context", found.fit->most_context}};
   }
   json["notes"] = found.notes;
   json["refusals"] = found.refusals;

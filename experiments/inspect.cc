@@ -5,18 +5,18 @@
 #include <algorithm>
 #include <filesystem>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
 
 #include "core/arch.h"
+#include "core/checkpoint.h"
 #include "core/contradictions.h"
 #include "core/declared_storage.h"
 #include "core/engine.h"
 #include "core/error.h"
 #include "core/files/hf_cache.h"
-#include "core/files/json.h"
-#include "core/files/mapped_file.h"
+#include "core/files/safetensors.h"
+#include "core/panel_store.h"
 #include "core/weights.h"
 #include "draft/drafter.h"
 #include "experiments/machine.h"
@@ -40,6 +40,10 @@ struct Source {
   fs::path directory() const { return fs::is_directory(path) ? path : path.parent_path(); }
 };
 
+bool is_safetensors(const fs::path& path) {
+  return fs::is_directory(path) && checkpoint_kind(path).name == "safetensors";
+}
+
 bool holds_weights(const fs::path& directory) {
   return std::ranges::any_of(fs::directory_iterator(directory), [](const fs::directory_entry& entry) {
     const std::string name = entry.path().filename().string();
@@ -52,7 +56,7 @@ Source find_source(const std::string& model) {
     return {.path = model, .checkpoint = false, .weights = false};
   }
   Source source{.path = resolve_model(model)};
-  if (!fs::is_directory(source.path)) return source;
+  if (!is_safetensors(source.path)) return source;
   source.config = fs::exists(source.path / "config.json");
   source.weights = holds_weights(source.path);
   if (!source.config && !source.weights) {
@@ -61,47 +65,30 @@ Source find_source(const std::string& model) {
   return source;
 }
 
-struct ShardFacts {
-  std::size_t files = 0, symlinks = 0;
-  std::vector<std::string> missing;  // as lines
-};
-
-// Of the index, if there is one: what it names may be missing, which reading the checkpoint would end with.
-ShardFacts shards_of(const fs::path& directory) {
-  ShardFacts facts;
-  if (!fs::is_directory(directory)) return facts;
-  std::map<std::string, std::size_t> tensors;
-  const fs::path index = directory / "model.safetensors.index.json";
-  if (fs::exists(index)) {
-    const nlohmann::json json = parse_json(MappedFile(index).text(), index.string());
-    if (json.is_object() && json.contains("weight_map") && json["weight_map"].is_object()) {
-      for (const auto& [name, file] : json["weight_map"].items()) {
-        if (file.is_string()) ++tensors[file.get<std::string>()];
-      }
-    }
-  } else if (fs::exists(directory / "model.safetensors")) {
-    tensors["model.safetensors"] = 0;
-  } else {
+// Of the index, if there is one, or where links point to: reading the checkpoint would end with the first.
+std::vector<std::string> missing_shards(const fs::path& directory) {
+  std::vector<std::string> missing;
+  if (!is_safetensors(directory)) return missing;
+  auto shards = indexed_shards(directory);
+  if (shards.empty() && !fs::exists(directory / "model.safetensors")) {
     for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
-      if (entry.path().extension() == ".safetensors") tensors[entry.path().filename().string()] = 0;
+      if (entry.path().extension() == ".safetensors") shards[entry.path()];
     }
   }
-  for (const auto& [file, count] : tensors) {
-    const fs::path path = directory / file;
-    ++facts.files;
-    facts.symlinks += fs::is_symlink(path);
-    const bool plain = std::ranges::none_of(file, [](unsigned char byte) { return byte < ' '; });
-    if (!plain || fs::exists(path)) continue;  // opening the checkpoint tells of names that are none
-    facts.missing.push_back(fmt::format("{}: missing{}, with {} tensors; fetch the checkpoint again", path.string(),
-                                        fs::is_symlink(path) ? " where the link points" : "", count));
+  for (const auto& [path, tensors] : shards) {
+    if (fs::exists(path)) continue;
+    missing.push_back(fmt::format("{}: missing{}{}; fetch the checkpoint again", path.string(),
+                                  fs::is_symlink(path) ? " where the link points" : "",
+                                  tensors.empty() ? "" : fmt::format(", with {} tensors", tensors.size())));
   }
-  return facts;
+  return missing;
 }
 
-std::string text_of(const ShardFacts& shards) {
-  if (shards.files == 0) return "a GGUF file";
-  return fmt::format("{} {}{}", shards.files, shards.files == 1 ? "file" : "files",
-                     shards.symlinks > 0 ? fmt::format(", {} of them links", shards.symlinks) : "");
+std::string text_of(const WeightFile& file) {
+  const std::vector<fs::path> paths = file.paths();
+  const auto links = std::ranges::count_if(paths, [](const fs::path& path) { return fs::is_symlink(path); });
+  return fmt::format("{} {} {}{}", paths.size(), checkpoint_kind(file.directory()).name,
+                     paths.size() == 1 ? "file" : "files", links > 0 ? fmt::format(", {} of them links", links) : "");
 }
 
 // "a.b.weight", "a.b.scales" and "a.b_blocks" are parts of "a.b".
@@ -155,13 +142,20 @@ std::vector<Stored> fused_of(const TensorSpec& tensor) {
   return {};
 }
 
+// What weights take in memory beyond what they are stored in: codes of 2 and 3 bits have room in 4 there, those of 6
+// in 8, and rows are filled up to whole panels.
+struct Packing {
+  std::int64_t more = 0;
+  std::map<int, std::int64_t> routed;  // of it, the experts of each layer
+};
+
 class Look {
  public:
   Look(const fs::path& directory, Inspection& found) : found_(found), file_(WeightFile::unpacked(directory)) {}
 
-  void look(const std::optional<ConfigReader>& config, const std::string& files) {
+  void look(const std::optional<ConfigReader>& config) {
     CheckpointTensors stored;
-    stored.files = files;
+    stored.files = text_of(file_);
     find_formats();
     const int layers = trunk_layers(config);
     for (const auto& [name, tensor] : file_.tensors()) count(name, *tensor, layers, stored);
@@ -227,6 +221,8 @@ class Look {
     }
   }
 
+  const Packing& packing() const { return packing_; }
+
   std::int64_t mtp_bytes() const {
     std::int64_t bytes = 0;
     for (const StoredGroup& group : found_.stored->mtp) bytes += group.bytes;
@@ -274,11 +270,21 @@ class Look {
     if (!tensor.is_matrix() || place_of(tensor.name, found_.inventory->layers).group == Group::other) return;
     try {
       for (const QuantFormat& format : quant_formats()) {
-        if (const auto weight = format.open(file_, way.path, way.shape)) formats_[way.path] = text_of(format, *weight);
+        std::optional<Weight> weight = format.open(file_, way.path, way.shape);
+        if (!weight) continue;
+        formats_[way.path] = text_of(format, *weight);
+        weight->panels = format.panels(*weight);
+        count_packing(place_of(tensor.name, found_.inventory->layers), packed_bytes(*weight) - weight->bytes());
       }
     } catch (const Error& error) {
       if (failed_++ == 0) add_once(found_.refusals, error.what());
     }
+  }
+
+  void count_packing(const Place& place, std::int64_t more) {
+    if (place.group == Group::embedding && !found_.inventory->tied) return;  // rows are looked up as they are stored
+    packing_.more += more;
+    if (place.group == Group::routed) packing_.routed[place.layer] += more;
   }
 
   void count(const std::string& name, const StoredTensor& tensor, int layers, CheckpointTensors& stored) const {
@@ -306,6 +312,7 @@ class Look {
   WeightFile file_;
   std::map<std::string, std::string, std::less<>> formats_;  // of maps that are opened
   std::set<std::string, std::less<>> known_;                 // names and maps of the inventory
+  Packing packing_;
   int failed_ = 0;
 };
 
@@ -410,7 +417,7 @@ void check_mtp(const Look& look, const ConfigReader& config, Inspection& found) 
   }
 }
 
-Fit fit_of(const InspectOptions& options, const Inspection& found) {
+Fit fit_of(const InspectOptions& options, const Inspection& found, const Packing& packing) {
   Fit fit{.memory_bytes = options.memory_bytes};
   if (fit.memory_bytes == 0) {
     fit.memory_bytes = this_machine().memory_bytes;
@@ -424,7 +431,15 @@ Fit fit_of(const InspectOptions& options, const Inspection& found) {
     fit.weight_bytes += sum_of(found.account->mtp).bytes;
     experts += found.account->mtp[static_cast<std::size_t>(Group::routed)].bytes;
   }
-  const std::int64_t layer = expert.empty() ? 0 : std::ranges::max(expert) * found.inventory->experts;
+  fit.packing_bytes = packing.more;
+  fit.weight_bytes += packing.more;
+  std::int64_t layer = 0;  // the largest
+  for (std::size_t i = 0; i < expert.size(); ++i) {
+    const auto packed = packing.routed.find(static_cast<int>(i));
+    const std::int64_t more = packed == packing.routed.end() ? 0 : packed->second;
+    layer = std::max(layer, expert[i] * found.inventory->experts + more);
+  }
+  for (const auto& [of_layer, more] : packing.routed) experts += more;
   fit.least_bytes = fit.weight_bytes - experts + layer;
   fit.cache_bytes = cache.bytes_at(found.context);
   const std::int64_t left = fit.memory_bytes - fit.weight_bytes;
@@ -473,14 +488,14 @@ Inspection inspect(const InspectOptions& options) {
   }
   std::optional<Look> look;
   if (source.weights) {
-    const ShardFacts shards = shards_of(source.path);
-    found.refusals.insert(found.refusals.end(), shards.missing.begin(), shards.missing.end());
-    if (shards.missing.empty()) {
+    const std::vector<std::string> missing = missing_shards(source.path);
+    found.refusals.insert(found.refusals.end(), missing.begin(), missing.end());
+    if (missing.empty()) {
       look.emplace(source.path, found);
       found.recognised = recognise(look->shapes(), found.inventory ? &*found.inventory : nullptr);
     }
     if (is_head(found.recognised.role)) found.inventory.reset();
-    if (look) look->look(config, text_of(shards));
+    if (look) look->look(config);
   }
   if (is_head(found.recognised.role)) {
     refuse_head(found);
@@ -493,7 +508,8 @@ Inspection inspect(const InspectOptions& options) {
   if (found.inventory) {
     found.context =
         std::min(options.context, found.inventory->context > 0 ? found.inventory->context : options.context);
-    found.fit = fit_of(options, found);
+    const bool as_stored = look && !options.experts && !options.rest;
+    found.fit = fit_of(options, found, as_stored ? look->packing() : Packing{});
     check_fit(found);
   }
   return found;

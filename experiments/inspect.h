@@ -39,10 +39,11 @@ struct CheckpointTensors {
 struct Fit {
   std::int64_t memory_bytes = 0;  // 0 = unknown
   bool of_this_machine = false;
-  std::int64_t weight_bytes = 0;  // the trunk and the MTP layers that are stored
-  std::int64_t least_bytes = 0;   // of them in memory at any time: all but the routed experts, and one layer of these
-  std::int64_t cache_bytes = 0;   // at the context, with the recurrent state
-  std::int64_t most_context = 0;  // tokens for which the memory suffices
+  std::int64_t weight_bytes = 0;   // in memory, of the trunk and the MTP layers that are stored
+  std::int64_t packing_bytes = 0;  // of them, those beyond what is stored
+  std::int64_t least_bytes = 0;    // of them in memory at any time: all but the routed experts, and one layer of these
+  std::int64_t cache_bytes = 0;    // at the context, with the recurrent state
+  std::int64_t most_context = 0;   // tokens for which the memory suffices
 };
 
 struct Inspection {

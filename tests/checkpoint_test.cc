@@ -9,13 +9,6 @@
 namespace specdec {
 namespace {
 
-TEST(CheckpointKinds, EachSaysWhatItIs) {
-  for (const CheckpointKind& kind : checkpoint_kinds()) {
-    EXPECT_FALSE(kind.name.empty());
-    EXPECT_FALSE(kind.summary.empty()) << kind.name;
-  }
-}
-
 TEST(CheckpointKinds, ThePathDecides) {
   const TemporaryDirectory directory;
   EXPECT_EQ(checkpoint_kind(directory.path()).name, "safetensors");

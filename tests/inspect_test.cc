@@ -14,6 +14,7 @@
 #include "core/files/mapped_file.h"
 #include "core/files/safetensors.h"
 #include "core/name_pattern.h"
+#include "experiments/convert.h"
 #include "tests/error_line.h"
 #include "tests/run_program.h"
 #include "tests/temporary_directory.h"
@@ -204,7 +205,7 @@ TEST(Inspect, FollowsLinksAndListsMissingShards) {
   }
   const Inspection whole = inspect_path(directory.path());
   EXPECT_TRUE(whole.refusals.empty()) << whole.refusals.front();
-  EXPECT_EQ(whole.stored->files, "2 files, 2 of them links");
+  EXPECT_EQ(whole.stored->files, "2 safetensors files, 2 of them links");
   const fs::path shard = directory.path() / "model-00002-of-00002.safetensors";
   ASSERT_TRUE(fs::remove(shard));
   const Inspection missing = inspect_path(directory.path());
@@ -332,6 +333,51 @@ TEST(Inspect, BadInputIsAnError) {
   expect_error([&] { inspect_path(directory.path()); }, {"model.safetensors"});
 }
 
+TEST(Inspect, DirectoriesOfGgufFilesAreCheckpoints) {
+  const TinyCheckpoint tiny("glm4_moe:q4_0");
+  const Inspection found = inspect_path(tiny.directory());
+  EXPECT_TRUE(found.refusals.empty()) << found.refusals.front();
+  EXPECT_EQ(found.stored->files, "1 gguf file");
+  const TemporaryDirectory directory;
+  for (const char* part : {"qwen3-00001-of-00002.gguf", "qwen3-00002-of-00002.gguf"}) {
+    fs::create_symlink(fs::path(SPECDEC_SOURCE_DIR "/tests/data/gguf") / part, directory.path() / part);
+  }
+  EXPECT_EQ(inspect_path(directory.path()).stored->files, "2 gguf files, 2 of them links");
+}
+
+TEST(Inspect, ALinkToNoWeightsIsRefused) {
+  const TemporaryDirectory directory;
+  fs::copy_file(SPECDEC_SOURCE_DIR "/tests/data/models/llama/config.json", directory.path() / "config.json");
+  fs::create_symlink(directory.path() / "nowhere", directory.path() / "model.safetensors");
+  EXPECT_TRUE(mentions(inspect_path(directory.path()).refusals, "model.safetensors: missing where the link points;"));
+  directory.write("model.safetensors.index.json", R"({"weight_map": {"a": "../a.safetensors"}})");
+  expect_error([&] { inspect_path(directory.path()); }, {"index.json", "../a.safetensors", "inside the checkpoint"});
+}
+
+// What panels of 4 and 8 bits take where 3 and 6 are stored.
+TEST(Inspect, CountsWhatPackingAdds) {
+  const TinyCheckpoint tiny("llama");
+  const TemporaryDirectory directory;
+  Engine engine({.threads = 1});
+  const auto packing_of = [&](const std::string& format) {
+    const fs::path path = fs::path(directory.path()) / format;
+    convert(tiny.directory(), path, {.experts = format, .rest = format}, engine);
+    const Inspection found = inspect_path(path);
+    EXPECT_EQ(found.fit->weight_bytes, found.account->weights.total + found.fit->packing_bytes);
+    return found.fit->packing_bytes;
+  };
+  const std::int64_t four = packing_of("affine4g32"), three = packing_of("affine3g32"),
+                     eight = packing_of("affine8g32"), six = packing_of("affine6g32");
+  const Inspection plain = inspect_path(tiny.directory());
+  std::int64_t packed = 0;  // weights
+  for (const TensorSpec& tensor : plain.inventory->tensors) {
+    const Group group = place_of(tensor.name, plain.inventory->layers).group;
+    if (tensor.is_matrix() && group != Group::other && group != Group::embedding) packed += tensor.elements();
+  }
+  EXPECT_EQ(three - four, packed / 8);
+  EXPECT_EQ(six - eight, packed / 4);
+}
+
 TEST(Inspect, ExitCodesTellTheOutcome) {
   const auto run = [](std::vector<std::string> words) {
     words.insert(words.begin(), {SPECDEC_PROGRAM, "inspect"});
@@ -343,7 +389,9 @@ TEST(Inspect, ExitCodesTellTheOutcome) {
   EXPECT_EQ(run({config_path("glm-5")}).exit_code, 3);
   EXPECT_EQ(run({"demo-moe", "--memory", "10MB"}).exit_code, 3);
   EXPECT_EQ(run({SPECDEC_SOURCE_DIR "/no"}).exit_code, 1);
-  EXPECT_EQ(run({"demo-moe", "--memory", "10"}).exit_code, 2);
+  const ProgramResult unitless = run({"demo-moe", "--memory", "10"});
+  EXPECT_EQ(unitless.exit_code, 2);
+  EXPECT_NE(unitless.output.find("--memory '10': expected a size"), std::string::npos) << unitless.output;
   EXPECT_EQ(run({"demo-moe", "--context", "0"}).exit_code, 2);
   const TemporaryDirectory directory;
   const std::string path = fs::path(directory.path()) / "found.json";
@@ -398,7 +446,19 @@ TEST(DeclaredStorage, ReadsEveryKindOfBlock) {
   EXPECT_EQ(storage_of(fp8, expert, Group::routed), "fp8 per tensor");
   const auto read = [](const std::string& block) { declared_storages(ConfigReader("{" + block + "}", "config.json")); };
   expect_error([&] { read(R"("quantization_config": {"quant_method": "gptq"})"); }, {"'gptq'", "compressed-tensors"});
-  expect_error([&] { read(R"("quantization": {"bits": 7})"); }, {"affine7g64"});
+  expect_error([&] { read(R"("quantization": {"bits": 7})"); },
+               {"config.json: quantization:", "'bits' is 7", "'group_size' is 64", "affine4g64"});
+  expect_error([&] { read(R"("quantization": {"lm_head": {"mode": "mxfp5"}})"); },
+               {"config.json: quantization: lm_head:", "'mode' is 'mxfp5'", "affine", "mxfp4"});
+  expect_error([&] { read(R"("quantization": {"mode": "bf16"})"); }, {"'mode' is 'bf16'"});
+}
+
+TEST(DeclaredStorage, TheDtypeMayStandBesideOrInsideTheTextPart) {
+  const auto dtype_of = [](const char* json) { return trained_dtype(ConfigReader(json, "config.json")); };
+  EXPECT_EQ(dtype_of("{}"), DType::bf16);
+  EXPECT_EQ(dtype_of(R"({"dtype": "float16"})"), DType::f16);
+  EXPECT_EQ(dtype_of(R"({"torch_dtype": "float32", "text_config": {}})"), DType::f32);
+  EXPECT_EQ(dtype_of(R"({"torch_dtype": "float32", "text_config": {"dtype": "float16"}})"), DType::f16);
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 
 #include "cli/command.h"
 #include "core/arch.h"
+#include "core/checkpoint.h"
+#include "core/encode.h"
 #include "core/inventory.h"
 #include "core/quant.h"
 #include "draft/drafter.h"
@@ -96,7 +98,9 @@ void expect_described(const Kinds& kinds, std::string_view table) {
 
 TEST(Structure, EveryKindHasANameAndASummary) {
   expect_described(architectures(), "architectures");
+  expect_described(checkpoint_kinds(), "checkpoint_kinds");
   expect_described(quant_formats(), "quant_formats");
+  expect_described(encoders(), "encoders");
   expect_described(inventory_kinds(), "inventory_kinds");
   expect_described(drafter_kinds(), "drafter_kinds");
   expect_described(policy_kinds(), "policy_kinds");

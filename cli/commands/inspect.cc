@@ -3,33 +3,14 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "cli/command.h"
 #include "cli/inspect_report.h"
 #include "core/error.h"
 #include "core/files/output_file.h"
+#include "core/memory.h"
 
 namespace specdec {
 namespace {
-
-// "128GiB", "137.4GB", "512MiB".
-std::int64_t parse_bytes(const std::string& text) {
-  std::size_t end = 0;
-  double number = 0;
-  try {
-    number = std::stod(text, &end);
-  } catch (const std::exception&) {
-    end = std::string::npos;
-  }
-  for (const auto& [unit, bytes] :
-       {std::pair{"GiB", 0x1p30}, {"GB", 1e9}, {"MiB", 0x1p20}, {"MB", 1e6}, {"TB", 1e12}, {"TiB", 0x1p40}}) {
-    constexpr double kMost = 0x1p60;
-    if (end == std::string::npos || text.substr(end) != unit) continue;
-    if (number > 0 && number * bytes < kMost) return std::llround(number * bytes);
-  }
-  throw UsageError("--memory {}: expected a size such as 128GiB or 512GB (GB = 1e9 bytes, GiB = 2^30)", text);
-}
 
 class Inspect : public Job {
  public:
@@ -49,7 +30,7 @@ class Inspect : public Job {
     if (inspect_.context < 1 || inspect_.context > kMostContext) {
       throw UsageError("--context {}: expected 1 to {}", inspect_.context, kMostContext);
     }
-    if (memory_) inspect_.memory_bytes = parse_bytes(*memory_);
+    if (memory_) inspect_.memory_bytes = parse_bytes(*memory_, "--memory");
     if (json_) check_writable(*json_);
     const Inspection found = inspect(inspect_);
     if (json_) check_no_input(*json_, std::array{std::filesystem::path(found.path)});
