@@ -14,8 +14,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kIndex = "model.safetensors.index.json";
-
 // The tensors of a matrix stay together: all names before the last dot that are equal.
 std::string_view matrix_of(const StoredTensor& tensor) {
   return std::string_view(tensor.name).substr(0, tensor.name.rfind('.'));
@@ -46,7 +44,7 @@ std::vector<std::span<const StoredTensor>> shards_of(std::span<const StoredTenso
 
 bool is_written(const std::string& name) {
   const bool weights = name.starts_with("model") && name.ends_with(".safetensors");
-  return weights || name == "config.json" || name == kIndex ||
+  return weights || name == "config.json" || name == kSafetensorsIndex ||
          std::ranges::find(kOtherFiles, name) != kOtherFiles.end();
 }
 
@@ -122,7 +120,7 @@ int write_weights(const fs::path& directory, std::span<const StoredTensor> tenso
     writer.close();
     for (const StoredTensor& tensor : shards[i]) index["weight_map"][tensor.name] = name;
   }
-  if (shards.size() > 1) write_file(directory / kIndex, index.dump(1));
+  if (shards.size() > 1) write_file(directory / kSafetensorsIndex, index.dump(1));
   return static_cast<int>(shards.size());
 }
 

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the original library
-constexpr std::string_view kMetadata = "__metadata__", kIndex = "model.safetensors.index.json";
+constexpr std::string_view kMetadata = "__metadata__";
 
 std::uint64_t header_length(std::span<const std::byte> bytes) {
   std::uint64_t length = 0;
@@ -171,7 +171,7 @@ std::string_view SafetensorsFile::header() const {
 }
 
 std::map<fs::path, std::vector<std::string>> indexed_shards(const fs::path& directory) {
-  const fs::path path = directory / kIndex;
+  const fs::path path = directory / kSafetensorsIndex;
   if (!fs::exists(path)) return {};
   const std::string origin = path.string();
   const json index = parse_json(MappedFile(path).text(), origin);
@@ -194,12 +194,12 @@ std::vector<std::unique_ptr<SafetensorsFile>> open_safetensors(const fs::path& d
   for (const auto& [path, tensors] : indexed_shards(directory)) {
     if (!fs::exists(path))
       throw Error("{}: missing, but {} puts {} tensors into it, {} first; fetch the checkpoint again", path.string(),
-                  kIndex, tensors.size(), escaped(tensors.front()));
+                  kSafetensorsIndex, tensors.size(), escaped(tensors.front()));
     files.push_back(std::make_unique<SafetensorsFile>(path));
     for (const std::string& tensor : tensors)
       if (!files.back()->tensors().contains(tensor))
-        throw Error("{}: weight_map puts tensor {} into {}, which does not hold it", (directory / kIndex).string(),
-                    escaped(tensor), path.filename().string());
+        throw Error("{}: weight_map puts tensor {} into {}, which does not hold it",
+                    (directory / kSafetensorsIndex).string(), escaped(tensor), path.filename().string());
   }
   if (!files.empty()) return files;
 
@@ -217,10 +217,10 @@ std::vector<std::unique_ptr<SafetensorsFile>> open_safetensors(const fs::path& d
   if (weights.empty() && !others.empty())
     throw Error("{}: holds no safetensors, only {}; convert the checkpoint to safetensors", directory.string(),
                 fmt::join(others, ", "));
-  if (weights.empty()) throw Error("{}: holds no model.safetensors and no {}", directory.string(), kIndex);
+  if (weights.empty()) throw Error("{}: holds no model.safetensors and no {}", directory.string(), kSafetensorsIndex);
   if (weights.size() > 1)
     throw Error("{}: holds {} safetensors files but no {} that says what belongs together", directory.string(),
-                weights.size(), kIndex);
+                weights.size(), kSafetensorsIndex);
   files.push_back(std::make_unique<SafetensorsFile>(weights.front()));
   return files;
 }

@@ -37,6 +37,8 @@ class SafetensorsFile {
 // The checks of SafetensorsFile on bytes in memory; `origin` names them in errors. What the fuzzer calls.
 StoredTensors parse_safetensors(std::span<const std::byte> bytes, std::string_view origin);
 
+inline constexpr std::string_view kSafetensorsIndex = "model.safetensors.index.json";
+
 // The tensors that model.safetensors.index.json puts into each file; nothing if there is no index. Throws Error if it
 // is damaged or names a file elsewhere.
 std::map<std::filesystem::path, std::vector<std::string>> indexed_shards(const std::filesystem::path& directory);
