@@ -8,19 +8,11 @@
 #include "core/arch.h"
 #include "core/error.h"
 #include "core/files/gguf_config.h"
+#include "tests/fuzz/expect_line.h"
 #include "tokenizers/tokenizer.h"
 
 namespace specdec {
 namespace {
-
-template <typename Action>
-void expect_line(const Action& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    SPECDEC_ASSERT(std::string_view(error.what()).find('\n') == std::string_view::npos);
-  }
-}
 
 void read(std::span<const std::byte> bytes) {
   const Gguf gguf = parse_gguf(bytes, "fuzz");
