@@ -72,7 +72,11 @@ std::int64_t Engine::expert_budget(std::int64_t all_bytes) const {
   if (text == "auto") return std::max<std::int64_t>(0, memory_for_weights() - promised_bytes_);
   if (const double share = parse_share(text); share != 0) return std::llround(share * static_cast<double>(all_bytes));
   if (text.ends_with('%')) throw UsageError("--expert-cache '{}': expected a share above 0% and up to 100%", text);
-  return parse_bytes(text, "--expert-cache");
+  try {
+    return parse_bytes(text, "--expert-cache");
+  } catch (const UsageError& error) {
+    throw UsageError("{}; or a share such as 25%, or auto", error.what());
+  }
 }
 
 std::int64_t Engine::pool_barriers() const { return pool_->barriers(); }

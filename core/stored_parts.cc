@@ -1,6 +1,8 @@
 #include "core/stored_parts.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <functional>
 #include <numeric>
 
@@ -43,12 +45,20 @@ const StoredTensor& StoredParts::get(const std::string& suffix, std::initializer
   return *tensor;
 }
 
-const StoredTensor& StoredParts::get_number(const std::string& suffix, DType dtype) {
-  const StoredTensor* tensor = file_.find(path_ + suffix);
-  if (tensor != nullptr && tensor->elements() != 1) {
-    throw error(fmt::format("'{}' has shape [{}], expected one number", suffix, fmt::join(tensor->shape, ", ")));
+const StoredTensor& StoredParts::get_scale(const std::string& suffix) {
+  const StoredTensor* stored = file_.find(path_ + suffix);
+  if (stored != nullptr && stored->elements() != 1) {
+    throw error(fmt::format("'{}' has shape [{}], expected one number", suffix, fmt::join(stored->shape, ", ")));
   }
-  return get(suffix, {dtype}, tensor != nullptr ? tensor->shape : std::vector<std::int64_t>{});
+  const StoredTensor& tensor =
+      get(suffix, {DType::f32}, stored != nullptr ? stored->shape : std::vector<std::int64_t>{});
+  if (tensor.data == nullptr) return tensor;  // only planned
+  float scale;
+  std::memcpy(&scale, tensor.data, sizeof(scale));
+  if (!std::isnormal(scale) || scale < 0) {
+    throw error(fmt::format("'{}' is {}, expected a number above 0; the file is damaged", suffix, scale));
+  }
+  return tensor;
 }
 
 void StoredParts::ignore(std::initializer_list<const char*> suffixes) {

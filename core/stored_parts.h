@@ -26,8 +26,8 @@ class StoredParts {
   // A part that must be there. Throws Error if it is of another dtype or shape.
   const StoredTensor& get(const std::string& suffix, std::initializer_list<DType> dtypes,
                           std::span<const std::int64_t> shape);
-  // A number that the whole map shares: a scalar, or a tensor of one.
-  const StoredTensor& get_number(const std::string& suffix, DType dtype);
+  // A float32 above 0 that the whole map shares: a scalar, or a tensor of one.
+  const StoredTensor& get_scale(const std::string& suffix);
   // Parts that are only for other ways to compute: used, if they are there.
   void ignore(std::initializer_list<const char*> suffixes);
   // Parts that this format's reader does not do.

@@ -138,6 +138,11 @@ const StoredTensor& WeightFile::get(const std::string& name, std::span<const std
   return *tensor;
 }
 
+const StoredTensor* WeightFile::peek(const std::string& name) const {
+  const auto found = tensors_.find(name);
+  return found != tensors_.end() ? found->second : nullptr;
+}
+
 const StoredTensor* WeightFile::find(const std::string& name) {
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) return plan_ == nullptr ? nullptr : plan_->find(name);

@@ -52,6 +52,8 @@ class WeightFile {
   const StoredTensor& get(const std::string& name, std::span<const std::int64_t> shape);
   const StoredTensor* find(const std::string& name);
   bool has(const std::string& name) const { return tensors_.contains(name); }
+  // The same as find, but it does not count as used.
+  const StoredTensor* peek(const std::string& name) const;
   bool has_prefix(const std::string& prefix) const;
 
   // `path`.weight in whatever format it is stored, and packed; format decided by the names and dtypes that are there.

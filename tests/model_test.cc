@@ -232,6 +232,25 @@ TEST(Model, SaysWhatItIs) {
   EXPECT_EQ(bytes.total, bytes.fixed + 2 * 8 * bytes.expert[1] + 96 * 64 * 4);
 }
 
+TEST(Model, AStoredHeadOfATiedModelIsTheEmbedding) {
+  const TinyCheckpoint tiny("qwen3");
+  edit_config(tiny, [](Json& config) { config["tie_word_embeddings"] = true; });
+  expect_words(load_error(tiny), {"tie_word_embeddings", "lm_head.weight", "not the embedding"});
+}
+
+TEST(BadConfig, WhatWouldBeReadWronglyIsRefused) {
+  const TinyCheckpoint blocks("glm4_moe:fp8");
+  edit_config(blocks, [](Json& config) {
+    config["quantization_config"] = {{"quant_method", "fp8"}, {"weight_block_size", {96, 96}}};
+  });
+  expect_words(load_error(blocks), {"weight_block_size", "[96, 96]", "[128, 128]"});
+  const TinyCheckpoint rope("llama");
+  for (const char* type : {"linear", "llama3"}) {
+    edit_config(rope, [&](Json& config) { config["rope_scaling"] = {{"rope_type", type}}; });
+    expect_words(load_error(rope), {"rope_scaling", "needs a 'factor'"});
+  }
+}
+
 // As a Kimi checkpoint is found in the wild: compressed-tensors weights, an MLX block that somebody added to the
 // config, and files that are links.
 TEST(Model, TensorsDecideTheFormatWhateverTheConfigSays) {

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <map>
 #include <new>
 #include <thread>
@@ -252,6 +253,20 @@ TEST(Weights, WrongShapesAreNamed) {
   EXPECT_NE(message("d", {4, 9}).find("'d.weight' is missing"), std::string::npos);
   EXPECT_THROW(file.expect_all_used({}), Error);
   file.expect_all_used(std::vector<std::string>{"nobody"});
+
+  const std::vector<StoredTensor> without{tensors[0], tensors[1]};
+  const Directory half(without);
+  WeightFile no_biases(half.path());
+  EXPECT_THROW(
+      {
+        try {
+          no_biases.linear("a", {4, 256});
+        } catch (const Error& error) {
+          EXPECT_NE(std::string(error.what()).find("'a.biases' is missing"), std::string::npos) << error.what();
+          throw;
+        }
+      },
+      Error);
 }
 
 // Damages one of the golden matrices, and says what opening it says.
@@ -319,6 +334,14 @@ TEST(Formats, WhatDoesNotFitIsNamed) {
   }
   expect(error_of("nvfp4_packed", {4, 256}, [](auto& parts) { parts.erase(".weight_scale"); }),
          {"nvfp4-pack-quantized", "'nvfp4_packed.weight_scale' is missing"});
+  const std::array<float, 4> bad{0, -1, std::numeric_limits<float>::infinity(),
+                                 std::numeric_limits<float>::quiet_NaN()};
+  for (const float& scale : bad) {
+    const auto damage = [&](auto& parts) {
+      parts.at(".weight_global_scale").data = reinterpret_cast<const std::byte*>(&scale);
+    };
+    expect(error_of("nvfp4_packed", {4, 256}, damage), {"weight_global_scale", "expected a number above 0"});
+  }
   expect(error_of("nvfp4_modelopt", {4, 256}, [](auto& parts) { parts.at(".weight_scale_2") = parts.at(".weight"); }),
          {"ModelOpt", ".weight_scale_2", "expected one number"});
   expect(error_of("fp8_block_f32", {256, 256}, [](auto& parts) { parts.erase(".weight_scale_inv"); }),

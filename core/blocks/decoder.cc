@@ -1,6 +1,7 @@
 #include "core/blocks/decoder.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/blocks/decoder_layer.h"
 #include "core/blocks/mtp_decoder.h"
@@ -38,7 +39,10 @@ class Decoder : public Model {
 
     // Computed anew; scales of a cache of 8-bit floats, which is not kept here.
     std::vector<std::string> ignored{"rotary_emb.inv_freq", ".k_scale", ".v_scale"};
-    if (spec_.tied) ignored.emplace_back("lm_head.");
+    if (spec_.tied) {
+      expect_one_table(file);
+      ignored.emplace_back("lm_head.");
+    }
     for (int more = 1; more < spec_.info.mtp_layers; ++more) {  // one layer is chained, however many are stored
       ignored.push_back(fmt::format("model.layers.{}.", spec_.info.layers + more));
     }
@@ -85,6 +89,19 @@ class Decoder : public Model {
   }
 
  private:
+  // A head that is stored although it is the embedding must be that.
+  static void expect_one_table(const WeightFile& file) {
+    const StoredTensor* head = file.peek("lm_head.weight");
+    const StoredTensor* table = file.peek("model.embed_tokens.weight");
+    if (head == nullptr || table == nullptr || head->data == nullptr) return;
+    if (head->bytes == table->bytes && std::memcmp(head->data, table->data, head->bytes) == 0) return;
+    throw Error(
+        "{}: 'tie_word_embeddings' is true, but 'lm_head.weight' is stored and is not the embedding; set it to false "
+        "in "
+        "config.json to use what is stored, or remove the tensor",
+        file.directory().string());
+  }
+
   void count_bytes() {
     StoredBytes stored;
     stored.routed.resize(layers_.size());

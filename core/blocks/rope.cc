@@ -11,14 +11,21 @@ namespace {
 
 constexpr double kDefaultTheta = 10000;
 
+double stretch_of(const ConfigReader& scaling) {
+  if (!scaling.has("factor")) throw Error("{}: this rope type needs a 'factor', which is missing", scaling.origin());
+  const double factor = scaling.number("factor", 1);
+  if (factor <= 0) throw Error("{}: factor is {}; expected more than 0", scaling.origin(), factor);
+  return factor;
+}
+
 // Llama 3.1's scaling: long wavelengths are stretched by `factor`, short ones kept, those between blended.
 double llama3_frequency(double frequency, const ConfigReader& scaling) {
-  const double factor = scaling.number("factor", 1);
+  const double factor = stretch_of(scaling);
   const double low = scaling.number("low_freq_factor", 1);
   const double high = scaling.number("high_freq_factor", 4);
   const double original = scaling.number("original_max_position_embeddings", 8192);
-  if (factor <= 0 || original <= 0 || high <= low) {
-    throw Error("{}: llama3 needs factor > 0, original_max_position_embeddings > 0, high_freq_factor > low_freq_factor",
+  if (original <= 0 || high <= low) {
+    throw Error("{}: llama3 needs original_max_position_embeddings > 0, high_freq_factor > low_freq_factor",
                 scaling.origin());
   }
   const double wavelength = 2 * std::numbers::pi / frequency;
@@ -59,8 +66,7 @@ Rope read_rope(const ConfigReader& config, int head_dim, double partial_fallback
                   rope.dims / 2);
     }
   }
-  const double stretch = type == "linear" ? scaling->number("factor", 1) : 1;
-  if (stretch <= 0) throw Error("{}: factor is {}; expected more than 0", scaling->origin(), stretch);
+  const double stretch = type == "linear" ? stretch_of(*scaling) : 1;
   for (int i = 0; i < rope.dims; i += 2) {
     double frequency =
         std::pow(theta, -static_cast<double>(i) / rope.dims) / stretch / factors[static_cast<std::size_t>(i / 2)];

@@ -11,7 +11,13 @@ namespace specdec {
 namespace {
 
 std::optional<Weight> open(WeightFile& file, const std::string& path, std::span<const std::int64_t> shape) {
-  if (!file.has(path + ".scales") || !file.has(path + ".biases") || !file.has(path + ".weight")) return std::nullopt;
+  if (!file.has(path + ".scales") || !file.has(path + ".weight")) return std::nullopt;
+  if (!file.has(path + ".biases")) {
+    const DType dtype = file.peek(path + ".scales")->dtype;
+    if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16) return std::nullopt;  // another mode of MLX
+    throw Error("{}: '{}.scales' is there as MLX affine has it, but '{}.biases' is missing", file.directory().string(),
+                path, path);
+  }
   const StoredTensor& codes = *file.find(path + ".weight");
   const StoredTensor& scales = *file.find(path + ".scales");
   const StoredTensor& biases = *file.find(path + ".biases");

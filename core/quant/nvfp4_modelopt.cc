@@ -14,7 +14,7 @@ std::optional<Weight> open(WeightFile& file, const std::string& path, std::span<
   parts.expect_inputs_of(2 * kGroup);
   Weight weight = parts.weight(parts.get(".weight", {DType::u8}, parts.shape_ending(parts.in() / 2)));
   weight.scales = parts.rows(parts.get(".weight_scale", {DType::f8_e4m3}, parts.shape_ending(parts.in() / kGroup)));
-  weight.super_scales = parts.shared(parts.get_number(".weight_scale_2", DType::f32));
+  weight.super_scales = parts.shared(parts.get_scale(".weight_scale_2"));
   parts.ignore({".input_scale"});
   return weight;
 }
