@@ -165,9 +165,13 @@ std::string fit_section(const Inspection& found) {
   text += line(fmt::format("cache at {} tokens", found.context), shown(fit.cache_bytes),
                "with the recurrent state, for one sequence");
   if (fit.memory_bytes == 0) return text;
-  const std::int64_t left = fit.memory_bytes - fit.weight_bytes - fit.cache_bytes;
-  text += line(left >= 0 ? "left" : "too little by", shown(std::abs(left)));
-  text += line("context that fits", fit.memory_bytes < fit.weight_bytes ? "none" : fmt::format("{}", fit.most_context),
+  const std::int64_t held = fit.experts_on_disk ? fit.least_bytes : fit.weight_bytes;
+  if (fit.experts_on_disk)
+    text += line("always in memory", shown(held), "all but routed experts, and one layer of these");
+  const std::int64_t left = fit.memory_bytes - held - fit.cache_bytes;
+  text += line(left >= 0 ? "left" : "too little by", shown(std::abs(left)),
+               fit.experts_on_disk && left >= 0 ? "for more routed experts; the others stay on disk" : "");
+  text += line("context that fits", fit.memory_bytes < held ? "none" : fmt::format("{}", fit.most_context),
                fmt::format("tokens; the model is made for {}", found.inventory->context));
   return text;
 }
@@ -289,10 +293,15 @@ std::string json_of(const Inspection& found) {
                       {"unused", found.stored->unused}};
   }
   if (found.fit) {
-    json["fit"] = {{"memory_bytes", found.fit->memory_bytes}, {"of_this_machine", found.fit->of_this_machine},
-                   {"weight_bytes", found.fit->weight_bytes}, {"packing_bytes", found.fit->packing_bytes},
-                   {"least_bytes", found.fit->least_bytes},   {"context", found.context},
-                   {"cache_bytes", found.fit->cache_bytes},   {"most_context", found.fit->most_context}};
+    json["fit"] = {{"memory_bytes", found.fit->memory_bytes},
+                   {"of_this_machine", found.fit->of_this_machine},
+                   {"weight_bytes", found.fit->weight_bytes},
+                   {"packing_bytes", found.fit->packing_bytes},
+                   {"least_bytes", found.fit->least_bytes},
+                   {"experts_on_disk", found.fit->experts_on_disk},
+                   {"context", found.context},
+                   {"cache_bytes", found.fit->cache_bytes},
+                   {"most_context", found.fit->most_context}};
   }
   json["notes"] = found.notes;
   json["refusals"] = found.refusals;

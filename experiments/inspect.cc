@@ -442,7 +442,8 @@ Fit fit_of(const InspectOptions& options, const Inspection& found, const Packing
   for (const auto& [of_layer, more] : packing.routed) experts += more;
   fit.least_bytes = fit.weight_bytes - experts + layer;
   fit.cache_bytes = cache.bytes_at(found.context);
-  const std::int64_t left = fit.memory_bytes - fit.weight_bytes;
+  fit.experts_on_disk = fit.least_bytes < fit.weight_bytes && fit.memory_bytes < fit.weight_bytes + fit.cache_bytes;
+  const std::int64_t left = fit.memory_bytes - (fit.experts_on_disk ? fit.least_bytes : fit.weight_bytes);
   std::int64_t below = 0, above = std::int64_t{1} << 24;
   while (below + 1 < above) {
     const std::int64_t middle = (below + above) / 2;
@@ -456,15 +457,18 @@ void check_fit(Inspection& found) {
   const Fit& fit = *found.fit;
   if (fit.memory_bytes == 0 || fit.weight_bytes + fit.cache_bytes <= fit.memory_bytes) return;
   const auto gib = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 30); };
-  const std::string what =
+  std::string what =
       fmt::format("{:.1f} GiB of weights and {:.1f} GiB of cache at {} tokens do not fit the {:.1f} GiB of {}",
                   gib(fit.weight_bytes), gib(fit.cache_bytes), found.context, gib(fit.memory_bytes),
                   fit.of_this_machine ? "this machine" : "--memory");
-  if (fit.least_bytes < fit.weight_bytes && fit.least_bytes + fit.cache_bytes <= fit.memory_bytes) {
+  if (fit.experts_on_disk && fit.least_bytes + fit.cache_bytes <= fit.memory_bytes) {
     found.notes.push_back(
         fmt::format("{}: routed experts would be read from disk when a pass wants them, {:.1f} GiB always be there",
                     what, gib(fit.least_bytes)));
     return;
+  }
+  if (fit.experts_on_disk) {
+    what += fmt::format("; with routed experts on disk {:.1f} GiB and the cache would have to", gib(fit.least_bytes));
   }
   found.refusals.push_back(what);
 }

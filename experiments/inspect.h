@@ -43,6 +43,7 @@ struct Fit {
   std::int64_t packing_bytes = 0;  // of them, those beyond what is stored
   std::int64_t least_bytes = 0;    // of them in memory at any time: all but the routed experts, and one layer of these
   std::int64_t cache_bytes = 0;    // at the context, with the recurrent state
+  bool experts_on_disk = false;    // those that the memory does not hold, if it does not hold all
   std::int64_t most_context = 0;   // tokens for which the memory suffices
 };
 

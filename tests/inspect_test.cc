@@ -6,6 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "cli/inspect_report.h"
 #include "core/arch.h"
 #include "core/contradictions.h"
 #include "core/declared_storage.h"
@@ -127,6 +128,9 @@ TEST(Inspect, TakesFormatsAsAskedFor) {
   const Inspection small = inspect({.model = config_path("glm-5"), .memory_bytes = std::int64_t{512} << 30});
   EXPECT_TRUE(mentions(small.notes, "do not fit the 512.0 GiB of --memory")) << "experts may stay on disk";
   EXPECT_FALSE(mentions(small.refusals, "do not fit"));
+  EXPECT_GT(small.fit->most_context, 0);
+  EXPECT_NE(summary_of(small).find("the others stay on disk"), std::string::npos);
+  EXPECT_EQ(summary_of(small).find("too little"), std::string::npos);
   const Inspection smaller = inspect({.model = config_path("glm-5"), .memory_bytes = std::int64_t{40} << 30});
   EXPECT_TRUE(mentions(smaller.refusals, "do not fit the 40.0 GiB of --memory"));
 }
