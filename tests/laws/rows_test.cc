@@ -152,8 +152,10 @@ std::vector<Case> cases() {
   for (const std::string& checkpoint : tiny_checkpoints()) {
     for (const std::string_view cpu : cpu_levels()) {
       for (const char* compute : {"f32", "default"}) {
-        // How threads share rows out is one for all weight formats.
+        // How threads share rows out is one for all weight formats; their products in float32 differ in how weights are
+        // decoded, which the law of formats looks at on every level.
         const bool is_format = checkpoint.find(':') != checkpoint.npos;
+        if (is_format && compute == std::string_view("f32") && cpu != cpu_levels().front()) continue;
         if (!is_format) all.push_back({checkpoint, std::string(cpu), compute, 1});
         all.push_back({checkpoint, std::string(cpu), compute, 2});
       }
