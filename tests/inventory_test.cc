@@ -217,16 +217,6 @@ TEST(Inventory, EveryArchitectureHasOne) {
   for (const Architecture& architecture : architectures()) EXPECT_TRUE(has_inventory(architecture.name));
 }
 
-TEST(InventoryDeathTest, ExpertsAreOfALayer) {
-  Inventory inventory;
-  inventory.layers = inventory.experts_per_token = 1;
-  inventory.experts = 2;
-  inventory.vocab = 8;
-  inventory.tensors.push_back({"model.mlp.experts.*.up_proj.weight", {32, 32}, 2});
-  EXPECT_DEATH(account_of(inventory, uniform_storage(parse_storage("bf16"), parse_storage("bf16"))),
-               "place.layer >= 0");
-}
-
 TEST(Inventory, CachesGrowWithTheContext) {
   const Inventory gemma = inventory_of("gemma-3-270m");
   EXPECT_EQ(gemma.cache.window, 512);
