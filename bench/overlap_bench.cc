@@ -156,9 +156,7 @@ std::vector<RoutedText> routed_texts(const LoadedTarget& target, const std::vect
   return all;
 }
 
-std::vector<std::string> held_out() {
-  return read_texts(SPECDEC_SOURCE_DIR "/models/recipe/heldout_sample.jsonl");
-}
+std::vector<std::string> held_out() { return read_texts(SPECDEC_SOURCE_DIR "/models/recipe/heldout_sample.jsonl"); }
 
 void print_curve(const std::string& target_name) {
   Engine engine({});
@@ -167,17 +165,16 @@ void print_curve(const std::string& target_name) {
   const std::vector<RoutedText> routed = routed_texts(target, texts);
   int tokens = 0;
   for (const RoutedText& text : routed) tokens += text.tokens();
-  fmt::print("{}",
-             json_of(OverlapCurve{
-                 .name = target_name,
-                 .title = fmt::format("{} on held-out text", target_name),
-                 .source = fmt::format("overlap_bench --curve {}, model {}: windows of {} tokens of {} texts of "
-                                       "models/recipe/heldout_sample.jsonl, mean of {} layers",
-                                       target_name, target.model->info().hash, tokens, texts.size(),
-                                       routed.front().layers()),
-                 .experts = target.model->info().experts,
-                 .experts_per_token = target.model->info().experts_per_token,
-                 .unions = mean_unions(routed, kMostRows)}));
+  fmt::print("{}", json_of(OverlapCurve{
+                       .name = target_name,
+                       .title = fmt::format("{} on held-out text", target_name),
+                       .source = fmt::format("overlap_bench --curve {}, model {}: windows of {} tokens of {} texts of "
+                                             "models/recipe/heldout_sample.jsonl, mean of {} layers",
+                                             target_name, target.model->info().hash, tokens, texts.size(),
+                                             routed.front().layers()),
+                       .experts = target.model->info().experts,
+                       .experts_per_token = target.model->info().experts_per_token,
+                       .unions = mean_unions(routed, kMostRows)}));
 }
 
 // How the union grows with the rows of a pass, with intervals over the texts.

@@ -52,9 +52,8 @@ SynthReport synthesise(const SynthOptions& options, const fs::path& directory, E
   const ModelInfo info = architecture.describe(reader);
   architecture.load(reader, WeightFile(options.like.parent_path(), random), info, engine);
 
-  SynthReport report{.bytes = random.bytes(),
-                     .tensors = static_cast<std::int64_t>(random.tensors().size()),
-                     .layers = info.layers};
+  SynthReport report{
+      .bytes = random.bytes(), .tensors = static_cast<std::int64_t>(random.tensors().size()), .layers = info.layers};
   made.expect_room(report.bytes);
   report.files = random.write(made.path(), options.seed, options.most_shard_bytes, engine.pool());
   write_file(made.path() / "config.json",

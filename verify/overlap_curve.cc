@@ -37,10 +37,8 @@ OverlapCurve read_trace(const std::string& path) {
   std::ifstream lines(path);
   if (!lines) throw Error("{}: cannot be read", path);
   RoutedText text;
-  OverlapCurve curve{.name = std::filesystem::path(path).stem().string(),
-                     .title = "the trace " + path,
-                     .source = path,
-                     .unions = {}};
+  OverlapCurve curve{
+      .name = std::filesystem::path(path).stem().string(), .title = "the trace " + path, .source = path, .unions = {}};
   int number = 0;
   for (std::string line; std::getline(lines, line);) {
     const std::string where = fmt::format("{}:{}", path, ++number);
@@ -115,26 +113,24 @@ std::span<const OverlapCurve> overlap_curves() {
   static const std::vector<OverlapCurve> curves = [] {
     std::vector<OverlapCurve> all;
     for (const NamedText& file : overlap_files()) {
-      all.push_back(
-          read_overlap(ConfigReader(file.text, fmt::format("{}.json", file.name)), std::string(file.name)));
+      all.push_back(read_overlap(ConfigReader(file.text, fmt::format("{}.json", file.name)), std::string(file.name)));
     }
     return all;
   }();
   return curves;
 }
 
-OverlapCurve find_overlap(const std::string& name) {
+OverlapCurve find_overlap(const std::string& name, std::string_view option, std::vector<std::string_view> names) {
   if (name.ends_with(".json")) {
     return read_overlap(ConfigReader::of_file(name), std::filesystem::path(name).stem().string());
   }
   if (std::filesystem::is_regular_file(name)) return read_trace(name);
-  std::vector<std::string_view> names;
   for (const OverlapCurve& curve : overlap_curves()) {
     if (curve.name == name) return curve;
     names.push_back(curve.name);
   }
-  throw UsageError("no measured overlap is called '{}'; there are: {}; or give the trace of specdec run, or a .json file",
-                   name, fmt::join(names, ", "));
+  throw UsageError("{} {}: no overlap is called that; there are: {}; or give the trace of specdec run, or a .json file",
+                   option, name, fmt::join(names, ", "));
 }
 
 void RoutedText::add(std::span<const int> path, RouterTrace routed) {

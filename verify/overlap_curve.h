@@ -26,8 +26,10 @@ struct OverlapCurve {
 std::span<const OverlapCurve> overlap_curves();
 std::span<const NamedText> overlap_files();  // generated from the files
 
-// Throws UsageError naming the curves, or Error if the file is no such curve and no trace with routed experts.
-OverlapCurve find_overlap(const std::string& name_or_file);
+// Throws UsageError naming the option and the curves, after what else may be said; or Error if the file is no such
+// curve and no trace with routed experts.
+OverlapCurve find_overlap(const std::string& name_or_file, std::string_view option = "overlap",
+                          std::vector<std::string_view> names = {});
 OverlapCurve read_overlap(const ConfigReader& file, std::string name);
 std::string json_of(const OverlapCurve& curve);
 

@@ -11,7 +11,7 @@
 namespace specdec {
 
 struct Swiglu {
-  Weight gate, up, down;  // gate.out = 0: none
+  Weight gate, up, down;                             // gate.out = 0: none
   std::vector<float> gate_bias, up_bias, down_bias;  // empty if the architecture has none
 };
 
