@@ -4,6 +4,11 @@
 
 namespace specdec {
 
+bool packs_at_once(const ExpertSizes& sizes, std::int64_t budget_bytes) {
+  constexpr std::int64_t kSeconds = std::int64_t{8} << 30;  // bytes that are read and packed in a few of them
+  return sizes.all_bytes <= std::min(budget_bytes, kSeconds);
+}
+
 ExpertRoom room_for(const ExpertSizes& sizes, std::int64_t budget_bytes, Prefetches prefetches) {
   // Enough to keep a disk busy, and no large part of the budget.
   const std::int64_t buffers = budget_bytes / std::max<std::int64_t>(1, sizes.buffer_bytes);

@@ -266,7 +266,7 @@ void measure_loads(FromDisk& disk, const RouteDrawer& drawer, double patience_s,
       packing.push_back(traffic.pack_s / traffic.stall_s);
     } while (times.size() < 3 || (times.size() < 50 && seconds_since(begin) < patience_s));
     expected_s = 2 * median(times);
-    found.loads.push_back({count, store.room().load_buffers, median_interval(times), median(packing)});
+    found.loads.push_back({count, store.room().load_buffers, median_interval(times), mean(times), median(packing)});
   }
 }
 
