@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 
 #include "core/error.h"
 #include "experiments/median.h"
@@ -42,6 +43,7 @@ PredictOptions options_of(const ConfigReader& json) {
   options.target = path_of(json.text("target", ""));
   options.hardware = json.text("hardware", "");
   options.set = json.texts("set");
+  if (json.has("engine")) options.engine = json.text("engine", "");
   options.machines = json.count("machines", 1);
   options.parallel = json.text("parallel", "tensor");
   if (json.has("experts")) options.experts = json.text("experts", "");
@@ -100,7 +102,8 @@ Prediction predict_on(const PredictOptions& options, const HardwareProfile& mach
   std::ofstream(file) << json_of(machine);
   PredictOptions on = options;
   on.hardware = file.string();
-  on.set.clear();  // the machine has them
+  on.engine.reset();  // the machine has both
+  on.set.clear();
   return predict(on);
 }
 
@@ -152,7 +155,8 @@ void conclude(const Errors& errors) {
   fmt::print("; told {} times, {} of them wrongly\n\n", errors.told, errors.told_wrong);
 }
 
-// What is known of a machine of this sort before any case.
+// What is known of a machine of this sort before any case. Whether rows share the reading of an expert is known of how
+// an engine's kernels are made.
 HardwareProfile vague(const HardwareProfile& machine) {
   HardwareProfile prior = machine;
   const double peak = machine.peak_bytes_per_s.value;
@@ -162,20 +166,55 @@ HardwareProfile vague(const HardwareProfile& machine) {
   set(prior.effective_bytes_per_s, 0.5 * peak, 0.75 * peak, 0.95 * peak);
   set(prior.dispatch_s, 0, 1.5e-4, 3e-4);
   set(prior.row_s, 0, 5e-5, 1e-4);
-  set(prior.repeat_share, 0, 0.5, 1);
   set(prior.switch_share, 0, 0.4, 0.8);
+  set(prior.switch_rows, 2, 2, 2);
+  set(prior.sparse_s, 0, 1e-4, 2e-4);
+  set(prior.step_s, 0, 1e-3, 2e-3);
+  set(prior.pass_s, 2e-4, 5e-4, 2e-3);
   return prior;
+}
+
+// What the case tells an engine: its passes, and the time of its steps, which tokens per pass and speed-up give.
+std::vector<MeasuredModel> measured(const Case& one) {
+  constexpr double kModel = 0.1;
+  std::vector<MeasuredModel> models;
+  if (!one.model.points.empty()) models.push_back(one.model);
+  for (const Speculation& speculation : one.speculation) {
+    if (!one.complete || !speculation.speed_up || one.model.points.empty()) continue;
+    const Prediction found = predict(speculation.options);
+    const int k = speculation.options.guesses[0];
+    const double step_s = found.acceptance->tokens_per_pass(k) * *speculation.options.plain_s / *speculation.speed_up;
+    models.push_back(
+        {.scenario = found.scenario, .points = {{.rows = k + 1, .seconds = step_s, .woken = 0, .guesses = k}}});
+  }
+  // Times of one case err together.
+  const double times = static_cast<double>(one.model.points.size() + models.size());
+  for (MeasuredModel& model : models) model.error = kModel * std::sqrt(times);
+  return models;
 }
 
 HardwareProfile fitted_to_other_sources(const Case& one, std::span<const Case> cases) {
   std::vector<MeasuredModel> rest;
   for (const Case& other : cases) {
-    if (other.sort == one.sort && other.thread != one.thread && !other.model.points.empty())
-      rest.push_back(other.model);
+    if (other.sort != one.sort || other.thread == one.thread) continue;
+    for (MeasuredModel& model : measured(other)) rest.push_back(std::move(model));
   }
   const HardwareProfile prior = vague(one.model.scenario.machine);
   const HardwareProfile engine = rest.empty() ? prior : calibrate(prior, rest, "other sources").machine;
-  return with_engine(one.model.scenario.machine, engine);
+  HardwareProfile machine = with_engine(one.model.scenario.machine, engine);
+  if (machine.pass_s.value > 0) machine.pass_s = prior.pass_s;
+  return machine;
+}
+
+using MachineOf = std::function<HardwareProfile(const Case&)>;
+
+void judge_all(std::string_view title, const std::vector<std::span<const Case>>& parts, const MachineOf& machine_of) {
+  fmt::print("{}\n", title);
+  for (const std::span<const Case>& part : parts) {
+    Errors errors;
+    for (const Case& one : part) judge(one, machine_of(one), errors);
+    conclude(errors);
+  }
 }
 
 void run() {
@@ -184,20 +223,13 @@ void run() {
   for (const ConfigReader& json : file.objects("cases")) cases.push_back(read_case(json));
   const std::size_t calibration = cases.size();
   for (const ConfigReader& json : file.objects("further")) cases.push_back(read_case(json));
-  const std::span<const Case> all = cases, first = all.first(calibration), further = all.subspan(calibration);
+  const std::span<const Case> all = cases;
+  const std::vector<std::span<const Case>> parts{all.first(calibration), all.subspan(calibration)};
 
-  fmt::print("machines as shipped; relative errors, speed-ups predicted (measured), plain time taken as measured\n");
-  for (const std::span<const Case>& part : {first, further}) {
-    Errors errors;
-    for (const Case& one : part) judge(one, one.model.scenario.machine, errors);
-    conclude(errors);
-  }
-  fmt::print("each case with an engine fitted to the cases of other sources\n");
-  for (const std::span<const Case>& part : {first, further}) {
-    Errors errors;
-    for (const Case& one : part) judge(one, fitted_to_other_sources(one, all), errors);
-    conclude(errors);
-  }
+  judge_all("machines as shipped; relative errors, speed-ups predicted (measured), plain time taken as measured", parts,
+            [](const Case& one) { return one.model.scenario.machine; });
+  judge_all("each case with an engine fitted to the cases of other sources", parts,
+            [&](const Case& one) { return fitted_to_other_sources(one, all); });
   fmt::print("left out\n");
   const ConfigReader excluded = *file.object("excluded");
   for (const std::string& name : excluded.keys()) fmt::print("  {}: {}\n", name, excluded.text(name, ""));
