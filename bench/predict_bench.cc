@@ -119,9 +119,10 @@ std::string judge(const Speculation& speculation, bool complete, const HardwareP
     errors.told_wrong += static_cast<int>(found.sign != Sign::unclear && !right);
   }
   const std::string measured = speculation.speed_up ? fmt::format("{:.2f}", *speculation.speed_up)
-                               : speculation.pays   ? "pays"
-                                                    : "does not pay";
-  return fmt::format(" k={} {:.2f} ({}) {}", speculation.options.guesses[0], speed_up, measured, name_of(found.sign));
+                               : speculation.pays   ? "more"
+                                                    : "less";
+  const std::string_view told = found.sign == Sign::pays ? "+" : found.sign == Sign::does_not ? "-" : "?";
+  return fmt::format(" k={} {:.2f}{} ({})", speculation.options.guesses[0], speed_up, told, measured);
 }
 
 // Prints one line, and adds to the errors.
@@ -226,8 +227,21 @@ void run() {
   const std::span<const Case> all = cases;
   const std::vector<std::span<const Case>> parts{all.first(calibration), all.subspan(calibration)};
 
-  judge_all("machines as shipped; relative errors, speed-ups predicted (measured), plain time taken as measured", parts,
-            [](const Case& one) { return one.model.scenario.machine; });
+  fmt::print(
+      "relative errors; speed-ups predicted (measured), plain time taken as measured; + pays, - does not, ? cannot "
+      "tell: "
+      "the sign as printed\n\n");
+  judge_all("machines as shipped", parts, [](const Case& one) { return one.model.scenario.machine; });
+  std::vector<Case> engines;
+  for (const Case& one : cases) {
+    if (one.options.engine) engines.push_back(one);
+  }
+  judge_all("of these, cases of another engine than the machine's own, with the machine's own", {engines},
+            [](const Case& one) {
+              PredictOptions options = one.options;
+              options.engine.reset();
+              return predict(options).scenario.machine;
+            });
   judge_all("each case with an engine fitted to the cases of other sources", parts,
             [&](const Case& one) { return fitted_to_other_sources(one, all); });
   fmt::print("left out\n");

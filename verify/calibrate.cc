@@ -84,8 +84,9 @@ Prior prior_of(const HardwareProfile& machine) {
   Prior prior;
   prior.mean << per_byte, machine.dispatch_s.value, machine.row_s.value, machine.repeat_share.value * per_byte,
       machine.switch_share.value * per_byte, machine.sparse_s.value, machine.step_s.value;
-  prior.spread << (1 / rate.low - 1 / rate.high) / 2, deviation(machine.dispatch_s), deviation(machine.row_s),
-      deviation(machine.repeat_share) * per_byte, deviation(machine.switch_share) * per_byte,
+  constexpr double kExact = 1e-9;  // of a figure that is given
+  prior.spread << std::max((1 / rate.low - 1 / rate.high) / 2, kExact * per_byte), deviation(machine.dispatch_s),
+      deviation(machine.row_s), deviation(machine.repeat_share) * per_byte, deviation(machine.switch_share) * per_byte,
       deviation(machine.sparse_s), deviation(machine.step_s);
   return prior;
 }
