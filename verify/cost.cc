@@ -189,10 +189,14 @@ double draft_seconds(const Scenario& scenario, int guesses) {
   return drafting.factor * passes * draft_pass_cost(scenario, block ? guesses : 1).total();
 }
 
+double guessing_seconds(const Scenario& scenario, int guesses) {
+  if (scenario.drafting.kind == Drafting::Kind::none || guesses == 0) return 0;
+  return draft_seconds(scenario, guesses) + scenario.machine.step_s.value;
+}
+
 double step_seconds(const Scenario& scenario, int guesses) {
   const double priced = pass_cost(scenario, guesses + 1).total();
-  const bool guessed = scenario.drafting.kind != Drafting::Kind::none && guesses > 0;
-  const double besides = draft_seconds(scenario, guesses) + (guessed ? scenario.machine.step_s.value : 0);
+  const double besides = guessing_seconds(scenario, guesses);
   if (!scenario.plain_s) return priced + besides;
   const double plain = pass_cost(scenario, 1).total();
   const double unexplained = *scenario.plain_s - plain;

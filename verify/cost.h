@@ -94,9 +94,11 @@ bool switches(const HardwareProfile& machine, int rows);
 PassPrice pass_cost(const Scenario& scenario, int rows);
 PassPrice draft_pass_cost(const Scenario& scenario, int rows);
 
-// A plain token; making k guesses; a step that makes them and looks at them in one pass.
+// A plain token; making k guesses; what a step takes besides its pass: guesses, and once step_s; a step that makes them
+// and looks at them in one pass.
 double plain_seconds(const Scenario& scenario);
 double draft_seconds(const Scenario& scenario, int guesses);
+double guessing_seconds(const Scenario& scenario, int guesses);
 double step_seconds(const Scenario& scenario, int guesses);
 
 // Chances that a guess is accepted when all before it were; the last one holds for all further ones.
