@@ -92,6 +92,7 @@ struct Errors {
   int signs = 0, right = 0;                    // of complete cases
   int assumed = 0, assumed_right = 0;          // of those where something was assumed
   int told = 0, told_wrong = 0;                // neither "cannot tell"
+  int inside = 0;                              // speed-ups of complete cases in the range that is printed
 };
 
 std::string percent(double error) { return fmt::format("{:+.0f} %", 100 * error); }
@@ -110,7 +111,10 @@ Prediction predict_on(const PredictOptions& options, const HardwareProfile& mach
 std::string judge(const Speculation& speculation, bool complete, const HardwareProfile& machine, Errors& errors) {
   const Prediction found = predict_on(speculation.options, machine);
   const double speed_up = found.best.speed_up;
-  if (complete && speculation.speed_up) errors.speed_up.push_back(std::abs(speed_up / *speculation.speed_up - 1));
+  if (complete && speculation.speed_up) {
+    errors.speed_up.push_back(std::abs(speed_up / *speculation.speed_up - 1));
+    errors.inside += static_cast<int>(found.low <= *speculation.speed_up && *speculation.speed_up <= found.high);
+  }
   if (speculation.has_sign) {
     const bool right = (speed_up > 1) == speculation.pays;
     (complete ? errors.signs : errors.assumed) += 1;
@@ -153,7 +157,8 @@ void conclude(const Errors& errors) {
   fmt::print("  median error: plain {:.0f} %, T(w)/T(1) {:.0f} %, speed-up {:.0f} %; signs {} of {}",
              middle(errors.plain), middle(errors.ratio), middle(errors.speed_up), errors.right, errors.signs);
   if (errors.assumed > 0) fmt::print(", and {} of {} where data were assumed", errors.assumed_right, errors.assumed);
-  fmt::print("; told {} times, {} of them wrongly\n\n", errors.told, errors.told_wrong);
+  fmt::print("; told {} times, {} of them wrongly; {} of {} speed-ups in their range\n\n", errors.told,
+             errors.told_wrong, errors.inside, errors.speed_up.size());
 }
 
 // What is known of a machine of this sort before any case. Whether rows share the reading of an expert is known of how
