@@ -2,6 +2,7 @@
 // models/recipe, and on what the target writes after their first halves at temperature 1. Markdown; docs/overlap.md is
 // its output.
 //   overlap_bench [TARGET [DRAFTER...]]     else demo-moe with mtp and demo-draft
+//   overlap_bench --curve [TARGET]          only verify/overlaps/TARGET.json: how many experts 1 to 16 rows wake
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,10 +11,12 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/traffic.h"
 #include "experiments/forced_text.h"
 #include "experiments/interval.h"
 #include "experiments/prompt_file.h"
 #include "tokenizers/utf8.h"
+#include "verify/overlap_curve.h"
 #include "verify/tally.h"
 
 namespace specdec {
@@ -140,12 +143,72 @@ void print_layers(const Row& row) {
   }
 }
 
+constexpr int kMostRows = 16;
+
+std::vector<RoutedText> routed_texts(const LoadedTarget& target, const std::vector<std::string>& texts) {
+  std::vector<RoutedText> all;
+  for (const std::string& text : texts) {
+    RoutedText& routed = all.emplace_back();
+    for (const StepRecord& step : reading_steps(target, encode_prompt(target, text))) {
+      routed.add(step.path, step.routed);
+    }
+  }
+  return all;
+}
+
+std::vector<std::string> held_out() { return read_texts(SPECDEC_SOURCE_DIR "/models/recipe/heldout_sample.jsonl"); }
+
+void print_curve(const std::string& target_name) {
+  Engine engine({});
+  const LoadedTarget target = load_target(target_name, engine);
+  const std::vector<std::string> texts = held_out();
+  const std::vector<RoutedText> routed = routed_texts(target, texts);
+  int tokens = 0;
+  for (const RoutedText& text : routed) tokens += text.tokens();
+  fmt::print("{}", json_of(OverlapCurve{
+                       .name = target_name,
+                       .title = fmt::format("{} on held-out text", target_name),
+                       .source = fmt::format("overlap_bench --curve {}, model {}: windows of {} tokens of {} texts of "
+                                             "models/recipe/heldout_sample.jsonl, mean of {} layers",
+                                             target_name, target.model->info().hash, tokens, texts.size(),
+                                             routed.front().layers()),
+                       .experts = target.model->info().experts,
+                       .experts_per_token = target.model->info().experts_per_token,
+                       .unions = mean_unions(routed, kMostRows)}));
+}
+
+// How the union grows with the rows of a pass, with intervals over the texts.
+void print_growth(const LoadedTarget& target, const std::vector<std::string>& texts) {
+  const std::vector<RoutedText> routed = routed_texts(target, texts);
+  std::vector<std::vector<double>> sums;  // of each text
+  for (const RoutedText& text : routed) sums.push_back(text.summed_unions(kMostRows));
+  const ModelInfo& info = target.model->info();
+  fmt::print(
+      "\nHow many experts w neighbouring tokens of held-out text wake, mean of layers and of all places in the texts, "
+      "with the same\nintervals; beside it even and independent routing, and the share of it. `specdec predict "
+      "--overlap demo-moe` and\n`specdec probe` take this curve (verify/overlaps).\n\n"
+      "| rows | experts woken | if routing were even | share |\n|---|---|---|---|\n");
+  for (const int rows : {1, 2, 3, 4, 5, 6, 8, 12, 16}) {
+    const Interval woken = bootstrap(routed.size(), [&](auto chosen) {
+      double sum = 0, places = 0;
+      for (const std::size_t i : chosen) {
+        sum += sums[i][static_cast<std::size_t>(rows - 1)];
+        places += routed[i].places(rows);
+      }
+      return sum / places;
+    });
+    const double even_union = uniform_union(info.experts, info.experts_per_token, rows);
+    fmt::print("| {} | {:.2f} ({:.2f} to {:.2f}) | {:.2f} | {:.2f} |\n", rows, woken.value, woken.low, woken.high,
+               even_union, woken.value / even_union);
+  }
+}
+
 void measure(const std::string& target_name, const std::vector<std::string>& drafts) {
   Engine engine({});
   const LoadedTarget target = load_target(target_name, engine);
   const ModelInfo& info = target.model->info();
   const auto tally = [&](std::span<const StepRecord> steps) { return tally_of(steps, info, target.model->bytes()); };
-  const std::vector<std::string> texts = read_texts(SPECDEC_SOURCE_DIR "/models/recipe/heldout_sample.jsonl");
+  const std::vector<std::string> texts = held_out();
 
   Row reading{"held-out", "none: all tokens"};
   for (const std::string& text : texts) {
@@ -205,6 +268,7 @@ void measure(const std::string& target_name, const std::vector<std::string>& dra
   print_verdict(rows);
   fmt::print("\nExperts of a pass, means over layers and passes.\n");
   print_unions(rows);
+  print_growth(target, texts);
   for (const Row& row : rows) {
     if (count(row, &Neighbours::refused) == 0) continue;
     fmt::print("\nBy layer: {}, {}.\n", row.text, row.drafter);
@@ -218,6 +282,10 @@ void measure(const std::string& target_name, const std::vector<std::string>& dra
 int main(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
   try {
+    if (!words.empty() && words.front() == "--curve") {
+      specdec::print_curve(words.size() > 1 ? words[1] : "demo-moe");
+      return 0;
+    }
     const std::vector<std::string> given(words.begin() + std::min<std::ptrdiff_t>(1, std::ssize(words)), words.end());
     specdec::measure(words.empty() ? "demo-moe" : words.front(),
                      given.empty() ? std::vector<std::string>{"mtp", "small:demo-draft"} : given);

@@ -32,13 +32,17 @@ Origin origin_of(std::string command, std::vector<Option> options, const Engine&
           this_machine(),     engine.threads(), std::string(engine.cpu_level())};
 }
 
+std::string json_of(const std::vector<Option>& options) {
+  Json all = Json::object();
+  for (const Option& option : options) all[std::string(option.name)] = value_of(option);
+  return dump(all);
+}
+
 std::string json_of(const Origin& origin, const LimitFacts& rates) {
-  Json options = Json::object();
-  for (const Option& option : origin.options) options[std::string(option.name)] = value_of(option);
   return dump({{"command", origin.command},
                {"version", version()},
                {"date", origin.date},
-               {"options", options},
+               {"options", Json::parse(json_of(origin.options))},
                {"machine",
                 {{"cpu", origin.machine.cpu},
                  {"cores", origin.machine.cores},

@@ -21,6 +21,7 @@ struct Origin {
 };
 Origin origin_of(std::string command, std::vector<Option> options, const Engine& engine);
 
+std::string json_of(const std::vector<Option>& options);
 std::string json_of(const Origin& origin, const LimitFacts& rates);
 std::string json_of(const Model& model);
 

@@ -87,6 +87,20 @@ void read_events(const nlohmann::json& events, const std::string& where, ExpertL
   }
 }
 
+double seconds_in(const nlohmann::json& object, const char* key) {
+  return object.contains(key) && object[key].is_number() ? object[key].get<double>() : 0.0;
+}
+
+double seconds_of(const nlohmann::json& step) {
+  double seconds = 0;
+  for (const char* part : {"guess_s", "look_s", "judge_s", "keep_s", "tell_s"}) seconds += seconds_in(step, part);
+  if (!step.contains("expert_traffic") || !step["expert_traffic"].is_array()) return seconds;
+  for (const auto& layer : step["expert_traffic"]) {
+    if (layer.is_object()) seconds -= seconds_in(layer, "stall_s");
+  }
+  return seconds;
+}
+
 }  // namespace
 
 int ExpertLog::number_of(int layer, int expert) const {
@@ -127,6 +141,7 @@ ExpertLog read_expert_log(const std::filesystem::path& path) {
     if (!has_head) throw Error("{}: 'expert_events' before 'expert_store'", where);
     read_events(entry["expert_events"], where, log);
     if (entry.contains("expert_store")) log.prompt_events = log.events.size();
+    log.steps_s += seconds_of(entry);
     if (entry.contains("emitted") && entry["emitted"].is_array()) {
       log.tokens += static_cast<std::int64_t>(entry["emitted"].size());
     }

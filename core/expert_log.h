@@ -25,6 +25,7 @@ struct ExpertLog {
   // Counted by that store, the prompt included.
   std::int64_t loads = 0, prefetched_used = 0, prefetched_wasted = 0;
   std::int64_t tokens = 0;          // generated
+  double steps_s = 0;               // that the steps took, without waiting for loads
   std::vector<ExpertEvent> events;  // of the prompt and of every step
   std::size_t prompt_events = 0;    // how many of them are the prompt's
 

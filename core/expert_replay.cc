@@ -37,6 +37,7 @@ ReplayCounts replay(const ExpertLog& log, const ExpertPolicyKind& policy, int sl
   ExpertStage stage(slots == log.room.slots ? log.room.prefetch_buffers : 0);
   ExpertCounts counts, prompt;
   std::vector<int> experts;
+  std::vector<std::int64_t> waits;
   for (std::size_t i = 0; i < log.events.size(); ++i) {
     if (i == log.prompt_events) prompt = counts;
     const ExpertEvent& event = log.events[i];
@@ -50,9 +51,18 @@ ReplayCounts replay(const ExpertLog& log, const ExpertPolicyKind& policy, int sl
       continue;
     }
     counts.wanted += static_cast<std::int64_t>(experts.size());
+    std::size_t waited = 0;
     for (const ExpertCache::Load& load : cache.bring(experts, next[i])) {
       ++counts.loads;
-      if (stage.take(load.expert)) ++counts.prefetched_used;
+      if (stage.take(load.expert)) {
+        ++counts.prefetched_used;
+      } else {
+        ++waited;
+      }
+    }
+    if (i >= log.prompt_events) {
+      if (waits.size() <= waited) waits.resize(waited + 1);
+      ++waits[waited];
     }
     stage.layer_passed(event.layer);
   }
@@ -60,7 +70,7 @@ ReplayCounts replay(const ExpertLog& log, const ExpertPolicyKind& policy, int sl
   const ExpertCounts steps{counts.wanted - prompt.wanted, counts.loads - prompt.loads,
                            counts.prefetched_used - prompt.prefetched_used,
                            counts.prefetched_wasted - prompt.prefetched_wasted};
-  return {counts, steps};
+  return {counts, steps, waits};
 }
 
 }  // namespace specdec

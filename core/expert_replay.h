@@ -2,6 +2,9 @@
 //   const ExpertCounts counts = replay(read_expert_log("run.jsonl"), find_expert_policy("belady"), slots);
 #pragma once
 
+#include <cstdint>
+#include <vector>
+
 #include "core/expert_cache.h"
 #include "core/expert_log.h"
 
@@ -16,6 +19,8 @@ struct ExpertCounts {
 struct ReplayCounts {
   ExpertCounts all;    // with the prompt
   ExpertCounts steps;  // without it
+  // [n]: how often n loads were waited for at once, in the steps: those of a layer of a pass that nobody read ahead.
+  std::vector<std::int64_t> waits;
 };
 
 // The slots hold at least what any event wants at once. traced: for a policy that knows a trace. Events of prefetching

@@ -324,6 +324,11 @@ ExpertLog ExpertStore::described() const {
   ExpertLog log;
   for (const Layer& layer : layers_) log.layers.push_back({layer.layer, layer.count});
   log.sizes = sizes_;
+  if (all_packed()) {  // what a budget would need for reading is asked of the trace all the same
+    ExpertReader reader(file_, make_thread_queue());
+    for (const Expert& expert : experts_) reader.add(expert.parts);
+    log.sizes.buffer_bytes = reader.buffer_bytes();
+  }
   log.room = room_;
   for (const Expert& expert : experts_) {
     std::int64_t bytes = 0;

@@ -28,6 +28,11 @@ Interval bootstrap(std::size_t count, const std::function<double(std::span<const
   return {value, found[kTail], found[kResamples - 1 - kTail]};
 }
 
+Interval inverse(const Interval& interval) {
+  const auto invert = [](double x) { return x > 0 ? 1 / x : 0; };
+  return {invert(interval.value), invert(interval.high), invert(interval.low)};
+}
+
 Interval median_interval(const std::vector<double>& values) {
   return bootstrap(values.size(), [&](std::span<const std::size_t> chosen) {
     std::vector<double> some;

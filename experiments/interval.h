@@ -18,6 +18,9 @@ struct Interval {
 // the same in every call of equal `count`. `count` is 1 or more.
 Interval bootstrap(std::size_t count, const std::function<double(std::span<const std::size_t>)>& statistic);
 
+// 1 / x of all three; 0 where x is not positive.
+Interval inverse(const Interval& interval);
+
 Interval median_interval(const std::vector<double>& values);
 
 }  // namespace specdec

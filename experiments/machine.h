@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/pool.h"
 
@@ -21,6 +22,17 @@ Machine this_machine();
 
 // Whether a model of so many bytes of weights can be loaded: it is kept in memory whole. True if that is not known.
 bool fits_memory(std::int64_t weight_bytes, const Machine& machine);
+
+// A buffer that a pool reads again and again.
+class ReadMeter {
+ public:
+  ReadMeter(Pool& pool, std::int64_t bytes);
+  double bytes_per_s();  // of reading it once
+
+ private:
+  Pool& pool_;
+  std::vector<std::uint64_t> words_, sums_;
+};
 
 // What `pool` reads per second from a buffer of so many bytes that it reads again and again: from the cache if it fits
 // there, from memory if not. Takes about `patience_s`.

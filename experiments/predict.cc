@@ -7,7 +7,8 @@
 #include <filesystem>
 
 #include "core/error.h"
-#include "experiments/inspect.h"
+#include "experiments/known_models.h"
+#include "verify/overlap_curve.h"
 #include "verify/tally.h"
 
 namespace specdec {
@@ -29,23 +30,7 @@ struct Counted {
 Counted count_model(const std::string& model, const std::optional<std::string>& experts,
                     const std::optional<std::string>& rest, int context, std::vector<std::string>& notes) {
   const InspectOptions options{.model = model, .experts = experts, .rest = rest, .context = context};
-  const NamedText* known = nullptr;
-  for (const NamedText& config : model_configs()) {
-    if (config.name == model) known = &config;
-  }
-  Inspection found;
-  if (known != nullptr && !std::filesystem::exists(model)) {
-    found = inspect(ConfigReader(known->text, std::string(known->name)), options);
-  } else {
-    try {
-      found = inspect(options);
-    } catch (const Error& error) {
-      if (std::filesystem::exists(model)) throw;
-      std::vector<std::string_view> names;
-      for (const NamedText& config : model_configs()) names.push_back(config.name);
-      throw UsageError("{}; known without files: {}", error.what(), fmt::join(names, ", "));
-    }
-  }
+  const Inspection found = inspect_known(options);
   if (!found.inventory || !found.account) {
     throw Error("{}: its tensors are not known{}{}; give its sizes in a file (docs/predict.md)", model,
                 found.refusals.empty() ? "" : ": ", found.refusals.empty() ? "" : found.refusals.front());
@@ -53,7 +38,7 @@ Counted count_model(const std::string& model, const std::optional<std::string>& 
   for (const std::string& note : found.notes) {
     if (note.find("fit") == note.npos) notes.push_back(fmt::format("{}: {}", plain_name(model), note));
   }
-  return {known != nullptr ? model : plain_name(model), found.formats, *found.inventory, *found.account};
+  return {std::filesystem::exists(model) ? plain_name(model) : model, found.formats, *found.inventory, *found.account};
 }
 
 double positive(const ConfigReader& file, std::string_view key, std::optional<double> fallback = std::nullopt) {
@@ -208,7 +193,9 @@ Overlap overlap_of(const PredictOptions& options, const Traffic& target) {
   } else if (options.overlap == "uniform") {
     overlap.kind = Overlap::Kind::uniform;
   } else if (options.overlap != "published") {
-    throw UsageError("--overlap {}: expected uniform or published; --unions gives measured ones", options.overlap);
+    overlap.kind = Overlap::Kind::measured;
+    overlap.measured = find_overlap(options.overlap, "--overlap", {"published", "uniform", "--unions with numbers"})
+                           .mapped(target.experts, target.experts_per_token);
   }
   return overlap;
 }

@@ -30,7 +30,7 @@ struct PredictOptions {
   std::string parallel = "tensor";
   std::optional<std::string> link = {};  // the machine's own if not given
   int context = 8192;
-  std::string overlap = "published";          // uniform, published
+  std::string overlap = "published";          // uniform, published, or as of find_overlap
   std::vector<double> unions = {};            // measured experts of a layer at 1, 2, … rows
   std::optional<double> hit_rate = {};        // experts are read from disk
   std::optional<std::string> calibrate = {};  // measured points
@@ -80,8 +80,5 @@ Prediction predict(const PredictOptions& options);
 // {"layers": 40, "hidden_size": 2048, "fixed_bytes": 4.6e9, "experts": 256, "experts_per_token": 8,
 // "expert_bytes": 1.77e6}: bytes that every pass reads, and those of one expert of one layer. Throws Error.
 Traffic traffic_of_sizes(const ConfigReader& file);
-
-// Published sizes that need no file, tests/data/configs/<name>.json.
-std::span<const NamedText> model_configs();
 
 }  // namespace specdec

@@ -10,6 +10,7 @@
 #include "draft/grow.h"
 #include "draft/options.h"
 #include "tests/error_line.h"
+#include "tests/temporary_directory.h"
 #include "tests/toy_model.h"
 
 namespace specdec {
@@ -80,6 +81,37 @@ TEST(DrafterKinds, SayWhatIsMissing) {
         make_drafter({"mtp", "", {{"heat", "1"}}}, {.target = with_mtp, .capacity = 8});
       },
       {"drafter mtp", "'heat'", "temperature"});
+}
+
+TEST(Replay, GuessesWhatTheTraceSaid) {
+  const ToyModel target({});
+  const TemporaryDirectory directory;
+  const std::string trace =
+      directory.write("t.jsonl", "{}\n{\"position\": 4, \"emitted\": [3, 1]}\n{\"position\": 6, \"emitted\": [2]}\n")
+          .string();
+  const auto guesses = [&](const std::string& right) {
+    const auto drafter = make_drafter({"replay", "", {{"text", trace}, {"right", right}}}, {.target = target});
+    DraftTree tree(TokenId{0}, 4);
+    drafter->propose(tree, {.depth = 8}, Rng(1));
+    std::vector<int> tokens;
+    for (int node = 1; node < tree.size(); ++node) tokens.push_back(index(tree[node].token));
+    return tokens;
+  };
+  EXPECT_EQ(guesses("1"), (std::vector<int>{3, 1, 2}));
+  const std::vector<int> wrong = guesses("0");
+  ASSERT_EQ(wrong.size(), 3U);
+  EXPECT_NE(wrong[0], 3);
+  EXPECT_NE(wrong[1], 1);
+  EXPECT_NE(wrong[2], 2);
+  const auto refused = [&](const std::string& text, std::initializer_list<std::string_view> words) {
+    const std::string path = directory.write("w.jsonl", text).string();
+    expect_error([&] { make_drafter({"replay", "", {{"text", path}}}, {.target = target}); }, words);
+  };
+  expect_error([&] { make_drafter({"replay", "", {}}, {.target = target}); }, {"replay,text=TRACE"});
+  refused("{}\n", {"w.jsonl", "no step"});
+  refused("{}\n{\"position\": 1}\n", {"w.jsonl:2", "emitted"});
+  refused("{}\n{\"position\": 1, \"emitted\": [99999]}\n", {"w.jsonl:2", "this model"});
+  refused("{}\nnonsense\n", {"w.jsonl:2"});
 }
 
 // A fixed law after every node, so that shapes can be seen.

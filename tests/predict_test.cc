@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/files/mapped_file.h"
 #include "core/traffic.h"
+#include "experiments/known_models.h"
 #include "tests/error_line.h"
 #include "tests/run_program.h"
 #include "tests/temporary_directory.h"

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/expert_replay.h"
 #include "core/files/output_file.h"
+#include "experiments/load_times.h"
 
 namespace specdec {
 namespace {
@@ -21,6 +22,7 @@ struct Line {
   int slots = 0;
   ExpertCounts counts;  // of the steps
   double hit_rate = 0, bytes_per_token = 0;
+  std::optional<double> tokens_per_s{};  // predicted
 };
 
 class Experts : public Job {
@@ -30,23 +32,33 @@ class Experts : public Job {
             {"policy", &policies_,
              "lru, lfu, belady (the fewest that there can be), static: the hot set of this trace, or static:FILE"},
             {"budget", &budgets_, "memory for experts: shares such as 25%, sizes such as 2GiB"},
+            {"probe", &probes_,
+             "what specdec probe --json wrote of these experts on this machine: predicts tokens per second"},
             {"json", &json_, "write the table to this file"}};
   }
 
   int run() override {
     if (json_) check_writable(*json_);
     const ExpertLog log = read_expert_log(trace_);
+    if (!probes_.empty()) {
+      if (log.prefetch != name_of(ExpertPrefetch::none)) {
+        throw UsageError(
+            "{}: experts were read ahead in this run; what it takes otherwise is predicted from one without", trace_);
+      }
+      loads_ = read_load_times(std::vector<std::filesystem::path>(probes_.begin(), probes_.end()));
+    }
     std::vector<Line> lines;
     for (const std::string& budget : budgets_) {
       for (const std::string& policy : policies_) lines.push_back(count(log, policy, budget));
     }
     fmt::print("{}: {} tokens, {} experts of {:.1f} kB in {} layers\n\n", trace_, log.tokens, log.sizes.experts,
                static_cast<double>(log.expert_bytes) / 1e3, log.layers.size());
-    fmt::print("  {:<10}{:>8}   {:<12}{:>12}{:>12}{:>18}\n", "budget", "slots", "policy", "loads", "hit rate",
-               "kB per token");
+    fmt::print("  {:<10}{:>8}   {:<12}{:>12}{:>12}{:>18}{}\n", "budget", "slots", "policy", "loads", "hit rate",
+               "kB per token", loads_ ? "  predicted tokens/s" : "");
     for (const Line& line : lines) {
-      fmt::print("  {:<10}{:>8}   {:<12}{:>12}{:>10.1f} %{:>18.1f}\n", line.budget, line.slots, line.policy,
-                 line.counts.loads, 100 * line.hit_rate, line.bytes_per_token / 1e3);
+      fmt::print("  {:<10}{:>8}   {:<12}{:>12}{:>10.1f} %{:>18.1f}{}\n", line.budget, line.slots, line.policy,
+                 line.counts.loads, 100 * line.hit_rate, line.bytes_per_token / 1e3,
+                 line.tokens_per_s ? fmt::format("{:>20.2f}", *line.tokens_per_s) : "");
     }
     fmt::print("\nLoads are those of the steps; the prompt before them fills the memory.\n");
     const std::optional<ReplayCounts> same = as_it_ran(log);
@@ -79,14 +91,22 @@ class Experts : public Job {
     return uses;
   }
 
-  static Line count(const ExpertLog& log, const std::string& policy, const std::string& budget) {
+  Line count(const ExpertLog& log, const std::string& policy, const std::string& budget) const {
     const auto [name, file] = split(policy);
     const ExpertPolicyKind& kind = find_expert_policy(name);
     const Engine engine({.threads = 1, .expert_cache = budget});
     const std::int64_t bytes = engine.expert_budget(log.sizes.all_bytes);
     const Prefetches prefetches = log.prefetch == name_of(ExpertPrefetch::none) ? Prefetches::no : Prefetches::yes;
-    Line line{policy, budget, room_for(log.sizes, bytes, prefetches).slots, {}};
-    line.counts = replay(log, kind, line.slots, traced(log, kind, file)).steps;
+    const ExpertRoom room = room_for(log.sizes, bytes, prefetches);
+    Line line{policy, budget, room.slots, {}};
+    const ReplayCounts counts = replay(log, kind, line.slots, traced(log, kind, file));
+    line.counts = counts.steps;
+    // All at once, if memory holds them all.
+    const bool resident = line.slots >= log.sizes.experts;
+    if (loads_) {
+      const double waiting_s = resident ? 0 : loads_->seconds(counts.waits, room.load_buffers);
+      line.tokens_per_s = static_cast<double>(log.tokens) / std::max(log.steps_s + waiting_s, 1e-9);
+    }
     const auto wanted = static_cast<double>(std::max<std::int64_t>(1, line.counts.wanted));
     line.hit_rate = static_cast<double>(line.counts.hits()) / wanted;
     line.bytes_per_token = static_cast<double>(line.counts.loads * log.expert_bytes) /
@@ -113,6 +133,7 @@ class Experts : public Job {
                        {"loads", line.counts.loads},
                        {"hit_rate", line.hit_rate},
                        {"bytes_per_token", line.bytes_per_token}});
+      if (line.tokens_per_s) table.back()["predicted_tokens_per_s"] = *line.tokens_per_s;
     }
     Json all{{"tokens", log.tokens}, {"experts", log.sizes.experts}, {"expert_bytes", log.expert_bytes}};
     if (same) {
@@ -132,6 +153,8 @@ class Experts : public Job {
   std::string trace_;
   std::vector<std::string> policies_{"lru", "lfu", "static", "belady"};
   std::vector<std::string> budgets_{"10%", "25%", "50%", "75%", "90%"};
+  std::vector<std::string> probes_;
+  std::optional<LoadTimes> loads_;
   std::optional<std::string> json_;
 };
 

@@ -37,7 +37,9 @@ class Predict : public Job {
         {"experts", &predict_.experts, "weight format of the routed experts; as the rest if not given"},
         {"rest", &predict_.rest, "and of all other matrices: bf16, mxfp4, nvfp4, affine4g64, fp8, …"},
         {"context", &predict_.context, "tokens that the cache holds"},
-        {"overlap", &predict_.overlap, "how rows share experts: published or uniform"},
+        {"overlap", &predict_.overlap,
+         "how rows share experts: published, uniform, a measured curve (demo-moe) or its .json file, or the trace of a "
+         "run"},
         {"unions", &unions_, "measured instead: distinct experts of a layer at 1, 2, … rows, such as 8,14.1,19.9"},
         {"draft", &predict_.draft,
          "none, ngram, mtp, eagle, eagle:CONFIG, small:CONFIG, block:CONFIG (all guesses in one pass)"},

@@ -15,6 +15,8 @@
 #include "cli/text_stream.h"
 #include "core/error.h"
 #include "core/files/output_file.h"
+#include "core/kinds.h"
+#include "verify/rule.h"
 
 namespace specdec {
 namespace {
@@ -33,7 +35,8 @@ class Run : public Job {
     return with_engine_options(
         {{"target", &target_name_,
           "the model to speed up: a directory, a .gguf file, a shipped name or a hub id in the local cache"},
-         {"draft", &draft_, "who guesses: KIND[:PATH][,key=value…] with KIND mtp, small or none, or a checkpoint"},
+         {"draft", &draft_,
+          "who guesses: KIND[:PATH][,key=value…] with KIND mtp, small, replay or none, or a checkpoint"},
          {"prompt", &prompt_, "the text to continue; else standard input, else a built-in one"},
          {"prompt-file", &prompt_file_, "a file with the text to continue"},
          {"prompt-tokens", &prompt_tokens_, "the ids to continue, such as 1,2,3"},
@@ -41,6 +44,8 @@ class Run : public Job {
          {"k", &k_, "guesses per pass (3 if not given); k=… of --draft goes first; with --always-reject also a list"},
          {"always-reject", &always_reject_,
           "take no guess, and measure how many tokens per pass break even with k = 1..8, or those of --k"},
+         {"rule", &rule_,
+          "which guesses stay: sampled (min(1, p/q)), or matched (those that plain decoding would draw)"},
          {"temperature", &sampler_.temperature, "0 always takes the likeliest token"},
          {"top-k", &sampler_.top_k, "only the so many likeliest tokens; 0 = all"},
          {"top-p", &sampler_.top_p, "only the likeliest tokens that together reach this probability"},
@@ -143,6 +148,7 @@ class Run : public Job {
   // Everything that is wrong by itself, before anything is loaded.
   void check() {
     sampler_.check();
+    find_kind(rules(), "rule", rule_);
     choose_depths();
     if (max_tokens_ < 1) throw UsageError("--max-tokens {}: expected 1 or more", max_tokens_);
     if (prefill_step_ < 1) throw UsageError("--prefill-step {}: expected 1 or more", prefill_step_);
@@ -189,7 +195,7 @@ class Run : public Job {
 
   TrialOptions trial_options_for(const LoadedTarget& target, std::span<const TokenId> prompt) const {
     TrialOptions trial{sampler_, seed_, max_tokens_, prefill_step_, ignore_eos_ ? std::vector<TokenId>{} : target.eos};
-    if (always_reject_) trial.rule = "always-reject";
+    trial.rule = always_reject_ ? std::string_view("always-reject") : std::string_view(rule_);
     const std::int64_t context = target.model->info().context;
     const std::int64_t room = context + 1 - static_cast<std::int64_t>(prompt.size());
     if (room < 1) {
@@ -208,6 +214,7 @@ class Run : public Job {
   int max_tokens_ = 128;
   std::optional<std::string> k_;
   bool always_reject_ = false;
+  std::string rule_ = "sampled";
   std::vector<int> depths_;  // empty: as many guesses as a drafter makes if nobody says
   Sampler sampler_;
   std::uint64_t seed_ = 1;

@@ -62,11 +62,6 @@ void choose(const MoeSpec& spec, const std::vector<float>& correction, float* sc
   for (int i = 0; i < spec.experts_per_token; ++i) chosen_weight[i] = chosen_weight[i] / divisor * spec.scaling;
 }
 
-struct Routes {
-  int* chosen;           // (rows, experts per token), ascending in each row
-  float* chosen_weight;  // the same
-};
-
 Routes route(const Engine& engine, const MoeSpec& spec, const Moe& weights, const float* normed, std::int64_t rows,
              int hidden, PassBuffers& buffers) {
   const int experts = spec.experts;
@@ -90,7 +85,7 @@ Routes route(const Engine& engine, const MoeSpec& spec, const Moe& weights, cons
 // The next layer's router on this layer's input says what may be wanted there (Eliseev and Mazur, arXiv 2312.17238).
 void look_ahead(const Engine& engine, const MoeSpec& spec, const Moe& next, const float* normed, std::int64_t rows,
                 int hidden, PassBuffers& buffers) {
-  int* chosen = route(engine, spec, next, normed, rows, hidden, buffers).chosen;
+  const int* chosen = route(engine, spec, next, normed, rows, hidden, buffers).chosen;
   next.store->prefetch(next.layer, {chosen, static_cast<std::size_t>(rows * spec.experts_per_token)});
 }
 
@@ -108,11 +103,12 @@ Moe load_moe(WeightFile& file, ExpertStore& store, int layer, const std::string&
   const std::string stacked = path + ".switch_mlp";
   const std::string fused = path + ".experts.gate_up_proj";
   if (file.has_prefix(stacked + ".")) {
-    const Weight gate = file.table(stacked + ".gate_proj", {spec.experts, spec.width, hidden});
+    Weight gate;
+    if (spec.gated) gate = file.table(stacked + ".gate_proj", {spec.experts, spec.width, hidden});
     const Weight up = file.table(stacked + ".up_proj", {spec.experts, spec.width, hidden});
     const Weight down = file.table(stacked + ".down_proj", {spec.experts, hidden, spec.width});
     each([&](Swiglu& expert, int e) {
-      expert.gate = gate.rows(static_cast<std::int64_t>(e) * spec.width, spec.width);
+      if (spec.gated) expert.gate = gate.rows(static_cast<std::int64_t>(e) * spec.width, spec.width);
       expert.up = up.rows(static_cast<std::int64_t>(e) * spec.width, spec.width);
       expert.down = down.rows(static_cast<std::int64_t>(e) * hidden, hidden);
     });
@@ -127,7 +123,7 @@ Moe load_moe(WeightFile& file, ExpertStore& store, int layer, const std::string&
   } else {
     each([&](Swiglu& expert, int e) {
       const std::string name = fmt::format("{}.experts.{}", path, e);
-      expert.gate = file.table(name + ".gate_proj", {spec.width, hidden});
+      if (spec.gated) expert.gate = file.table(name + ".gate_proj", {spec.width, hidden});
       expert.up = file.table(name + ".up_proj", {spec.width, hidden});
       expert.down = file.table(name + ".down_proj", {hidden, spec.width});
     });
@@ -135,7 +131,8 @@ Moe load_moe(WeightFile& file, ExpertStore& store, int layer, const std::string&
   moe.store = &store;
   moe.layer = layer;
   each([&](Swiglu& expert, int e) {
-    const int number = store.add(layer, std::array{&expert.gate, &expert.up, &expert.down});
+    const std::array parts{&expert.gate, &expert.up, &expert.down};
+    const int number = store.add(layer, std::span(parts).subspan(spec.gated ? 0 : 1));
     if (e == 0) moe.first_in_store = number;
   });
   if (spec.shared_width > 0) moe.shared = load_swiglu(file, path + ".shared_experts", hidden, spec.shared_width, false);
@@ -151,11 +148,16 @@ void feed_forward(const Engine& engine, const Swiglu& weights, const float* norm
 
 void feed_forward(const Engine& engine, const MoeSpec& spec, const Moe& weights, int layer, const float* normed,
                   std::int64_t rows, int hidden, PassBuffers& buffers, float* x) {
+  const Routes routes = route(engine, spec, weights, normed, rows, hidden, buffers);
+  apply_experts(engine, spec, weights, layer, routes, normed, rows, hidden, buffers, x);
+}
+
+void apply_experts(const Engine& engine, const MoeSpec& spec, const Moe& weights, int layer, const Routes& routes,
+                   const float* normed, std::int64_t rows, int hidden, PassBuffers& buffers, float* x) {
   const int experts = spec.experts;
   const int per_token = spec.experts_per_token;
   const std::int64_t slots = rows * per_token;  // (row, expert) pairs, numbered by expert, then row
-
-  const auto [chosen, chosen_weight] = route(engine, spec, weights, normed, rows, hidden, buffers);
+  const auto [chosen, chosen_weight] = routes;
   for (std::int64_t i = 0; i < slots; ++i) {
     buffers.routed.push_back({static_cast<int>(i / per_token), layer, chosen[i]});
   }

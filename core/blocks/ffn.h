@@ -14,6 +14,7 @@ struct MoeSpec {
   int experts_per_token = 0;
   int width = 0;          // of a routed expert
   int shared_width = 0;   // of the shared expert; 0 = none
+  bool gated = true;      // routed experts are SwiGLU, else without a gate
   bool sigmoid = false;   // scores by sigmoid with a correction bias for the choice (DeepSeek-V3), else softmax
   bool normalise = true;  // the chosen weights are divided by their sum
   float scaling = 1;      // of the chosen weights
@@ -31,6 +32,12 @@ struct Moe {
   std::optional<Swiglu> shared;
 };
 
+// Which experts each row takes.
+struct Routes {
+  const int* chosen;           // (rows, experts per token), ascending in each row
+  const float* chosen_weight;  // the same: what their results are multiplied by
+};
+
 // Experts one by one (experts.E.gate_proj), stacked by MLX (switch_mlp.gate_proj) or fused (experts.gate_up_proj).
 // layer: that the store knows them by.
 Moe load_moe(WeightFile& file, ExpertStore& store, int layer, const std::string& path, const MoeSpec& spec, int hidden);
@@ -42,5 +49,8 @@ void feed_forward(const Engine& engine, const Swiglu& weights, const float* norm
 // PassBuffers::routed.
 void feed_forward(const Engine& engine, const MoeSpec& spec, const Moe& weights, int layer, const float* normed,
                   std::int64_t rows, int hidden, PassBuffers& buffers, float* x);
+// The same through the experts of `routes`, whoever chose them.
+void apply_experts(const Engine& engine, const MoeSpec& spec, const Moe& weights, int layer, const Routes& routes,
+                   const float* normed, std::int64_t rows, int hidden, PassBuffers& buffers, float* x);
 
 }  // namespace specdec

@@ -34,11 +34,15 @@ std::int64_t columns_of(std::span<const Branch> branches, std::int64_t rows, int
   return kPanel * ((panels + tasks - 1) / tasks);
 }
 
+void square_positive(const float* x, std::int64_t n, float* out) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = std::max(x[i], 0.0f) * std::max(x[i], 0.0f);
+}
+
 // The first half of a branch: its outputs [first, last) of gate and up become inner activations.
 void activate_slice(const Engine& engine, const Branch& branch, const Activations& normed, std::int64_t first,
                     std::int64_t last) {
   const Swiglu& weights = *branch.weights;
-  const std::int64_t width = weights.gate.out;
+  const std::int64_t width = weights.up.out;
   const std::int64_t size = last - first;
   thread_local Buffer<float> gate_buffer, up_buffer;
   float* gate = gate_buffer.get(branch.count * size);
@@ -46,14 +50,20 @@ void activate_slice(const Engine& engine, const Branch& branch, const Activation
   const auto multiply = [&](const Weight& weight, float* y) {
     multiply_panels(weight, first, last, normed, branch.rows, branch.count, y, size, engine.kernels());
   };
-  multiply(weights.gate, gate);
+  const bool gated = weights.gate.out > 0;
+  if (gated) multiply(weights.gate, gate);
   multiply(weights.up, up);
   float* activated = branch.inner->activated.data();
   for (std::int64_t i = 0; i < branch.count; ++i) {
     add_bias(weights.gate_bias, first, size, gate + i * size);
     add_bias(weights.up_bias, first, size, up + i * size);
     const std::int64_t slot = branch.first_slot + i;
-    engine.kernels().silu_times(gate + i * size, up + i * size, size, activated + slot * width + first);
+    float* out = activated + slot * width + first;
+    if (gated) {
+      engine.kernels().silu_times(gate + i * size, up + i * size, size, out);
+    } else {
+      square_positive(up + i * size, size, out);
+    }
     activate_part(engine, activated, slot, width, first, size, branch.inner->activations);
   }
 }
@@ -110,15 +120,15 @@ void add_branches(const Engine& engine, std::span<Branch> branches, const Activa
   std::int64_t slices = 0;
   std::int64_t work = 0;
   for (Branch& branch : branches) {
-    const std::int64_t width = branch.weights->gate.out;
+    const Swiglu& weights = *branch.weights;
     branch.first_task = slices;
-    slices += tasks_of(width, slice);
-    work += 3 * branch.count * width * hidden;
+    slices += tasks_of(weights.up.out, slice);
+    work += branch.count * hidden * (weights.gate.out + 2 * weights.up.out);
   }
   const auto first_half = [&](std::int64_t task) {
     const Branch& branch = owner_of_task<Branch>(branches, task);
     const std::int64_t first = (task - branch.first_task) * slice;
-    activate_slice(engine, branch, normed, first, std::min(first + slice, branch.weights->gate.out));
+    activate_slice(engine, branch, normed, first, std::min(first + slice, branch.weights->up.out));
   };
   const std::int64_t columns = columns_of(branches, rows, hidden, engine.threads());
   const auto second_half = [&](std::int64_t task) {

@@ -1,4 +1,5 @@
-// SwiGLU (Shazeer, arXiv 2002.05202): down(silu(gate x) * up x), for several sets of weights and of rows at once.
+// SwiGLU (Shazeer, arXiv 2002.05202): down(silu(gate x) * up x), or without a gate down(relu(up x)²) as in Nemotron-H
+// (arXiv 2504.03624), for several sets of weights and of rows at once.
 #pragma once
 
 #include <span>
@@ -10,7 +11,7 @@
 namespace specdec {
 
 struct Swiglu {
-  Weight gate, up, down;
+  Weight gate, up, down;                             // gate.out = 0: none
   std::vector<float> gate_bias, up_bias, down_bias;  // empty if the architecture has none
 };
 

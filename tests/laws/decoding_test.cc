@@ -9,6 +9,7 @@
 #include "core/batch.h"
 #include "core/engine.h"
 #include "core/kinds.h"
+#include "tests/kind_options.h"
 #include "tests/tiny_checkpoint.h"
 #include "verify/session.h"
 
@@ -30,7 +31,7 @@ struct Bench {
 
   std::unique_ptr<Drafter> drafter(std::string_view kind, const Sampler& sampler = {}) const {
     DrafterContext context{.target = *target, .draft = draft, .sampler = sampler, .capacity = kCapacity};
-    return make_drafter({std::string(kind), "", {}}, std::move(context));
+    return make_drafter({std::string(kind), "", needed_options(kind)}, std::move(context));
   }
   std::vector<std::string_view> kinds() const {
     std::vector<std::string_view> names;
@@ -121,7 +122,8 @@ TEST_P(Decoding, ADraftersMemoryIsThatOfAFreshPrefill) {
     EXPECT_EQ(tree.guesses() > 0, kind != "none");
     for (int node = 1; node < tree.size(); ++node) {
       EXPECT_EQ(tree[node].token, expected[node].token) << kind;
-      for (int token = 0; token < kTinyVocab; ++token) {
+      ASSERT_EQ(tree[node].q.has_value(), expected[node].q.has_value()) << kind;
+      for (int token = 0; tree[node].q && token < kTinyVocab; ++token) {
         EXPECT_EQ((*tree[node].q)[TokenId{token}], (*expected[node].q)[TokenId{token}]) << kind;
       }
     }

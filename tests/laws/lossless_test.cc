@@ -11,6 +11,7 @@
 
 #include "core/kinds.h"
 #include "draft/drafter.h"
+#include "tests/kind_options.h"
 #include "tests/laws/exact_law.h"
 #include "tests/toy_model.h"
 #include "verify/session.h"
@@ -39,7 +40,7 @@ struct Bench {
     context.draft = draft;
     context.sampler = sampler;
     context.capacity = capacity;
-    return make_drafter({std::string(kind), "", {}}, std::move(context));
+    return make_drafter({std::string(kind), "", needed_options(kind)}, std::move(context));
   }
 };
 

@@ -1,0 +1,84 @@
+// Guesses what a traced run said, each guess right with a given chance: for measuring speculation at an acceptance of
+// one's choice, where no drafter is at hand.
+#include <fstream>
+
+#include "core/error.h"
+#include "core/files/json.h"
+#include "draft/drafter.h"
+#include "draft/options.h"
+
+namespace specdec {
+namespace {
+
+using Text = std::map<int, TokenId>;  // by position
+
+// The tokens that the lines of `specdec run --trace` emitted.
+Text read_text(const std::string& path, int vocab) {
+  std::ifstream lines(path);
+  if (!lines) throw Error("{}: cannot be read; expected the trace of specdec run", path);
+  Text text;
+  int number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    const std::string where = fmt::format("{}:{}", path, ++number);
+    const nlohmann::json step = parse_json(line, where);
+    if (number == 1) continue;  // of the run
+    const auto whole = [&](const nlohmann::json& value, int most) {
+      if (!value.is_number_integer() || value.get<std::int64_t>() < 0 || value.get<std::int64_t>() >= most) {
+        throw Error("{}: expected whole numbers from 0 to {}; is it the trace of a run of this model?", where,
+                    most - 1);
+      }
+      return value.get<int>();
+    };
+    if (!step.is_object() || !step.contains("position") || !step.contains("emitted") || !step["emitted"].is_array()) {
+      throw Error("{}: 'position' or 'emitted' is missing; expected the trace of specdec run", where);
+    }
+    constexpr int kMostPosition = 1 << 30;
+    int position = whole(step["position"], kMostPosition);
+    for (const auto& token : step["emitted"]) text[++position] = TokenId{whole(token, vocab)};
+  }
+  if (text.empty()) throw Error("{}: no step; expected the trace of specdec run", path);
+  return text;
+}
+
+class Replay : public Drafter {
+ public:
+  Replay(Text text, double right, int vocab) : text_(std::move(text)), right_(right), vocab_(vocab) {}
+  void observe(const Final&) override {}
+
+  void propose(DraftTree& tree, const Budget& budget, const Rng& rng) override {
+    for (int node = 0; node < budget.depth; ++node) {
+      const int position = tree.position(node) + 1;
+      const auto said = text_.find(position);
+      if (said == text_.end()) return;
+      const Rng of_position = rng.fork(static_cast<std::uint64_t>(position));
+      TokenId guess = said->second;
+      if (of_position.uniform(0) >= right_) {
+        const auto other = static_cast<std::int32_t>(of_position.uniform(1) * (vocab_ - 1));
+        guess = TokenId{other + static_cast<std::int32_t>(other >= index(guess))};
+      }
+      tree.add(node, guess);
+    }
+  }
+
+ private:
+  Text text_;
+  double right_;
+  int vocab_;
+};
+
+}  // namespace
+
+DrafterKind drafter_replay() {
+  return {"replay", "guesses what a traced run said: replay,text=TRACE,right=0.8", false,
+          [](const DrafterContext& context) {
+            Options options(context.options, "drafter replay");
+            const std::string path = options.text("text", "");
+            const double right = options.number("right", 1, 0, 1);
+            options.refuse_unknown();
+            if (path.empty()) throw UsageError("drafter replay needs the trace of a run: write replay,text=TRACE");
+            const int vocab = context.target.info().vocab;
+            return std::unique_ptr<Drafter>(std::make_unique<Replay>(read_text(path, vocab), right, vocab));
+          }};
+}
+
+}  // namespace specdec
