@@ -400,6 +400,9 @@ HardwareProfile hardware_of(const Probe& found) {
   const double row = reading * found.shape.experts_per_token;
   machine.switch_share = known(share(costs.switch_s.value, row), share(costs.switch_s.low, row),
                                share(costs.switch_s.high, row), layer + ", what more than one row adds once");
+  machine.switch_rows = known(2, 2, 2, layer + ", as switch_share was fitted");
+  machine.sparse_s = assumed(0, 0, 1e-4, "sparse attention was not measured; specdec predict --calibrate fits it");
+  machine.step_s = assumed(0, 0, 1e-3, "no whole step was measured; specdec predict --calibrate fits it");
   machine.link_bytes_per_s = assumed(1.1e9, 1e8, 1.2e10, "no other machine was looked at");
   machine.link_latency_s = assumed(1e-4, 1e-5, 1e-3, "no other machine was looked at");
   machine.disk_bytes_per_s = found.disk_bytes_per_s > 0
