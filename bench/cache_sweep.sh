@@ -24,7 +24,7 @@ if [ "${1:-}" = big ]; then
   # draws: no drafter gives more.
   readonly text=(--max-tokens "${TOKENS:-24}" --ignore-eos --temperature 1 --rule matched
     --prompt-tokens "$(seq 0 255 | paste -sd,)")
-  readonly probe=(--like "$target" --memory 400MB --directory "$place" --seconds 8)
+  readonly probe=(--like "$target" --memory 800MB --directory "$place" --seconds 8)
 else
   readonly repeats=${REPEATS:-3} target=demo-moe draft=${DRAFT:-mtp,k=3}
   readonly text=(--max-tokens "${TOKENS:-96}" --ignore-eos)

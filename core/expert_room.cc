@@ -15,7 +15,7 @@ ExpertRoom room_for(const ExpertSizes& sizes, std::int64_t budget_bytes, Prefetc
   ExpertRoom room;
   room.load_buffers = std::min(sizes.most_at_once, static_cast<int>(std::clamp<std::int64_t>(buffers / 8, 2, 16)));
   if (prefetches == Prefetches::yes) {
-    room.prefetch_buffers = static_cast<int>(std::clamp<std::int64_t>(buffers / 8, 4, 32));
+    room.prefetch_buffers = static_cast<int>(std::clamp<std::int64_t>(buffers / 16, 4, 16));
   }
   const std::int64_t left = budget_bytes - sizes.buffer_bytes * (room.load_buffers + room.prefetch_buffers);
   const std::int64_t slots =
