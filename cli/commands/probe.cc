@@ -75,9 +75,11 @@ class ProbeCommand : public Job {
  private:
   static constexpr int kMostWidth = 128;
 
-  static std::string name_of(const std::filesystem::path& model) {
-    return model.filename() == "config.json" && model.has_parent_path() ? model.parent_path().filename().string()
-                                                                        : model.stem().string();
+  static std::string name_of(const std::string& model) {
+    const std::filesystem::path path = std::filesystem::path(model).lexically_normal();
+    if (!std::filesystem::exists(path)) return model;
+    return path.filename() == "config.json" && path.has_parent_path() ? path.parent_path().filename().string()
+                                                                      : path.stem().string();
   }
 
   std::string like_ = "qwen3-30b-a3b", widths_ = "1,2,3,4,6,8,12,16", natural_ = "demo-moe";

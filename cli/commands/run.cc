@@ -11,6 +11,7 @@
 #include "cli/interrupt.h"
 #include "cli/number_list.h"
 #include "cli/prompt.h"
+#include "cli/run_picture.h"
 #include "cli/run_report.h"
 #include "cli/text_stream.h"
 #include "core/error.h"
@@ -55,7 +56,8 @@ class Run : public Job {
          {"ignore-eos", &ignore_eos_, "go on after the end of the text"},
          {"text-only", &text_only_, "print the generated text and nothing else"},
          {"json", &json_, "write everything that was found to this file"},
-         {"trace", &trace_, "write every step to this file, one JSON object per line"}},
+         {"trace", &trace_, "write every step to this file, one JSON object per line"},
+         {"svg", &svg_, "write a picture of the experts that passes woke, by layer, to this file"}},
         engine_);
   }
 
@@ -64,6 +66,9 @@ class Run : public Job {
     Engine engine(engine_);
     const LoadedTarget target = load_target(target_name_, engine);
     note_foreign_tokenizer(target);
+    if (svg_ && target.model->info().experts == 0) {
+      throw UsageError("--svg: {} has no routed experts, which are what the picture shows", target.name);
+    }
     const std::optional<int> depth = depths_.empty() ? std::nullopt : std::optional(depths_.back());
     const LoadedDrafter drafter = load_drafter(draft_, depth, target, engine);
     if (drafter.recognised) {
@@ -72,7 +77,7 @@ class Run : public Job {
     }
     const std::string draft_model = drafter.model != nullptr ? drafter.model->info().path : "";
     const std::vector<fs::path> inputs{target.model->info().path, draft_model, prompt_file_.value_or("")};
-    for (const auto& path : {json_, trace_}) {
+    for (const auto& path : {json_, trace_, svg_}) {
       if (path) check_no_input(*path, inputs);
     }
     const std::vector<TokenId> prompt = read_prompt(target);
@@ -88,7 +93,7 @@ class Run : public Job {
     };
     Trial first = run_trial(target, drafter, prompt, trial_options, engine, show);
     stream.finish();
-    if (text_only_ && !json_ && !trace_) return 0;
+    if (text_only_ && !json_ && !trace_ && !svg_) return 0;
 
     RunReport report{.origin = origin_of("run", options(), engine),
                      .target = target,
@@ -116,6 +121,7 @@ class Run : public Job {
     std::fflush(stdout);
     if (json_) write_file(*json_, json_of(report));
     if (trace_) write_file(*trace_, trace_of(report));
+    if (svg_) write_file(*svg_, picture_of(report));
     if (report.identical == false || (report.break_even && !report.break_even->identical)) {
       throw Error("the text differs from plain decoding: this is a bug of specdec");
     }
@@ -155,7 +161,7 @@ class Run : public Job {
     if (prompt_tokens_ && (prompt_ || prompt_file_)) {
       throw UsageError("--prompt-tokens and a text to continue are both given; expected one of them");
     }
-    for (const auto& path : {json_, trace_}) {
+    for (const auto& path : {json_, trace_, svg_}) {
       if (path) check_writable(*path);
     }
     if (json_ && trace_ && fs::weakly_canonical(*json_) == fs::weakly_canonical(*trace_)) {
@@ -221,7 +227,7 @@ class Run : public Job {
   EngineOptions engine_;
   int prefill_step_ = 256;
   bool ignore_eos_ = false, text_only_ = false;
-  std::optional<std::string> json_, trace_;
+  std::optional<std::string> json_, trace_, svg_;
   Prompt read_;
 };
 
