@@ -14,6 +14,10 @@ void Checkpoint::release(std::span<const std::byte> bytes) const {
   for (const MappedFile* file : files_) file->release(bytes);
 }
 
+void Checkpoint::check_unchanged() const {
+  for (const MappedFile* file : files_) file->check_unchanged();
+}
+
 const MappedFile* Checkpoint::file_of(std::span<const std::byte> bytes) const {
   const auto found = std::ranges::find_if(files_, [&](const MappedFile* file) { return file->holds(bytes); });
   return found != files_.end() ? *found : nullptr;

@@ -30,6 +30,7 @@ class Checkpoint {
   void release(std::span<const std::byte> bytes) const;
   // The one that holds the bytes; null if they lie in memory of their own.
   const MappedFile* file_of(std::span<const std::byte> bytes) const;
+  void check_unchanged() const;
 
  protected:
   // Of the bytes that parts() tells; the kind owns it.

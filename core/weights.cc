@@ -130,6 +130,10 @@ const MappedFile* WeightFile::file_of(std::span<const std::byte> bytes) const {
   return checkpoint_ != nullptr ? checkpoint_->file_of(bytes) : nullptr;
 }
 
+void WeightFile::check_unchanged() const {
+  if (checkpoint_ != nullptr) checkpoint_->check_unchanged();
+}
+
 const StoredTensor& WeightFile::get(const std::string& name, std::span<const std::int64_t> shape) {
   const StoredTensor* tensor = find(name);
   if (tensor == nullptr) {
@@ -165,6 +169,22 @@ Weight WeightFile::linear(const std::string& path, std::initializer_list<std::in
   if (!packs_) return weight;
   panels_.pack(weight, pool_);
   release(weight);
+  return weight;
+}
+
+Weight WeightFile::copied(Weight weight) {
+  if (!packs_) return weight;
+  constexpr std::int64_t kAligned = 64;
+  const Weight mapped = weight;
+  for (StoredRows* rows : weight.stored()) {
+    const std::span bytes(rows->row(0), static_cast<std::size_t>(rows->bytes(weight.out)));
+    if (file_of(bytes) == nullptr) continue;
+    std::byte* to = panels_.allocate((std::ssize(bytes) + kAligned - 1) / kAligned * kAligned);
+    std::memcpy(to, bytes.data(), bytes.size());
+    rows->data = to;
+    rows->first %= rows->shared;
+  }
+  release(mapped);
   return weight;
 }
 

@@ -1,5 +1,5 @@
 // The tensors of one checkpoint, asked for by name and expected shape: loading is checking. Memory-mapped; what is to
-// be multiplied is packed, and the pages of its stored form given back.
+// be multiplied is packed, rows to be looked up are copied, and the pages of the stored form given back.
 //   WeightFile file(directory);
 //   Weight q = file.linear("model.layers.0.self_attn.q_proj", {heads * head_dim, hidden});
 //   file.expect_all_used({"rotary_emb.inv_freq"});
@@ -58,9 +58,11 @@ class WeightFile {
 
   // `path`.weight in whatever format it is stored, and packed; format decided by the names and dtypes that are there.
   Weight linear(const std::string& path, std::initializer_list<std::int64_t> shape);
-  // The same as it is stored: for looking up rows, or packing later.
+  // The same as it is stored, and still in the file: for packing later.
   Weight table(const std::string& path, std::initializer_list<std::int64_t> shape);
   Weight table(const std::string& path, std::span<const std::int64_t> shape);
+  // For looking up rows: the stored form of a matrix, which may be packed, too, copied into memory.
+  Weight copied(Weight weight);
   // Some rows of a matrix, copied and packed: row i of the result is rows[i].
   Weight select(const Weight& weight, std::span<const std::int64_t> rows);
   // A float32 copy of a small tensor (norms, biases) stored as f32, f16 or bf16.
@@ -72,6 +74,8 @@ class WeightFile {
   void release(const Weight& weight) const;
   // As of Checkpoint.
   const MappedFile* file_of(std::span<const std::byte> bytes) const;
+  // Throws Error if a file was cut or written to since it was opened.
+  void check_unchanged() const;
 
   const std::map<std::string, const StoredTensor*, std::less<>>& tensors() const { return tensors_; }
   std::vector<const StoredTensor*> used() const;  // the tensors that were asked for, as stored

@@ -422,8 +422,11 @@ Fit fit_of(const InspectOptions& options, const Inspection& found, const Packing
     fit.weight_bytes += sum_of(found.account->mtp).bytes;
     experts += found.account->mtp[static_cast<std::size_t>(Group::routed)].bytes;
   }
-  fit.packing_bytes = packing.more;
-  fit.weight_bytes += packing.more;
+  // A table that is the head, too, is packed for that, and kept as it is stored.
+  const std::int64_t kept =
+      found.inventory->tied ? found.account->trunk[static_cast<std::size_t>(Group::embedding)].bytes : 0;
+  fit.packing_bytes = packing.more + kept;
+  fit.weight_bytes += fit.packing_bytes;
   std::int64_t layer = 0;  // the largest
   for (std::size_t i = 0; i < expert.size(); ++i) {
     const auto packed = packing.routed.find(static_cast<int>(i));

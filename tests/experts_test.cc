@@ -18,7 +18,7 @@
 namespace specdec {
 namespace {
 
-constexpr int kExperts = 8, kRoutedLayers = 2, kMtpLayers = 1;
+constexpr int kExperts = 8;
 
 // Logits of a few passes of several widths, one after the other.
 std::vector<float> logits_of(const Model& model) {

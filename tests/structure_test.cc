@@ -2,9 +2,13 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cli/command.h"
 #include "core/arch.h"
@@ -16,8 +20,10 @@
 #include "draft/bridge.h"
 #include "draft/drafter.h"
 #include "draft/policy.h"
+#include "tests/file_contents.h"
 #include "tests/run_program.h"
 #include "tests/temporary_directory.h"
+#include "tests/type_definitions.h"
 #include "tokenizers/tokenizer.h"
 #include "verify/rule.h"
 
@@ -83,6 +89,68 @@ TEST(Structure, SourcesAreFormatted) {
 TEST(Structure, FormatCheckSeesPlantedViolations) {
   expect_caught("format.cmake", "core/x.cc", "int  x;\n", "not formatted");
   expect_caught("format.cmake", "tests/laws/x.h", "#pragma once\nint f( int x );\n", "not formatted");
+}
+
+// Type by type, the files that define it if they are several. A test is a program of its own: it shares types with what
+// it tests, and with no other test.
+std::vector<std::string> types_defined_twice(const std::filesystem::path& root) {
+  std::map<std::string, std::set<std::string>> files_of;
+  for (const std::string_view folder :
+       {"core", "tokenizers", "draft", "verify", "experiments", "notebooks-export", "cli", "tests"}) {
+    if (!std::filesystem::is_directory(root / folder)) continue;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(root / folder)) {
+      const std::string extension = entry.path().extension().string();
+      if (extension != ".h" && extension != ".cc") continue;  // .inl: a part of a file that includes it
+      for (const std::string& type : type_definitions(contents(entry.path())))
+        files_of[type].insert(entry.path().lexically_relative(root).string());
+    }
+  }
+  std::vector<std::string> found;
+  for (const auto& [type, files] : files_of) {
+    const auto is_test = [](const std::string& file) {
+      return file.ends_with("_test.cc") || file.ends_with("_fuzz.cc");
+    };
+    if (files.size() > 1 && !std::ranges::all_of(files, is_test))
+      found.push_back(fmt::format("{}: {}", type, fmt::join(files, ", ")));
+  }
+  return found;
+}
+
+TEST(Structure, NoTwoFilesDefineOneType) {
+  EXPECT_EQ(types_defined_twice(SPECDEC_SOURCE_DIR), std::vector<std::string>{});
+}
+
+TEST(Structure, TypeCheckSeesPlantedViolations) {
+  const TemporaryDirectory tree;
+  plant_tree(tree);
+  tree.write("core/price.h", "namespace specdec {\nstruct Price {\n  double bytes;\n};\n}  // namespace specdec\n");
+  tree.write("verify/price.cc", "namespace specdec {\nnamespace {\nstruct Price {};\n}  // namespace\n}\n");
+  tree.write("verify/other.h", "namespace other {\nstruct Price {};\n}\n");
+  tree.write("verify/used.h", "namespace specdec {\nstruct Price;\nstruct Cost : Price {\n  Price of;\n};\n}\n");
+  EXPECT_EQ(types_defined_twice(tree.path()), std::vector<std::string>{});
+  tree.write("cli/price.h", "namespace specdec {\n// struct\nclass Price final : public Cost {\n int x; };\n}\n");
+  EXPECT_EQ(types_defined_twice(tree.path()), std::vector<std::string>{"specdec::Price: cli/price.h, core/price.h"});
+}
+
+TEST(Structure, TypesAreFoundWhereverTheyAreDefined) {
+  const auto expect_types = [](std::string_view source, const std::vector<std::string>& types) {
+    EXPECT_EQ(type_definitions(source), types) << source;
+  };
+  expect_types("namespace a { struct B { enum class C : int { x }; }; namespace { struct D {}; } struct E {}; }",
+               {"a::B", "a::B::C", "a::E"});
+  expect_types("namespace a::b { class C; class C { public: struct D {}; private: union E { int x; }; }; }",
+               {"a::b::C", "a::b::C::D", "a::b::C::E"});
+  expect_types("template <typename T, typename = X<T>> struct A<T*> : B<T> { T x{}; };", {"A<T*>"});
+  expect_types("struct [[nodiscard]] A {}; struct alignas(64) B {}; enum { x }; static struct C {} c;",
+               {"A", "B", "C"});
+  expect_types("int f() { struct Local {}; return 0; } auto g = [] { class Local {}; };", {});
+  expect_types("template <class T> int f(class U x) { return {}; } struct A f() { return {}; }", {});
+  expect_types("struct A a{}; struct A b = {}; union B;", {});
+  expect_types("class A { struct B {}; int f() { struct C {}; } struct D {}; }; class A::E {};",
+               {"A", "A::B", "A::D", "A::E"});
+  expect_types("#define M struct N { \\\n};\n/* struct C {}; */ char q = '\\''; auto s = \"}{\"; struct D {};  // {\n",
+               {"D"});
+  expect_types("auto text = R\"x(struct A {)\" {)x\"; int n = 1'000; struct B {};", {"B"});
 }
 
 // Names are distinct and every kind has a summary of one line, as `--help` shows it.

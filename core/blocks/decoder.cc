@@ -20,7 +20,9 @@ class Decoder : public Model {
         experts_(*file_, engine) {
     WeightFile& file = *file_;
     const std::initializer_list<std::int64_t> shape{spec_.info.vocab, spec_.hidden};
-    embedding_ = spec_.tied ? file.linear("model.embed_tokens", shape) : file.table("model.embed_tokens", shape);
+    const Weight table =
+        spec_.tied ? file.linear("model.embed_tokens", shape) : file.table("model.embed_tokens", shape);
+    embedding_ = file.copied(table);
     for (int layer = 0; layer < spec_.info.layers; ++layer) {
       layers_.push_back(
           load_decoder_layer(file, experts_, spec_, layer, spec_.routed[static_cast<std::size_t>(layer)]));
@@ -32,7 +34,7 @@ class Decoder : public Model {
       before = &*layer.moe;
     }
     norm_ = file.vector("model.norm.weight", spec_.hidden);
-    head_ = spec_.tied ? embedding_ : file.linear("lm_head", shape);
+    head_ = spec_.tied ? table : file.linear("lm_head", shape);
     if (spec_.info.mtp_layers > 0) mtp_ = load_mtp(file_, experts_, spec_, embedding_, head_, engine);
     const int beyond = spec_.info.layers + spec_.info.mtp_layers;
     if (file.has_prefix(fmt::format("model.layers.{}.", beyond))) {

@@ -77,6 +77,7 @@ void final_norm(const Pass& pass, const std::vector<float>& w, const WeightFile&
     const float mean =
         pass.engine.kernels().rms_norm(pass.x + i * hidden, w.data(), hidden, pass.spec.eps, out + i * hidden);
     if (std::isfinite(mean)) continue;
+    file.check_unchanged();
     const std::string damaged = file.find_not_finite();
     const std::string_view of_cache =
         pass.state.layout().type == KvType::f16 ? ", or keys or values float16 (then --cache f32 helps)" : "";

@@ -25,7 +25,7 @@ class MtpDecoder : public MtpHead {
     const bool routed = weights.has_prefix(path + ".mlp.gate.");
     layer_ = load_decoder_layer(weights, experts, spec, spec.info.layers, routed);
     if (weights.has_prefix(path + ".embed_tokens.")) {
-      embedding_ = weights.table(path + ".embed_tokens", {embedding.out, spec.hidden});
+      embedding_ = weights.copied(weights.table(path + ".embed_tokens", {embedding.out, spec.hidden}));
     }
     const StoredTensor* map = weights.find(path + ".shared_head.d2t");
     if (weights.has_prefix(path + ".shared_head.head.")) {

@@ -48,14 +48,6 @@ void DirectFile::drop_cached(std::int64_t offset, std::int64_t bytes) const {
   if (!direct_) ::posix_fadvise(fd_, offset, bytes, POSIX_FADV_DONTNEED);
 }
 
-void DirectFile::check_unchanged() const {
-  const FileFacts now = file_facts(fd_, mapped_.path());
-  if (now == mapped_.facts()) return;
-  if (now.size < mapped_.facts().size) {
-    throw Error("{}: has {} bytes, but had {} when it was opened: it was cut; restore it and start again", path(),
-                now.size, mapped_.facts().size);
-  }
-  throw Error("{}: was changed since it was opened; start again when nobody writes to it", path());
-}
+void DirectFile::check_unchanged() const { mapped_.check_unchanged(file_facts(fd_, mapped_.path())); }
 
 }  // namespace specdec

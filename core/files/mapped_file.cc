@@ -51,6 +51,23 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   bytes_ = {static_cast<const std::byte*>(mapping), size};
 }
 
+void MappedFile::check_unchanged(const FileFacts& now) const {
+  if (now == facts_) return;
+  if (now.size < facts_.size) {
+    throw Error("{}: has {} bytes, but had {} when it was opened: it was cut; restore it and start again",
+                path_.string(), now.size, facts_.size);
+  }
+  throw Error("{}: was changed since it was opened; start again when nobody writes to it", path_.string());
+}
+
+void MappedFile::check_unchanged() const {
+  struct stat status {};
+  if (::stat(path_.c_str(), &status) != 0) {
+    throw Error("{}: is not there any more: {}", path_.string(), std::strerror(errno));
+  }
+  check_unchanged(facts_from(status));
+}
+
 MappedFile::~MappedFile() {
   if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }

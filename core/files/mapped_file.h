@@ -29,6 +29,10 @@ class MappedFile {
   const std::filesystem::path& path() const { return path_; }
   std::span<const std::byte> bytes() const { return bytes_; }
   const FileFacts& facts() const { return facts_; }  // when it was opened
+  // Throws Error if it was cut or written to since it was opened, going by the facts of now or of what is at its path:
+  // whoever looks at the bytes of a file that was cut gets a signal.
+  void check_unchanged(const FileFacts& now) const;
+  void check_unchanged() const;
   bool holds(std::span<const std::byte> bytes) const;
   // Asks the system to read `bytes` soon. Bytes outside the file are left alone.
   void fetch(std::span<const std::byte> bytes) const;
