@@ -5,7 +5,7 @@
 #   SPECDEC_SCALE=DIR bench/cache_sweep.sh big  an 8B mixture of experts of random weights, 7 of 10 guesses right; DIR gets
 #                                               4.2 GB for the run
 # Prints tables in Markdown: figures of a budget are medians of REPEATS runs, all ways of reading ahead in turn. DRAFT,
-# POLICY, BUDGETS and TOKENS change what is run.
+# POLICY, BUDGETS and TOKENS change what is run; SVG names a file for a picture of the speeds.
 set -euo pipefail
 
 readonly root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -28,7 +28,7 @@ if [ "${1:-}" = big ]; then
 else
   readonly repeats=${REPEATS:-3} target=demo-moe draft=${DRAFT:-mtp,k=3}
   readonly text=(--max-tokens "${TOKENS:-96}" --ignore-eos)
-  readonly probe=(--like "$root/models/demo-moe" --seconds 6)
+  readonly probe=(--like "$root/models/demo-moe" --format affine4g32 --seconds 6)
 fi
 
 run() { "$specdec" run --target "$target" "${text[@]}" --expert-policy "$policy" "$@" >/dev/null; }
@@ -42,14 +42,19 @@ resident
 for repeat in $(seq "$repeats"); do
   for budget in $budgets; do
     resident
-    "$specdec" probe "${probe[@]}" --widths 1,2,4 --json "$work/probe" >/dev/null 2>&1
+    "$specdec" probe "${probe[@]}" --widths 1,2,4 --json "$work/probe,$budget,$repeat" >/dev/null 2>&1
     for prefetch in none draft next-layer; do
       run --draft "$draft" --expert-cache "$budget" --expert-prefetch "$prefetch" --json "$work/run,$budget,$prefetch,$repeat"
     done
     "$specdec" experts --trace "$work/guessed.jsonl" --plain "$work/plain.jsonl" --policy "$policy" --budget "$budget" \
-      --probe "$work/probe" --measured "$work/run,$budget,none,$repeat" --json "$work/predicted,$budget,$repeat" >/dev/null
+      --probe "$work/probe,$budget,$repeat" --measured "$work/run,$budget,none,$repeat" --json "$work/predicted,$budget,$repeat" >/dev/null
   done
 done
+if [ -n "${SVG:-}" ]; then
+  # shellcheck disable=SC2086
+  "$specdec" experts --trace "$work/guessed.jsonl" --plain "$work/plain.jsonl" --policy "$policy" --budget $budgets \
+    --probe "$work"/probe,* --measured "$work"/run,*,none,* --svg "$SVG" >/dev/null
+fi
 python3 - "$work" "$target" "$draft" "$policy" <<'PYTHON'
 import json, pathlib, statistics, sys
 

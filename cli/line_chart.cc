@@ -12,7 +12,8 @@ namespace specdec {
 namespace {
 
 constexpr double kLeft = 70, kTop = 50, kWidth = 520, kHeight = 320, kLegend = 210;
-constexpr std::array<std::string_view, 6> kColours{"#4c78a8", "#f58518", "#54a24b", "#e45756", "#b279a2", "#79706e"};
+constexpr std::array<std::string_view, 8> kColours{"#4c78a8", "#f58518", "#54a24b", "#e45756",
+                                                   "#b279a2", "#79706e", "#17becf", "#9d755d"};
 
 // 1, 2 or 5 times a power of ten: about five of them make `most`.
 double tick_of(double most) {

@@ -444,7 +444,7 @@ void count_figures(RunReport& report) {
   report.tally = tally_of(guessed.steps, model.info(), model.bytes());
   report.plain = tally_of(report.trials.plain.steps, model.info(), model.bytes());
   report.comparison = compare(report.tally, report.plain);
-  if (report.trial_options.sampler.temperature == 0 || report.break_even) {
+  if (report.trial_options.sampler.temperature == 0 || report.trial_options.rule == "matched" || report.break_even) {
     report.identical = guessed.generated == report.trials.plain.generated;
   }
   report.limit_facts.total_s = report.tally.times.total_s();

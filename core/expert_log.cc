@@ -30,15 +30,6 @@ void each_number(auto& log, const auto& apply) {
   apply("prefetched_wasted", log.prefetched_wasted);
 }
 
-std::int64_t whole(const nlohmann::json& value, std::string_view what, std::int64_t least, std::int64_t most,
-                   const std::string& where) {
-  if (value.is_number_integer()) {
-    const auto number = value.get<std::int64_t>();
-    if (number >= least && number <= most) return number;
-  }
-  throw Error("{}: {} is no whole number from {} to {}; is it the trace of specdec run?", where, what, least, most);
-}
-
 void read_head(const nlohmann::json& head, const std::string& where, ExpertLog& log) {
   const auto at = [&](const char* key) -> const nlohmann::json& {
     if (!head.is_object() || !head.contains(key)) throw Error("{}: 'expert_store' has no '{}'", where, key);
@@ -47,7 +38,7 @@ void read_head(const nlohmann::json& head, const std::string& where, ExpertLog& 
   constexpr std::int64_t kMost = std::int64_t{1} << 60;
   each_number(log, [&](const char* key, auto& number) {
     using Number = std::remove_reference_t<decltype(number)>;
-    number = static_cast<Number>(whole(at(key), key, 0, sizeof(Number) == 4 ? 1 << 24 : kMost, where));
+    number = static_cast<Number>(whole_number(at(key), key, 0, sizeof(Number) == 4 ? 1 << 24 : kMost, where));
   });
   for (const auto& [key, text] : {std::pair{"policy", &log.policy}, {"prefetch", &log.prefetch}}) {
     if (!at(key).is_string()) throw Error("{}: '{}' of 'expert_store' is no text", where, key);
@@ -57,8 +48,8 @@ void read_head(const nlohmann::json& head, const std::string& where, ExpertLog& 
   std::int64_t experts = 0;
   for (const auto& entry : at("layers")) {
     if (!entry.is_array() || entry.size() != 2) throw Error("{}: 'layers' holds no pair [layer, experts]", where);
-    log.layers.push_back({static_cast<int>(whole(entry[0], "a layer", 0, 1 << 20, where)),
-                          static_cast<int>(whole(entry[1], "a number of experts", 1, 1 << 20, where))});
+    log.layers.push_back({static_cast<int>(whole_number(entry[0], "a layer", 0, 1 << 20, where)),
+                          static_cast<int>(whole_number(entry[1], "a number of experts", 1, 1 << 20, where))});
     experts += log.layers.back().experts;
   }
   if (experts != log.sizes.experts) {
@@ -73,13 +64,13 @@ void read_events(const nlohmann::json& events, const std::string& where, ExpertL
         (entry[0] != kWanted && entry[0] != kPrefetched))
       throw Error("{}: an expert event is not [\"wanted\" or \"prefetched\", layer, [experts]]", where);
     ExpertEvent event{entry[0] == kWanted ? ExpertEvent::What::wanted : ExpertEvent::What::prefetched,
-                      static_cast<int>(whole(entry[1], "a layer", 0, 1 << 20, where)),
+                      static_cast<int>(whole_number(entry[1], "a layer", 0, 1 << 20, where)),
                       {}};
     const auto layer = std::ranges::find(log.layers, event.layer, &ExpertLog::Layer::layer);
     if (layer == log.layers.end()) throw Error("{}: layer {} is not among those of 'expert_store'", where, event.layer);
     std::set<std::int64_t> seen;
     for (const auto& expert : entry[2]) {
-      const std::int64_t number = whole(expert, "an expert", 0, layer->experts - 1, where);
+      const std::int64_t number = whole_number(expert, "an expert", 0, layer->experts - 1, where);
       if (!seen.insert(number).second) throw Error("{}: expert {} stands twice in one event", where, number);
       event.experts.push_back(static_cast<int>(number));
     }

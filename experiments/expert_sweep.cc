@@ -31,6 +31,9 @@ std::vector<std::int64_t> traced(const ExpertLog& log, const ExpertPolicyKind& p
 SweepSide side_of(const ExpertLog& log, const std::string& policy, const ExpertRoom& room, const LoadTimes* loads) {
   const auto [name, file] = split(policy);
   const ExpertPolicyKind& kind = find_expert_policy(name);
+  if (kind.knows != ExpertPolicyKind::Knows::trace && !file.empty()) {
+    throw UsageError("expert policy {} reads no file; expected {} alone", name, name);
+  }
   const int slots = room.slots > 0 ? room.slots : log.sizes.experts;
   ReplayCounts counts = replay(log, kind, slots, traced(log, kind, file));
   if (room.slots == 0) {

@@ -1,5 +1,5 @@
 // What a traced run would have loaded, and how fast it would have been, with other policies and budgets of memory.
-//   const std::vector<SweepLine> lines = sweep_experts(logs, {"lru"}, {"25%", "50%"}, loads);
+//   const std::vector<SweepLine> lines = sweep_experts(logs, policies, budgets, &loads);
 #pragma once
 
 #include <filesystem>

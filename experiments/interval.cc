@@ -1,6 +1,7 @@
 #include "experiments/interval.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "core/error.h"
@@ -29,8 +30,9 @@ Interval bootstrap(std::size_t count, const std::function<double(std::span<const
 }
 
 Interval inverse(const Interval& interval) {
-  const auto invert = [](double x) { return x > 0 ? 1 / x : 0; };
-  return {invert(interval.value), invert(interval.high), invert(interval.low)};
+  const auto invert = [](double x, double of_zero) { return x > 0 ? 1 / x : of_zero; };
+  return {invert(interval.value, 0), invert(interval.high, 0),
+          invert(interval.low, std::numeric_limits<double>::infinity())};
 }
 
 Interval median_interval(const std::vector<double>& values) {

@@ -18,7 +18,7 @@ struct Interval {
 // the same in every call of equal `count`. `count` is 1 or more.
 Interval bootstrap(std::size_t count, const std::function<double(std::span<const std::size_t>)>& statistic);
 
-// 1 / x of all three; 0 where x is not positive.
+// 1 / x of all three, where x is positive; else 0, and infinity at the upper end.
 Interval inverse(const Interval& interval);
 
 Interval median_interval(const std::vector<double>& values);

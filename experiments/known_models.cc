@@ -25,4 +25,11 @@ Inspection inspect_known(const InspectOptions& options) {
   }
 }
 
+std::string model_name(const std::string& model) {
+  const std::filesystem::path path = std::filesystem::path(model).lexically_normal();
+  if (!std::filesystem::exists(path)) return model;
+  const bool of_directory = path.filename() == "config.json" && path.has_parent_path();
+  return of_directory ? path.parent_path().filename().string() : path.stem().string();
+}
+
 }  // namespace specdec

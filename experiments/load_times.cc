@@ -35,7 +35,7 @@ double LoadTimes::seconds(std::span<const std::int64_t> waits, int buffers) cons
   return all;
 }
 
-LoadTimes read_load_times(std::span<const std::filesystem::path> files) {
+LoadTimes read_load_times(std::span<const std::filesystem::path> files, std::int64_t expert_bytes) {
   std::map<std::pair<int, int>, std::vector<double>> found;  // by buffers and experts
   for (const std::filesystem::path& path : files) {
     const ConfigReader file = ConfigReader::of_file(path);
@@ -43,6 +43,13 @@ LoadTimes read_load_times(std::span<const std::filesystem::path> files) {
     if (loads.empty()) {
       throw Error("{}: 'loads' is missing or empty; expected what specdec probe --json writes, with loads from disk",
                   path.string());
+    }
+    const double probed = file.number("expert_bytes", 0);
+    constexpr double kAlike = 0.05;
+    if (std::abs(probed / static_cast<double>(expert_bytes) - 1) > kAlike) {
+      throw Error(
+          "{}: probed experts of {} bytes, those of the trace have {}; probe with --like and --format of that model",
+          path.string(), probed, expert_bytes);
     }
     for (const ConfigReader& load : loads) {
       const double seconds = load.number("mean_seconds", 0);

@@ -1,6 +1,6 @@
 // How long a pass waits for so many experts from disk, as `specdec probe` measured it on this machine, and what a
 // traced run would take with that.
-//   const LoadTimes loads = read_load_times("probe.json");
+//   const LoadTimes loads = read_load_times(files, log.expert_bytes);
 //   const double s = loads.seconds(4, 16);
 #pragma once
 
@@ -32,7 +32,7 @@ class LoadTimes {
 };
 
 // What specdec probe --json wrote; several files, such as from before and after a run: the mean of their times. Throws
-// Error if one has no loads.
-LoadTimes read_load_times(std::span<const std::filesystem::path> files);
+// Error if one has no loads, or its experts are not of that size, as stored.
+LoadTimes read_load_times(std::span<const std::filesystem::path> files, std::int64_t expert_bytes);
 
 }  // namespace specdec

@@ -18,8 +18,6 @@ constexpr int kMostRows = 16;
 // Of the logarithm of a speed-up, with all terms right: as the cases of bench/predict differ, each left out once.
 constexpr double kModelSpread = 0.12;
 
-std::string plain_name(const std::filesystem::path& path) { return path.stem().string(); }
-
 // Of a checkpoint, a config.json or a known model.
 struct Counted {
   std::string name, formats;
@@ -36,9 +34,9 @@ Counted count_model(const std::string& model, const std::optional<std::string>& 
                 found.refusals.empty() ? "" : ": ", found.refusals.empty() ? "" : found.refusals.front());
   }
   for (const std::string& note : found.notes) {
-    if (note.find("fit") == note.npos) notes.push_back(fmt::format("{}: {}", plain_name(model), note));
+    if (note.find("fit") == note.npos) notes.push_back(fmt::format("{}: {}", model_name(model), note));
   }
-  return {std::filesystem::exists(model) ? plain_name(model) : model, found.formats, *found.inventory, *found.account};
+  return {model_name(model), found.formats, *found.inventory, *found.account};
 }
 
 double positive(const ConfigReader& file, std::string_view key, std::optional<double> fallback = std::nullopt) {
@@ -315,7 +313,7 @@ Prediction predict(const PredictOptions& options) {
   std::optional<Counted> counted;
   if (is_sizes(options.target)) {
     scenario.target = traffic_of_sizes(ConfigReader::of_file(options.target));
-    found.target = plain_name(options.target);
+    found.target = model_name(options.target);
     found.formats = "sizes given in bytes";
   } else {
     counted = count_model(options.target, options.experts, options.rest, options.context, found.notes);

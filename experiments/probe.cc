@@ -1,6 +1,8 @@
 #include "experiments/probe.h"
 
 #include <fmt/format.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <cmath>
@@ -31,20 +33,27 @@ struct Plan {
 Plan plan_for(const RoutedShape& shape, std::int64_t expert_bytes, const ProbeOptions& options,
               const std::filesystem::path& directory, std::vector<std::string>& notes) {
   const auto room = static_cast<std::int64_t>(0.9 * static_cast<double>(std::filesystem::space(directory).available));
-  const std::int64_t limit = options.memory_bytes > 0 ? options.memory_bytes : std::min(memory_for_weights() / 2, room);
+  const std::int64_t memory = memory_for_weights() / 2;
+  const std::int64_t limit = options.memory_bytes > 0 ? options.memory_bytes : std::min(memory, room);
+  const std::string of = options.memory_bytes > 0 ? "--memory"
+                         : room < memory          ? fmt::format("free disk in {}", directory.string())
+                                                  : "half of the free memory";
   const auto experts_of = [&](int rows) { return std::min(shape.experts, rows * shape.experts_per_token); };
   Plan plan;
   for (const int rows : options.widths) {
     if (experts_of(rows) * expert_bytes <= limit) plan.widths.push_back(rows);
   }
   if (plan.widths.empty()) {
-    throw Error("{} experts of {:.1f} MB are wanted at once, but {:.2f} GB may be taken{}; use a smaller format",
-                experts_of(options.widths.front()), static_cast<double>(expert_bytes) / 1e6,
-                static_cast<double>(limit) / 1e9, options.memory_bytes > 0 ? " (--memory)" : " here");
+    throw Error(
+        "{} experts of {:.1f} MB are wanted at once, but {:.2f} GB may be taken ({}); use a smaller format, fewer "
+        "--widths "
+        "or another --directory",
+        experts_of(options.widths.front()), static_cast<double>(expert_bytes) / 1e6, static_cast<double>(limit) / 1e9,
+        of);
   }
   if (plan.widths.size() < options.widths.size()) {
-    notes.push_back(fmt::format("{} rows and more are left out: their experts take more than {:.2f} GB",
-                                options.widths[plan.widths.size()], static_cast<double>(limit) / 1e9));
+    notes.push_back(fmt::format("{} rows and more are left out: their experts take more than {:.2f} GB ({})",
+                                options.widths[plan.widths.size()], static_cast<double>(limit) / 1e9, of));
   }
   const int needed = experts_of(plan.widths.back());
   const std::int64_t wanted =
@@ -53,6 +62,11 @@ Plan plan_for(const RoutedShape& shape, std::int64_t expert_bytes, const ProbeOp
   plan.layers = static_cast<int>(std::clamp<std::int64_t>(wanted / layer_bytes, 1, shape.layers));
   plan.stored = static_cast<int>(std::clamp<std::int64_t>(wanted / expert_bytes, needed, shape.experts));
   return plan;
+}
+
+bool lies_in_memory(const std::filesystem::path& directory) {
+  struct statfs facts {};
+  return ::statfs(directory.c_str(), &facts) == 0 && facts.f_type == TMPFS_MAGIC;
 }
 
 // Times of one kind of pass, one for each round.
@@ -179,6 +193,12 @@ void measure_memory(const RandomExperts& files, const EngineOptions& options, st
   found.threads = engine.threads();
   found.instruction_set = engine.cpu_level();
   found.packed_expert_bytes = layers.store().sizes().slot_bytes;
+  for (int layer = 0; layer < files.layers();
+       ++layer) {  // a store of many bytes packs an expert when it is first wanted
+    std::vector<int> all_of_layer(static_cast<std::size_t>(files.stored()));
+    std::iota(all_of_layer.begin(), all_of_layer.end(), layers.first_in_store(layer));
+    layers.store().bring(all_of_layer);
+  }
   const RouteDrawer drawer(found.shape, found.stored,
                            found.natural.mapped(found.shape.experts, found.shape.experts_per_token));
   std::vector<Series> all = series_of(drawer, widths);
@@ -333,7 +353,8 @@ const ProbePoint* Probe::at(Routing routing, int rows) const {
 
 Probe probe(const RoutedShape& shape, const ProbeOptions& options, const OverlapCurve& natural,
             const EngineOptions& engine, const ProbeWatcher& watcher) {
-  SPECDEC_ASSERT(!options.widths.empty() && std::ranges::is_sorted(options.widths) && options.widths.front() >= 1);
+  SPECDEC_ASSERT(!options.widths.empty() && std::ranges::is_sorted(options.widths) && options.widths.front() >= 1 &&
+                 options.widths.back() <= kManyRows);
   Probe found;
   found.options = options;
   found.shape = shape;
@@ -348,6 +369,10 @@ Probe probe(const RoutedShape& shape, const ProbeOptions& options, const Overlap
   const Plan plan = plan_for(shape, found.expert_bytes, options, directory, found.notes);
   found.stored = plan.stored;
   found.layers = plan.layers;
+  if (plan.widths.front() != 1 || plan.widths.size() < 3) {
+    found.notes.emplace_back(
+        "one row and two larger widths are needed to tell costs apart: those below are one of many that fit");
+  }
   Pool pool(Engine(engine).threads());
   watcher.say(fmt::format("writing {:.2f} GB of experts to {}",
                           static_cast<double>(found.expert_bytes * plan.stored * plan.layers) / 1e9,
@@ -355,7 +380,10 @@ Probe probe(const RoutedShape& shape, const ProbeOptions& options, const Overlap
   const RandomExperts files(shape, plan.stored, plan.layers, format, directory, options.seed, pool);
   watcher.say("measuring passes from memory");
   measure_memory(files, engine, plan.widths, watcher, found);
-  if (options.from_disk) {
+  if (options.from_disk && lies_in_memory(directory)) {
+    found.notes.push_back(fmt::format("from disk is left out: {} lies in memory (tmpfs); name a directory on a disk",
+                                      directory.string()));
+  } else if (options.from_disk) {
     watcher.say("measuring passes from disk");
     measure_disk(files, engine, plan.widths, watcher, found);
   }
@@ -389,7 +417,12 @@ HardwareProfile hardware_of(const Probe& found) {
   machine.peak_bytes_per_s = known(found.read_bytes_per_s.value, found.read_bytes_per_s.low,
                                    found.read_bytes_per_s.high, "specdec probe: read from a buffer larger than caches");
   const Interval rate = inverse(costs.byte_s);
-  machine.effective_bytes_per_s = known(rate.value, rate.low, rate.high, layer + ", experts and the first row of each");
+  const Interval& peak = found.read_bytes_per_s;
+  machine.effective_bytes_per_s =
+      rate.value > 0 && rate.low > 0
+          ? known(rate.value, rate.low, std::isfinite(rate.high) ? rate.high : std::max(peak.high, rate.value),
+                  layer + ", experts and the first row of each")
+          : assumed(peak.value, peak.low, peak.high, "the bytes of experts cost nothing here: they fit the cache");
   machine.flops_per_s = known(found.flops_per_s, found.flops_per_s / 1.2, found.flops_per_s * 1.2,
                               fmt::format("{}, {} rows on the same experts", layer, kManyRows));
   machine.tile_rows = assumed(8, 4, 16, "rows that kernels take at once");

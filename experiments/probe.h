@@ -1,6 +1,6 @@
 // What a verify pass of w rows costs in one routed layer of true shape on this machine, and why: times under same,
 // disjoint, uniform and natural routing, from memory and from disk, and costs fitted to them.
-//   const Probe found = probe(shape, {.format = "affine4g64"}, find_overlap("demo-moe"), engine_options);
+//   const Probe found = probe(shape, {.format = "affine4g64"}, find_overlap("demo-moe"), engine_options, watcher);
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@
 
 namespace specdec {
 
-inline constexpr int kManyRows = 128;  // of the pass that tells arithmetic
+inline constexpr int kManyRows = 128;  // of the pass that tells arithmetic, the widest of all
 
 struct ProbeOptions {
   std::string format = "affine4g64";  // of the experts, a name of core/encode.h

@@ -1,6 +1,6 @@
 // Layers of random experts of true shape, without the rest of a model: written to disk, packed, and applied to rows
 // whose routing is given.
-//   RandomExperts files(shape, 128, 1, find_encoding("affine4g64"), directory, pool);
+//   RandomExperts files(shape, 128, 1, find_encoding("affine4g64"), directory, seed, pool);
 //   RoutedLayers layers(files, 16, engine);
 //   layers.apply(0, routes, 4);
 #pragma once

@@ -70,7 +70,8 @@ TEST_F(Cli, HelpAndVersionSucceed) {
 
 TEST_F(Cli, AWrongWordTeachesTheRightOnes) {
   expect_refused({}, 2, {"no command", "specdec run"});
-  expect_refused({"runn"}, 2, {"runn", "bench, convert, experts, inspect, logits, models, predict, probe, run, synth, vocab"});
+  expect_refused({"runn"}, 2,
+                 {"runn", "bench, convert, experts, inspect, logits, models, predict, probe, run, synth, vocab"});
   expect_refused({"run", "--foo"}, 2, {"--foo", "--target", "--draft"});
   expect_refused({"run", "--k", "many"}, 2, {"--k", "many"});
   expect_refused({"run", "--max-tokens"}, 2, {"--max-tokens"});

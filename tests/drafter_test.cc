@@ -110,7 +110,7 @@ TEST(Replay, GuessesWhatTheTraceSaid) {
   expect_error([&] { make_drafter({"replay", "", {}}, {.target = target}); }, {"replay,text=TRACE"});
   refused("{}\n", {"w.jsonl", "no step"});
   refused("{}\n{\"position\": 1}\n", {"w.jsonl:2", "emitted"});
-  refused("{}\n{\"position\": 1, \"emitted\": [99999]}\n", {"w.jsonl:2", "this model"});
+  refused("{}\n{\"position\": 1, \"emitted\": [99999]}\n", {"w.jsonl:2", "a token of this model"});
   refused("{}\nnonsense\n", {"w.jsonl:2"});
 }
 

@@ -20,9 +20,23 @@ class Sweep : public testing::Test {
   // Of a tiny mixture, greedily, with guesses of a traced run or none.
   void trace(const std::string& name, const std::string& draft, const std::string& budget,
              const std::string& json = "") const {
-    std::vector<std::string> words{SPECDEC_PROGRAM, "run",       "--target",     tiny_.directory().string(), "--draft", draft,
-                                   "--prompt-tokens", "1,2,3,4", "--max-tokens", "24",   "--ignore-eos", "--expert-cache", budget,
-                                   "--threads",       "1",       "--trace",      path(name)};
+    std::vector<std::string> words{SPECDEC_PROGRAM,
+                                   "run",
+                                   "--target",
+                                   tiny_.directory().string(),
+                                   "--draft",
+                                   draft,
+                                   "--prompt-tokens",
+                                   "1,2,3,4",
+                                   "--max-tokens",
+                                   "24",
+                                   "--ignore-eos",
+                                   "--expert-cache",
+                                   budget,
+                                   "--threads",
+                                   "1",
+                                   "--trace",
+                                   path(name)};
     if (!json.empty()) words.insert(words.end(), {"--json", path(json)});
     const ProgramResult result = run_program(words);
     ASSERT_EQ(result.exit_code, 0) << result.output;
@@ -59,15 +73,15 @@ TEST_F(Sweep, SpeedsAreThoseOfResidentStepsAndWaiting) {
   const SweepLogs logs = read_sweep_logs(path("plain.jsonl"), path("plain.jsonl"));
   LoadTimes loads;
   loads.add(1, 2, 0.01);
-  const std::vector<SweepLine> lines = sweep_experts(logs, std::vector<std::string>{"lru", "belady"},
-                                                     std::vector<std::string>{"40%", "100%"}, &loads);
+  const std::vector<SweepLine> lines =
+      sweep_experts(logs, std::vector<std::string>{"lru", "belady"}, std::vector<std::string>{"40%", "100%"}, &loads);
   ASSERT_EQ(lines.size(), 4U);
   const SweepLine& some = lines[0];
   EXPECT_GT(some.run.counts.loads, 0);
-  EXPECT_NEAR(*some.run.tokens_per_s,
-              static_cast<double>(logs.run.tokens) /
-                  (logs.run.steps_s + 0.01 * static_cast<double>(some.run.counts.loads)),
-              1e-6);
+  EXPECT_NEAR(
+      *some.run.tokens_per_s,
+      static_cast<double>(logs.run.tokens) / (logs.run.steps_s + 0.01 * static_cast<double>(some.run.counts.loads)),
+      1e-6);
   EXPECT_DOUBLE_EQ(*some.speed_up(), 1) << "the same trace twice";
   EXPECT_LE(lines[1].run.counts.loads, some.run.counts.loads) << "nothing loads less than the optimum";
   EXPECT_EQ(lines[2].run.counts.loads, 0) << "all were packed before the first step";

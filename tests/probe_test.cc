@@ -216,7 +216,8 @@ TEST(Probe, MeasuresALayerFromMemoryAndFromDisk) {
   const std::filesystem::path json = directory.write("probe.json", json_of(report));
   const nlohmann::json read = parse_json(json_of(report), "json");
   EXPECT_EQ(read["points"].size(), found.points.size());
-  EXPECT_GT(read_load_times(std::array{json}).seconds(3, 16), 0);
+  EXPECT_GT(read_load_times(std::array{json}, found.expert_bytes).seconds(3, 16), 0);
+  expect_error([&] { read_load_times(std::array{json}, 2 * found.expert_bytes); }, {"probe.json", "--format"});
   EXPECT_NE(summary_of(report).find("disjoint"), std::string::npos);
   EXPECT_NE(picture_of(found).find("</svg>"), std::string::npos);
 }
@@ -263,7 +264,7 @@ TEST(LoadTimes, AreLinearBetweenWhatWasMeasured) {
   EXPECT_DOUBLE_EQ(times.seconds(16, 16), 7);
   EXPECT_DOUBLE_EQ(times.seconds(2, 3), 20);
   EXPECT_DOUBLE_EQ(times.seconds(std::array<std::int64_t, 3>{9, 2, 4}, 16), 2 * 1 + 4 * 1.5);
-  expect_error([] { read_load_times(std::array{std::filesystem::path("/nowhere.json")}); }, {"/nowhere.json"});
+  expect_error([] { read_load_times(std::array{std::filesystem::path("/nowhere.json")}, 1); }, {"/nowhere.json"});
 }
 
 TEST(ProbeCommand, RunsAndRefuses) {

@@ -16,14 +16,10 @@ namespace specdec {
 namespace {
 
 constexpr int kMostRows = 16;
-constexpr int kMostNumber = 1 << 16;  // of a layer or an expert
+constexpr int kMostRow = 1 << 16, kMostLayer = 1 << 10, kMostExpert = 1 << 13;  // numbers of them in a trace
 
 int whole(const nlohmann::json& value, int most, std::string_view what, const std::string& where) {
-  if (value.is_number_integer()) {
-    const auto number = value.get<std::int64_t>();
-    if (number >= 0 && number <= most) return static_cast<int>(number);
-  }
-  throw Error("{}: {} is no whole number from 0 to {}; is it the trace of specdec run?", where, what, most);
+  return static_cast<int>(whole_number(value, what, 0, most, where));
 }
 
 const nlohmann::json& list_of(const nlohmann::json& object, const char* key, const std::string& where) {
@@ -45,17 +41,17 @@ OverlapCurve read_trace(const std::string& path) {
     const nlohmann::json step = parse_json(line, where);
     if (number == 1) {
       if (const auto at = nlohmann::json::json_pointer("/run/target/experts"); step.contains(at)) {
-        curve.experts = whole(step[at], kMostNumber, "'experts'", where);
+        curve.experts = whole(step[at], kMostExpert, "'experts'", where);
       }
       continue;
     }
     std::vector<int> kept;
-    for (const auto& row : list_of(step, "path", where)) kept.push_back(whole(row, kMostNumber, "a row", where));
+    for (const auto& row : list_of(step, "path", where)) kept.push_back(whole(row, kMostRow, "a row", where));
     std::vector<RouterUse> routed;
     for (const auto& use : list_of(step, "routed_row_layer_expert", where)) {
       if (!use.is_array() || use.size() != 3) throw Error("{}: expected [row, layer, expert]", where);
-      routed.push_back({whole(use[0], kMostNumber, "a row", where), whole(use[1], kMostNumber, "a layer", where),
-                        whole(use[2], kMostNumber, "an expert", where)});
+      routed.push_back({whole(use[0], kMostRow, "a row", where), whole(use[1], kMostLayer, "a layer", where),
+                        whole(use[2], kMostExpert, "an expert", where)});
     }
     text.add(kept, routed);
   }

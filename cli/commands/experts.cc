@@ -8,9 +8,11 @@
 
 #include "cli/command.h"
 #include "cli/line_chart.h"
+#include "cli/origin.h"
 #include "core/error.h"
 #include "core/files/output_file.h"
 #include "experiments/expert_sweep.h"
+#include "experiments/provenance.h"
 
 namespace specdec {
 namespace {
@@ -111,7 +113,7 @@ class Experts : public Job {
     }
     const SweepLogs logs = read_sweep_logs(trace_, plain_);
     std::optional<LoadTimes> loads;
-    if (!probes_.empty()) loads = read_load_times(Paths(probes_.begin(), probes_.end()));
+    if (!probes_.empty()) loads = read_load_times(Paths(probes_.begin(), probes_.end()), logs.run.expert_bytes);
     std::vector<SweepLine> lines = sweep_experts(logs, policies_, budgets_, loads ? &*loads : nullptr);
     add_measured(Paths(measured_.begin(), measured_.end()), lines);
     const ExpertLog& log = logs.run;
@@ -127,7 +129,7 @@ class Experts : public Job {
       fmt::print("The run itself: {} loads by its store with {} slots and {}, {} counted from the trace.\n", log.loads,
                  log.room.slots, log.policy, same->all.loads);
     }
-    if (json_) write_file(*json_, json_of(log, lines, same));
+    if (json_) write_file(*json_, json_of(specdec::json_of(options()), log, lines, same));
     if (svg_) write_file(*svg_, picture_of(lines));
     if (same && same->all.loads != log.loads) {
       throw Error("{}: the store counted {} loads, the trace gives {}: this is a bug of specdec", trace_, log.loads,
@@ -147,7 +149,7 @@ class Experts : public Job {
     return json;
   }
 
-  static std::string json_of(const ExpertLog& log, const std::vector<SweepLine>& lines,
+  static std::string json_of(const std::string& given, const ExpertLog& log, const std::vector<SweepLine>& lines,
                              const std::optional<ReplayCounts>& same) {
     Json table = Json::array();
     for (const SweepLine& line : lines) {
@@ -156,7 +158,13 @@ class Experts : public Job {
       entry.update(json_of(line.run));
       if (line.plain) entry["plain"] = json_of(*line.plain);
     }
-    Json all{{"tokens", log.tokens}, {"experts", log.sizes.experts}, {"expert_bytes", log.expert_bytes}};
+    Json all{{"command", "experts"},
+             {"version", version()},
+             {"date", utc_now()},
+             {"options", Json::parse(given)},
+             {"tokens", log.tokens},
+             {"experts", log.sizes.experts},
+             {"expert_bytes", log.expert_bytes}};
     if (same) {
       all["run"] = {{"policy", log.policy},
                     {"slots", log.room.slots},
@@ -173,7 +181,7 @@ class Experts : public Job {
 
   std::string picture_of(const std::vector<SweepLine>& lines) const {
     const bool speeds = lines.front().run.tokens_per_s.has_value();
-    LineChart chart{.title = trace_,
+    LineChart chart{.title = speeds ? "decoding with a part of the experts in memory" : trace_,
                     .x = "memory for experts, share of all",
                     .y = speeds ? "tokens/s; dashed: predicted" : "kB loaded per token",
                     .lines = {}};

@@ -1,6 +1,9 @@
 // specdec probe: what a verify pass costs in a routed layer of true shape here, and which of its costs are bytes.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
+
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/number_list.h"
@@ -39,8 +42,9 @@ class ProbeCommand : public Job {
 
   int run() override {
     probe_.widths = parse_range("--widths", widths_);
-    if (!std::ranges::is_sorted(probe_.widths) || probe_.widths.front() < 1 || probe_.widths.back() > kMostWidth) {
-      throw UsageError("--widths {}: expected an ascending list of 1 to {}", widths_, kMostWidth);
+    if (std::ranges::adjacent_find(probe_.widths, std::greater_equal<>()) != probe_.widths.end() ||
+        probe_.widths.front() < 1 || probe_.widths.back() > kManyRows) {
+      throw UsageError("--widths {}: expected an ascending list of 1 to {}", widths_, kManyRows);
     }
     constexpr double kLongest_s = 3600;
     if (!(probe_.patience_s >= 0) || probe_.patience_s > kLongest_s) {
@@ -60,7 +64,7 @@ class ProbeCommand : public Job {
     if (!like.inventory)
       throw Error("{}: its tensors are not known: {}", like_,
                   like.refusals.empty() ? "no family knows it" : like.refusals.front());
-    const RoutedShape shape = routed_shape_of(*like.inventory, name_of(like_));
+    const RoutedShape shape = routed_shape_of(*like.inventory, model_name(like_));
     const Interrupt interrupt;
     const ProbeWatcher watcher{[](std::string_view what) { fmt::print(stderr, "specdec: {}\n", what); },
                                [&] { return interrupt.came(); }};
@@ -73,15 +77,6 @@ class ProbeCommand : public Job {
   }
 
  private:
-  static constexpr int kMostWidth = 128;
-
-  static std::string name_of(const std::string& model) {
-    const std::filesystem::path path = std::filesystem::path(model).lexically_normal();
-    if (!std::filesystem::exists(path)) return model;
-    return path.filename() == "config.json" && path.has_parent_path() ? path.parent_path().filename().string()
-                                                                      : path.stem().string();
-  }
-
   std::string like_ = "qwen3-30b-a3b", widths_ = "1,2,3,4,6,8,12,16", natural_ = "demo-moe";
   std::optional<std::string> memory_, directory_, json_, svg_, hardware_;
   bool memory_only_ = false;

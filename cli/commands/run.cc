@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <set>
 #include <utility>
 
 #include "cli/command.h"
@@ -164,8 +165,14 @@ class Run : public Job {
     for (const auto& path : {json_, trace_, svg_}) {
       if (path) check_writable(*path);
     }
-    if (json_ && trace_ && fs::weakly_canonical(*json_) == fs::weakly_canonical(*trace_)) {
-      throw UsageError("--json and --trace name the same file: {}", *json_);
+    std::set<fs::path> written;
+    for (const auto& path : {json_, trace_, svg_}) {
+      if (path && !written.insert(fs::weakly_canonical(*path)).second) {
+        throw UsageError("two outputs name the same file: {}", *path);
+      }
+    }
+    if (always_reject_ && rule_ != "sampled") {
+      throw UsageError("--rule {} and --always-reject are both given; expected one of them", rule_);
     }
   }
 

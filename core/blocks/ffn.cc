@@ -113,6 +113,7 @@ Moe load_moe(WeightFile& file, ExpertStore& store, int layer, const std::string&
       expert.down = down.rows(static_cast<std::int64_t>(e) * hidden, hidden);
     });
   } else if (file.has_prefix(fused)) {
+    SPECDEC_ASSERT(spec.gated);
     const Weight gate_up = file.table(fused, {spec.experts, 2 * spec.width, hidden});
     const Weight down = file.table(path + ".experts.down_proj", {spec.experts, hidden, spec.width});
     each([&](Swiglu& expert, int e) {

@@ -85,6 +85,15 @@ json parse_json(std::string_view text, std::string_view origin) {
   return builder.take();
 }
 
+std::int64_t whole_number(const json& value, std::string_view what, std::int64_t least, std::int64_t most,
+                          const std::string& where) {
+  if (value.is_number_integer()) {
+    const auto number = value.get<std::int64_t>();
+    if (number >= least && number <= most) return number;
+  }
+  throw Error("{}: {} is no whole number from {} to {}; is it the trace of specdec run?", where, what, least, most);
+}
+
 std::string escaped(std::string_view name) {
   std::string text = json(name.substr(0, kMaxEscaped)).dump(-1, ' ', false, json::error_handler_t::replace);
   if (name.size() > kMaxEscaped) text.insert(text.size() - 1, "…");

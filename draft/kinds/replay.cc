@@ -1,6 +1,9 @@
 // Guesses what a traced run said, each guess right with a given chance: for measuring speculation at an acceptance of
 // one's choice, where no drafter is at hand.
 #include <fstream>
+#include <map>
+#include <string>
+#include <utility>
 
 #include "core/error.h"
 #include "core/files/json.h"
@@ -22,19 +25,15 @@ Text read_text(const std::string& path, int vocab) {
     const std::string where = fmt::format("{}:{}", path, ++number);
     const nlohmann::json step = parse_json(line, where);
     if (number == 1) continue;  // of the run
-    const auto whole = [&](const nlohmann::json& value, int most) {
-      if (!value.is_number_integer() || value.get<std::int64_t>() < 0 || value.get<std::int64_t>() >= most) {
-        throw Error("{}: expected whole numbers from 0 to {}; is it the trace of a run of this model?", where,
-                    most - 1);
-      }
-      return value.get<int>();
-    };
     if (!step.is_object() || !step.contains("position") || !step.contains("emitted") || !step["emitted"].is_array()) {
       throw Error("{}: 'position' or 'emitted' is missing; expected the trace of specdec run", where);
     }
     constexpr int kMostPosition = 1 << 30;
-    int position = whole(step["position"], kMostPosition);
-    for (const auto& token : step["emitted"]) text[++position] = TokenId{whole(token, vocab)};
+    auto position = static_cast<int>(whole_number(step["position"], "'position'", 0, kMostPosition, where));
+    for (const auto& token : step["emitted"]) {
+      const std::int64_t id = whole_number(token, "a token of this model", 0, vocab - 1, where);
+      text[++position] = TokenId{static_cast<std::int32_t>(id)};
+    }
   }
   if (text.empty()) throw Error("{}: no step; expected the trace of specdec run", path);
   return text;

@@ -71,6 +71,21 @@ TEST(Lossless, GreedyTextDoesNotDependOnTheDraftersTemperature) {
   }
 }
 
+// Draws by position make the text of sample and match that of plain decoding at any temperature.
+TEST(Lossless, MatchedTextIsThatOfNoDrafterAtAnyTemperature) {
+  const Bench bench(64);
+  const Rule& matched = find_kind(rules(), "rule", "matched");
+  for (const Sampler& sampler : {Sampler{.temperature = 1}, Sampler{.temperature = 0.7, .top_p = 0.9}}) {
+    const auto plain =
+        generate(bench.target, *bench.drafter("none", {}, kCapacity), sampled(), sampler, {}, 200, Rng(1));
+    for (const DrafterKind& kind : drafter_kinds()) {
+      const auto drafter = bench.drafter(kind.name, sampler, kCapacity);
+      EXPECT_EQ(generate(bench.target, *drafter, matched, sampler, {.depth = 4, .width = 2}, 200, Rng(1)), plain)
+          << kind.name;
+    }
+  }
+}
+
 const Sampler kSamplers[] = {{.temperature = 1}, {.temperature = 0.7, .top_p = 0.9}};
 const Budget kBudgets[] = {{.depth = 3}, {.depth = 2, .width = 2}, {.depth = 2, .width = 3, .rows = 9}};
 
