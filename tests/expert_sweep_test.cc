@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/files/json.h"
+#include "core/files/mapped_file.h"
 #include "tests/error_line.h"
 #include "tests/run_program.h"
 #include "tests/temporary_directory.h"
