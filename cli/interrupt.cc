@@ -12,10 +12,12 @@ Interrupt::Interrupt() {
   struct sigaction once {};
   once.sa_handler = [](int) { interrupted = 1; };
   once.sa_flags = static_cast<int>(SA_RESETHAND);
-  sigaction(SIGINT, &once, &before_);
+  for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &once, &before_[i]);
 }
 
-Interrupt::~Interrupt() { sigaction(SIGINT, &before_, nullptr); }
+Interrupt::~Interrupt() {
+  for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before_[i], nullptr);
+}
 
 bool Interrupt::came() const { return interrupted != 0; }
 

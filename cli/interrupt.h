@@ -1,6 +1,8 @@
-// Ctrl-C as a wish: while an Interrupt lives, the first SIGINT is noted and the second ends the program as usual.
+// Ctrl-C as a wish, and what a closed terminal or a scheduler sends: while an Interrupt lives, the first SIGINT,
+// SIGTERM and SIGHUP is noted and the second ends the program as usual.
 #pragma once
 
+#include <array>
 #include <csignal>
 
 namespace specdec {
@@ -15,7 +17,8 @@ class Interrupt {
   bool came() const;
 
  private:
-  struct sigaction before_ {};
+  static constexpr std::array kSignals{SIGINT, SIGTERM, SIGHUP};
+  std::array<struct sigaction, kSignals.size()> before_{};
 };
 
 }  // namespace specdec

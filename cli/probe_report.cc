@@ -67,6 +67,9 @@ std::string scaled(const Interval& cost, double scale, std::string_view unit) {
 }
 
 std::string costs_text(const Probe& found) {
+  if (!found.costs.told_apart) {
+    return "\none row and two larger widths are needed to tell apart what bytes, pairs and the layer itself cost\n";
+  }
   const ProbeCosts& costs = found.costs;
   const auto expert = static_cast<double>(found.expert_bytes);
   std::string text =
@@ -216,7 +219,8 @@ std::string json_of(const ProbeReport& report) {
               {"width_switch_s", json_of(costs.switch_s)},
               {"fixed_s", json_of(costs.fixed_s)},
               {"median_error", costs.median_error},
-              {"worst_error", costs.worst_error}}},
+              {"worst_error", costs.worst_error},
+              {"told_apart", costs.told_apart}}},
             {"disjoint_slope_bytes_per_s", json_of(found.slope_bytes_per_s)},
             {"roofline_share", json_of(found.roofline_share)},
             {"flops_per_s", found.flops_per_s},

@@ -123,13 +123,22 @@ ExpertLog read_expert_log(const std::filesystem::path& path) {
     const std::string where = fmt::format("{}: line {}", path.string(), number);
     const nlohmann::json entry = parse_json(line, where);
     if (!entry.is_object()) throw Error("{}: is no JSON object; expected a trace of specdec run", where);
+    const auto text_at = [&](const char* pointer) {
+      const nlohmann::json::json_pointer at(pointer);
+      return entry.contains(at) && entry[at].is_string() ? entry[at].get<std::string>() : std::string();
+    };
+    if (entry.contains("run")) {
+      log.target_hash = text_at("/run/target/hash");
+      log.drafter = text_at("/run/drafter/kind");
+    }
     if (entry.contains("expert_store")) {
       if (has_head) throw Error("{}: 'expert_store' stands a second time", where);
       read_head(entry["expert_store"], where, log);
       has_head = true;
     }
     if (!entry.contains("expert_events")) continue;
-    if (!has_head) throw Error("{}: 'expert_events' before 'expert_store'", where);
+    if (!has_head)
+      throw Error("{}: 'expert_events' before 'expert_store'; the trace of a dense model has no experts", where);
     read_events(entry["expert_events"], where, log);
     if (entry.contains("expert_store")) log.prompt_events = log.events.size();
     log.steps_s += seconds_of(entry);

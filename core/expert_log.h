@@ -24,10 +24,11 @@ struct ExpertLog {
   std::string policy, prefetch;
   // Counted by that store, the prompt included.
   std::int64_t loads = 0, prefetched_used = 0, prefetched_wasted = 0;
-  std::int64_t tokens = 0;          // generated
-  double steps_s = 0;               // that the steps took, without waiting for loads
-  std::vector<ExpertEvent> events;  // of the prompt and of every step
-  std::size_t prompt_events = 0;    // how many of them are the prompt's
+  std::string target_hash, drafter;  // what ran: the model, and the kind of drafter; empty in a trace that does not say
+  std::int64_t tokens = 0;           // generated
+  double steps_s = 0;                // that the steps took, without waiting for loads
+  std::vector<ExpertEvent> events;   // of the prompt and of every step
+  std::size_t prompt_events = 0;     // how many of them are the prompt's
 
   // Number of an expert among all: layers one after the other.
   int number_of(int layer, int expert) const;

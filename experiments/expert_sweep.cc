@@ -46,7 +46,9 @@ SweepSide side_of(const ExpertLog& log, const std::string& policy, const ExpertR
   side.hit_rate = static_cast<double>(side.counts.hits()) / wanted;
   side.bytes_per_token = static_cast<double>(side.counts.loads * log.expert_bytes) / tokens;
   if (loads == nullptr) return side;
-  side.tokens_per_s = tokens / std::max(log.steps_s + loads->seconds(counts.waits, room.load_buffers), 1e-9);
+  const double seconds = log.steps_s + loads->seconds(counts.waits, room.load_buffers);
+  if (!(seconds > 0)) throw Error("the steps of the trace took {} s; expected more than 0: is it damaged?", seconds);
+  side.tokens_per_s = tokens / seconds;
   return side;
 }
 
@@ -71,6 +73,25 @@ SweepLogs read_sweep_logs(const std::string& trace, const std::optional<std::str
   };
   if (!std::ranges::equal(logs.run.layers, logs.plain->layers, same)) {
     throw Error("{}: has other experts than {}; expected plain decoding of the same model", *plain, trace);
+  }
+  const ExpertLog &run = logs.run, &other = *logs.plain;
+  if (!other.drafter.empty() && other.drafter != "none") {
+    throw Error("{}: is a run with guesses of {}; expected the trace of --draft none", *plain, other.drafter);
+  }
+  if (run.target_hash != other.target_hash) {
+    throw Error("{}: is a run of another model than {}", *plain, trace);
+  }
+  const auto prompt_of = [](const ExpertLog& log) { return std::span(log.events).first(log.prompt_events); };
+  const auto same_event = [](const ExpertEvent& a, const ExpertEvent& b) {
+    return a.layer == b.layer && a.experts == b.experts;
+  };
+  const bool same_prompt =
+      run.prefetch != other.prefetch || std::ranges::equal(prompt_of(run), prompt_of(other), same_event);
+  if (!same_prompt || run.tokens != other.tokens) {
+    throw Error(
+        "{}: goes on from another prompt or for another number of tokens than {}; expected plain decoding of the same "
+        "text",
+        *plain, trace);
   }
   return logs;
 }
@@ -112,7 +133,7 @@ std::optional<ReplayCounts> replay_as_it_ran(const ExpertLog& log) {
   return replay(log, kind, log.room.slots, traced(log, kind, file));
 }
 
-void add_measured(std::span<const std::filesystem::path> files, std::vector<SweepLine>& lines) {
+void add_measured(std::span<const std::filesystem::path> files, const ExpertLog& log, std::vector<SweepLine>& lines) {
   struct Rates {
     std::vector<double> run, plain;
   };
@@ -135,9 +156,21 @@ void add_measured(std::span<const std::filesystem::path> files, std::vector<Swee
       throw Error("{}: ran with --expert-policy {} --expert-cache {}, which is none of the lines; name both here, too",
                   path.string(), policy, budget);
     }
+    const auto text_of = [&](std::string_view what, std::string_view key) {
+      const std::optional<ConfigReader> object = run->object(what);
+      return object ? object->text(key, "") : std::string();
+    };
+    if (text_of("target", "hash") != log.target_hash || text_of("drafter", "kind") != log.drafter) {
+      throw Error("{}: is a run of another model or drafter than the trace", path.string());
+    }
+    const auto rate_at = [&](const char* key) {
+      const double rate_per_s = figures->number(key, 0);
+      if (rate_per_s > 0) return rate_per_s;
+      throw Error("{}: '{}' is {}; expected more than 0", figures->origin(), key, rate_per_s);
+    };
     Rates& rates = found[{policy, budget}];
-    rates.run.push_back(figures->number("tokens_per_s", 0));
-    if (figures->has("plain_tokens_per_s")) rates.plain.push_back(figures->number("plain_tokens_per_s", 0));
+    rates.run.push_back(rate_at("tokens_per_s"));
+    if (figures->has("plain_tokens_per_s")) rates.plain.push_back(rate_at("plain_tokens_per_s"));
   }
   for (SweepLine& line : lines) {
     const auto rates = found.find({line.policy, line.budget});

@@ -51,8 +51,9 @@ std::vector<SweepLine> sweep_experts(const SweepLogs& logs, std::span<const std:
 std::optional<ReplayCounts> replay_as_it_ran(const ExpertLog& log);
 
 // Fills in what runs with a budget measured: files that `specdec run --json` wrote, several of one budget as their
-// median. Throws Error if one is no such file or has no budget.
-void add_measured(std::span<const std::filesystem::path> files, std::vector<SweepLine>& lines);
+// median. `log`: of the traced run. Throws Error if one is no such file, is of another model or drafter, or has another
+// budget than all lines.
+void add_measured(std::span<const std::filesystem::path> files, const ExpertLog& log, std::vector<SweepLine>& lines);
 
 // Shares of memory at which a speed-up crosses 1, on the lines between its points; ascending shares.
 std::vector<double> crossings_of_one(std::span<const std::pair<double, double>> speed_ups);

@@ -24,7 +24,9 @@ double LoadTimes::seconds(int experts, int buffers) const {
   std::size_t above = 1;
   while (above + 1 < points.size() && points[above].experts < experts) ++above;
   const Point &a = points[above - 1], &b = points[above];
-  return std::lerp(a.seconds, b.seconds, static_cast<double>(experts - a.experts) / (b.experts - a.experts));
+  const double line =
+      std::lerp(a.seconds, b.seconds, static_cast<double>(experts - a.experts) / (b.experts - a.experts));
+  return experts > b.experts ? std::max(line, b.seconds) : line;  // more never come sooner
 }
 
 double LoadTimes::seconds(std::span<const std::int64_t> waits, int buffers) const {
@@ -48,8 +50,9 @@ LoadTimes read_load_times(std::span<const std::filesystem::path> files, std::int
     constexpr double kAlike = 0.05;
     if (std::abs(probed / static_cast<double>(expert_bytes) - 1) > kAlike) {
       throw Error(
-          "{}: probed experts of {} bytes, those of the trace have {}; probe with --like and --format of that model",
-          path.string(), probed, expert_bytes);
+          "{}: probed experts of {} bytes ({}), those of the trace have {}; probe with --like and --format of its "
+          "model",
+          path.string(), probed, file.text("format", "no format"), expert_bytes);
     }
     for (const ConfigReader& load : loads) {
       const double seconds = load.number("mean_seconds", 0);

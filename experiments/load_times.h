@@ -17,8 +17,8 @@ class LoadTimes {
   // Seconds of bringing `experts` at once with so many buffers to read into. Ascending numbers of experts.
   void add(int experts, int buffers, double seconds);
 
-  // Between two measured numbers of experts on the line through both, beyond them on the last one; with the nearest
-  // number of buffers that was measured.
+  // Between two measured numbers of experts on the line through both, beyond them on the last one or level; with the
+  // nearest number of buffers that was measured.
   double seconds(int experts, int buffers) const;
   // waits[n]: how often n loads were waited for at once.
   double seconds(std::span<const std::int64_t> waits, int buffers) const;

@@ -130,8 +130,8 @@ void set_figures(const PredictOptions& options, HardwareProfile& machine) {
       if (text.empty() || *end != '\0' || !std::isfinite(value) || value < 0 || value > 1e18) {
         throw UsageError("--set {}: '{}' is no number from 0 to 1e18, in {}", setting, text, field.unit);
       }
-      if (value == 0 && (field.name.ends_with("_per_s") || field.name == "tile_rows")) {
-        throw UsageError("--set {}: expected more than 0 {}", setting, field.unit);
+      if (value < 1 && (field.name.ends_with("_per_s") || field.name == "tile_rows")) {
+        throw UsageError("--set {}: expected 1 {} or more", setting, field.unit);
       }
       machine.*field.figure = {.value = value, .known = true, .low = value, .high = value, .source = "--set"};
       found = true;

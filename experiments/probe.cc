@@ -45,11 +45,10 @@ Plan plan_for(const RoutedShape& shape, std::int64_t expert_bytes, const ProbeOp
   }
   if (plan.widths.empty()) {
     throw Error(
-        "{} experts of {:.1f} MB are wanted at once, but {:.2f} GB may be taken ({}); use a smaller format, fewer "
-        "--widths "
-        "or another --directory",
+        "{} experts of {:.3f} MB are wanted at once, but {:.3f} GB may be taken ({}); use {}a smaller format or fewer "
+        "--widths",
         experts_of(options.widths.front()), static_cast<double>(expert_bytes) / 1e6, static_cast<double>(limit) / 1e9,
-        of);
+        of, options.memory_bytes > 0 ? "a larger --memory, " : "");
   }
   if (plan.widths.size() < options.widths.size()) {
     notes.push_back(fmt::format("{} rows and more are left out: their experts take more than {:.2f} GB ({})",
@@ -369,10 +368,7 @@ Probe probe(const RoutedShape& shape, const ProbeOptions& options, const Overlap
   const Plan plan = plan_for(shape, found.expert_bytes, options, directory, found.notes);
   found.stored = plan.stored;
   found.layers = plan.layers;
-  if (plan.widths.front() != 1 || plan.widths.size() < 3) {
-    found.notes.emplace_back(
-        "one row and two larger widths are needed to tell costs apart: those below are one of many that fit");
-  }
+  found.costs.told_apart = plan.widths.front() == 1 && plan.widths.size() >= 3;
   Pool pool(Engine(engine).threads());
   watcher.say(fmt::format("writing {:.2f} GB of experts to {}",
                           static_cast<double>(found.expert_bytes * plan.stored * plan.layers) / 1e9,
@@ -391,6 +387,9 @@ Probe probe(const RoutedShape& shape, const ProbeOptions& options, const Overlap
 }
 
 HardwareProfile hardware_of(const Probe& found) {
+  if (!found.costs.told_apart) {
+    throw Error("no profile of this machine can be made: one row and two larger widths are needed to tell costs apart");
+  }
   const auto known = [](double value, double low, double high, std::string source) {
     return Figure{.value = value,
                   .known = true,

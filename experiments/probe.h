@@ -46,6 +46,7 @@ struct ProbePoint {
 struct ProbeCosts {
   Interval byte_s, slot_s, switch_s, fixed_s;
   double median_error = 0, worst_error = 0;  // of the points, relative
+  bool told_apart = true;                    // false: there were too few widths, and these are one of many that fit
 };
 
 // How much longer a layer takes if so many of its experts have to come from disk at once, packing included.

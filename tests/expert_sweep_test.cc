@@ -96,18 +96,22 @@ TEST_F(Sweep, SetsMeasuredBesidePredicted) {
   std::vector<SweepLine> lines =
       sweep_experts(logs, std::vector<std::string>{"lru"}, std::vector<std::string>{"25%", "50%"}, nullptr);
   const std::filesystem::path json = path("run.json");
-  add_measured(std::array{json}, lines);
+  add_measured(std::array{json}, logs.run, lines);
   EXPECT_FALSE(lines[0].run.measured_tokens_per_s);
   ASSERT_TRUE(lines[1].measured_speed_up());
   const nlohmann::json figures = parse_json(std::string(MappedFile(json).text()), "run.json")["figures"];
   EXPECT_DOUBLE_EQ(*lines[1].run.measured_tokens_per_s, figures["tokens_per_s"].get<double>());
   EXPECT_DOUBLE_EQ(*lines[1].plain->measured_tokens_per_s, figures["plain_tokens_per_s"].get<double>());
   lines.pop_back();
-  expect_error([&] { add_measured(std::array{json}, lines); }, {"run.json", "50%", "none of the lines"});
+  expect_error([&] { add_measured(std::array{json}, logs.run, lines); }, {"run.json", "50%", "none of the lines"});
+  lines.push_back(lines.back());
+  lines.back().budget = "50%";
+  expect_error([&] { add_measured(std::array{json}, *logs.plain, lines); }, {"run.json", "another model or drafter"});
   const std::filesystem::path wrong = directory_.write("wrong.json", "{}");
-  expect_error([&] { add_measured(std::array{wrong}, lines); }, {"wrong.json", "run.options"});
+  expect_error([&] { add_measured(std::array{wrong}, logs.run, lines); }, {"wrong.json", "run.options"});
   const TinyCheckpoint other("glm4_moe");
   expect_error([&] { read_sweep_logs(path("guessed.jsonl"), path("nowhere.jsonl")); }, {"nowhere.jsonl"});
+  expect_error([&] { read_sweep_logs(path("plain.jsonl"), path("guessed.jsonl")); }, {"guessed.jsonl", "--draft none"});
 }
 
 TEST(Crossings, AreWhereTheLinesMeetOne) {

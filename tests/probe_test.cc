@@ -249,6 +249,8 @@ TEST(Probe, SaysWhatDoesNotFit) {
   EXPECT_NE(found.at(Routing::disjoint, 2), nullptr);
   ASSERT_FALSE(found.notes.empty());
   EXPECT_NE(found.notes.front().find("4 rows"), std::string::npos);
+  EXPECT_FALSE(found.costs.told_apart);
+  expect_error([&] { hardware_of(found); }, {"two larger widths"});
 }
 
 TEST(LoadTimes, AreLinearBetweenWhatWasMeasured) {
@@ -262,6 +264,10 @@ TEST(LoadTimes, AreLinearBetweenWhatWasMeasured) {
   EXPECT_DOUBLE_EQ(times.seconds(2, 16), 1.5);
   EXPECT_DOUBLE_EQ(times.seconds(6, 12), 3.25);
   EXPECT_DOUBLE_EQ(times.seconds(16, 16), 7);
+  LoadTimes falling;
+  falling.add(1, 2, 5);
+  falling.add(2, 2, 1);
+  EXPECT_DOUBLE_EQ(falling.seconds(100, 2), 1) << "more never come sooner";
   EXPECT_DOUBLE_EQ(times.seconds(2, 3), 20);
   EXPECT_DOUBLE_EQ(times.seconds(std::array<std::int64_t, 3>{9, 2, 4}, 16), 2 * 1 + 4 * 1.5);
   expect_error([] { read_load_times(std::array{std::filesystem::path("/nowhere.json")}, 1); }, {"/nowhere.json"});

@@ -119,6 +119,12 @@ Numbers solve(const std::vector<Linear>& rows, std::span<const MeasuredPass> poi
 
 std::vector<MeasuredPass> read_points(const ConfigReader& file) {
   std::vector<MeasuredPass> points;
+  if (file.has("probe")) {
+    throw Error(
+        "{}: has times of one layer, of specdec probe; expected those of whole passes, as specdec bench --json writes "
+        "them; what the probe says of the machine is in its --save-hardware",
+        file.origin());
+  }
   const bool bench = !file.has("points") && file.has("passes");
   for (const ConfigReader& point : file.objects(bench ? "passes" : "points")) {
     MeasuredPass& pass = points.emplace_back();

@@ -85,8 +85,8 @@ void read_fields(const ConfigReader& file, std::span<const ProfileField<Profile>
   for (const ProfileField<Profile>& field : fields) {
     Figure& figure = profile.*field.figure;
     figure = read_figure(file, field.name, field.spread);
-    if (is_rate(field.name) && figure.low <= 0) {
-      throw Error("{}: '{}' may be {}; expected more than 0", file.origin(), field.name, figure.low);
+    if (is_rate(field.name) && figure.low < 1) {
+      throw Error("{}: '{}' may be {}; expected 1 or more", file.origin(), field.name, figure.low);
     }
   }
   for (const std::string& key : file.keys()) {

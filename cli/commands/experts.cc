@@ -108,14 +108,15 @@ class Experts : public Job {
   }
 
   int run() override {
-    for (const auto& file : {json_, svg_}) {
-      if (file) check_writable(*file);
-    }
+    Paths inputs{trace_, plain_.value_or("")};
+    inputs.insert(inputs.end(), probes_.begin(), probes_.end());
+    inputs.insert(inputs.end(), measured_.begin(), measured_.end());
+    check_outputs({json_, svg_}, inputs);
     const SweepLogs logs = read_sweep_logs(trace_, plain_);
     std::optional<LoadTimes> loads;
     if (!probes_.empty()) loads = read_load_times(Paths(probes_.begin(), probes_.end()), logs.run.expert_bytes);
     std::vector<SweepLine> lines = sweep_experts(logs, policies_, budgets_, loads ? &*loads : nullptr);
-    add_measured(Paths(measured_.begin(), measured_.end()), lines);
+    add_measured(Paths(measured_.begin(), measured_.end()), logs.run, lines);
     const ExpertLog& log = logs.run;
     fmt::print("{}: {} tokens, {} experts of {:.1f} kB in {} layers\n\n{}", trace_, log.tokens, log.sizes.experts,
                static_cast<double>(log.expert_bytes) / 1e3, log.layers.size(), loads_text(logs, lines));

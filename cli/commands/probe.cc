@@ -56,9 +56,7 @@ class ProbeCommand : public Job {
       throw UsageError("--directory {}: is no directory", *directory_);
     }
     probe_.from_disk = !memory_only_;
-    for (const auto& file : {json_, svg_, hardware_}) {
-      if (file) check_writable(*file);
-    }
+    check_outputs({json_, svg_, hardware_}, std::array<std::filesystem::path, 2>{like_, natural_});
     const OverlapCurve natural = find_overlap(natural_, "--natural");
     const Inspection like = inspect_known({.model = like_});
     if (!like.inventory)

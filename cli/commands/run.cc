@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <set>
 #include <utility>
 
 #include "cli/command.h"
@@ -162,15 +161,9 @@ class Run : public Job {
     if (prompt_tokens_ && (prompt_ || prompt_file_)) {
       throw UsageError("--prompt-tokens and a text to continue are both given; expected one of them");
     }
-    for (const auto& path : {json_, trace_, svg_}) {
-      if (path) check_writable(*path);
-    }
-    std::set<fs::path> written;
-    for (const auto& path : {json_, trace_, svg_}) {
-      if (path && !written.insert(fs::weakly_canonical(*path)).second) {
-        throw UsageError("two outputs name the same file: {}", *path);
-      }
-    }
+    const auto replayed = parse_drafter_spec(draft_).options;
+    const fs::path replayed_text = replayed.contains("text") ? replayed.at("text") : "";
+    check_outputs({json_, trace_, svg_}, std::span(&replayed_text, 1));
     if (always_reject_ && rule_ != "sampled") {
       throw UsageError("--rule {} and --always-reject are both given; expected one of them", rule_);
     }

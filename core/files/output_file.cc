@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <set>
 
 #include "core/error.h"
 
@@ -84,6 +85,18 @@ void check_no_input(const fs::path& path, std::span<const fs::path> inputs) {
     if (fs::equivalent(path, input, unknown) || fs::equivalent(directory, input, unknown)) {
       throw Error("{}: cannot write: it would replace what is read from {}; name another file", path.string(),
                   input.string());
+    }
+  }
+}
+
+void check_outputs(std::initializer_list<std::optional<std::string>> outputs, std::span<const fs::path> inputs) {
+  std::set<fs::path> written;
+  for (const std::optional<std::string>& output : outputs) {
+    if (!output) continue;
+    check_no_input(*output, inputs);
+    check_writable(*output);
+    if (!written.insert(fs::weakly_canonical(*output)).second) {
+      throw UsageError("two outputs name the same file: {}", *output);
     }
   }
 }

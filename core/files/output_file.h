@@ -8,7 +8,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace specdec {
@@ -38,6 +41,11 @@ void write_file(const std::filesystem::path& path, std::string_view text);
 // Throws Error if the file cannot be written. Nothing is left behind, even when the run is interrupted. What is no file
 // (a pipe) is not opened twice.
 void check_writable(const std::filesystem::path& path);
+
+// Of the outputs that are asked for: all can be written, none replaces another or an input, as below. Throws Error or
+// UsageError.
+void check_outputs(std::initializer_list<std::optional<std::string>> outputs,
+                   std::span<const std::filesystem::path> inputs);
 
 // Throws Error if writing `path` would replace an input: a file of `inputs`, or one in a directory of them.
 void check_no_input(const std::filesystem::path& path, std::span<const std::filesystem::path> inputs);
