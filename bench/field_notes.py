@@ -128,7 +128,9 @@ experts or not.
 
 Observed: 15.7 to 16.4 of 19.7 tokens/s with one guess, 0.82 times; priced for one guess at 0.86:
 {published['guesses'][0]['speed_up']:.2f}. What two rows cost there is not their union but
-{terms('glm52_mtp86', 2)}. The same model on four H200, whose kernels read each expert once for all rows
+{terms('glm52_mtp86', 2)}.
+With an engine whose sparse attention has kernels for several rows (`--engine omlx`): {verdict('glm52_omlx')};
+its users observed 1.24 to 1.31 times (omlx PR 2113). The same model on four H200, whose kernels read each expert once for all rows
 (`--hardware h200 --machines 4`): {verdict('glm52_h200')}.
 
 ## Nemotron-3-Super-120B-A12B, 8 bits, M3 Ultra: 7 tokens/s
@@ -141,11 +143,11 @@ is {93 / 40 / 22 * 1e3:.0f} us for each expert that a row chose, where reading i
 {1e6 * nemotron['target']['expert_bytes_all_layers'] / 40 / nemotron['hardware']['effective_bytes_per_s']['value']:.0f} us: **slots, not
 bytes**. Fusing the six kernels of a layer pays before any speculation does.
 
-If that time is paid by each row, guesses bring little or nothing: {verdict('nemotron')}, with one MTP layer accepted at 0.8. If it were paid once
-for a pass, they would: `unexplained_grows` moves the result from
+With one MTP layer accepted at 0.8: {verdict('nemotron')}. It rests on whether that time is paid once for a pass or by each
+row: `unexplained_grows` moves the result from
 {next(one for one in nemotron['sensitivities'] if one['assumption'] == 'unexplained_grows')['result_at_low']:.2f} (once) to
-{next(one for one in nemotron['sensitivities'] if one['assumption'] == 'unexplained_grows')['result_at_high']:.2f} (by row). For the fast
-engine: {verdict('nemotron_other')}.
+{next(one for one in nemotron['sensitivities'] if one['assumption'] == 'unexplained_grows')['result_at_high']:.2f} (by row), and slots
+are paid by each row. For the fast engine: {verdict('nemotron_other')}.
 
 ## GLM-5.2 MXFP4 on M3 Ultra 512 GB, mlx_lm.server
 

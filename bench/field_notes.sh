@@ -30,6 +30,7 @@ case_of glm52_dead --target bench/predict/glm-5.2-3.5bits.json --hardware m3-ult
 for alpha in 80 86 92; do
   case_of "glm52_mtp$alpha" --target glm-5.2 "${mxfp4[@]}" --hardware m3-ultra --draft mtp --acceptance "0.$alpha" --plain 19.7
 done
+case_of glm52_omlx --target glm-5.2 "${mxfp4[@]}" --hardware m3-ultra --engine omlx --draft mtp --acceptance 0.86 --plain 19.7
 case_of glm52_h200 --target glm-5.2 "${mxfp4[@]}" --hardware h200 --machines 4 --draft mtp --acceptance 0.86
 case_of nemotron --target nemotron-3-super --experts affine8g32 --rest affine8g32 --hardware m3-ultra --plain 7 \
   --draft mtp --acceptance 0.8

@@ -24,6 +24,15 @@ double tick_of(double most) {
   return 10 * power;
 }
 
+// What is computed has the colour of what was measured under the same name.
+std::size_t colour_of(const LineChart& chart, std::size_t line) {
+  std::vector<std::string_view> names;
+  for (const ChartLine& other : chart.lines) {
+    if (std::ranges::find(names, other.name) == names.end()) names.push_back(other.name);
+  }
+  return static_cast<std::size_t>(std::ranges::find(names, chart.lines[line].name) - names.begin());
+}
+
 }  // namespace
 
 std::string svg_of(const LineChart& chart) {
@@ -61,7 +70,7 @@ std::string svg_of(const LineChart& chart) {
   double legend = kTop + 10;
   for (std::size_t i = 0; i < chart.lines.size(); ++i) {
     const ChartLine& line = chart.lines[i];
-    const std::string_view colour = kColours[i % kColours.size()];
+    const std::string_view colour = kColours[colour_of(chart, i) % kColours.size()];
     const std::string dashes = line.dashed ? " stroke-dasharray=\"6 4\"" : "";
     std::string points;
     for (const auto& [x, y] : line.points) points += fmt::format("{:.1f},{:.1f} ", x_of(x), y_of(y));

@@ -31,7 +31,7 @@ std::vector<Bar> bars_of(const Prediction& found) {
     bar.worth = tokens * plain_seconds(found.scenario);
     const PassPrice cost = pass_cost(found.scenario, guesses + 1);
     std::ranges::copy(cost.seconds, bar.seconds.begin());
-    bar.seconds[kDrafting] = draft_seconds(found.scenario, guesses);
+    bar.seconds[kDrafting] = guessing_seconds(found.scenario, guesses);
     const double priced = cost.total() + bar.seconds[kDrafting];
     if (priced < total) bar.seconds[kUnexplained] = total - priced;
     if (priced <= total) return;
@@ -43,7 +43,7 @@ std::vector<Bar> bars_of(const Prediction& found) {
 }
 
 std::string_view label_of(std::size_t part) {
-  if (part == kDrafting) return "drafting";
+  if (part == kDrafting) return "drafting, judging";
   return part == kUnexplained ? "not explained" : name_of(static_cast<Term>(part));
 }
 

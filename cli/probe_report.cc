@@ -171,6 +171,7 @@ std::string json_of(const ProbeReport& report) {
                      {"seconds", load.s.value},
                      {"seconds_low", load.s.low},
                      {"seconds_high", load.s.high},
+                     {"mean_seconds", load.mean_s},
                      {"packing_share", load.packing_share}});
   }
   const ProbeCosts& costs = found.costs;

@@ -21,6 +21,9 @@ struct ExpertRoom {
 
 enum class Prefetches { no, yes };
 
+// Whether all are packed before the first pass: the budget holds them, and it takes no more than seconds.
+bool packs_at_once(const ExpertSizes& sizes, std::int64_t budget_bytes);
+
 // At least the slots that one layer of one pass needs; for all experts if the budget holds them all.
 ExpertRoom room_for(const ExpertSizes& sizes, std::int64_t budget_bytes, Prefetches prefetches);
 

@@ -11,9 +11,6 @@
 namespace specdec {
 namespace {
 
-// What is read and packed in a few seconds. Of more, each is packed when it is first wanted.
-constexpr std::int64_t kPackedAtOnce = std::int64_t{8} << 30;
-
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
@@ -89,7 +86,7 @@ void ExpertStore::settle(int most_at_once) {
   sizes_.experts = static_cast<int>(experts_.size());
   sizes_.most_at_once = most_at_once;
   const std::int64_t budget = engine_.expert_budget(sizes_.all_bytes);
-  if (sizes_.all_bytes <= std::min(budget, kPackedAtOnce)) return pack_all(most_at_once);
+  if (packs_at_once(sizes_, budget)) return pack_all(most_at_once);
   reader_ = std::make_unique<ExpertReader>(file_, make_read_queue(engine_.options().expert_reads));
   for (const Expert& expert : experts_) reader_->add(expert.parts);
   sizes_.buffer_bytes = reader_->buffer_bytes();

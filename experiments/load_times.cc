@@ -45,8 +45,8 @@ LoadTimes read_load_times(std::span<const std::filesystem::path> files) {
                   path.string());
     }
     for (const ConfigReader& load : loads) {
-      const double seconds = load.number("seconds", 0);
-      if (!(seconds > 0)) throw Error("{}: 'seconds' is {}; expected more than 0", load.origin(), seconds);
+      const double seconds = load.number("mean_seconds", 0);
+      if (!(seconds > 0)) throw Error("{}: 'mean_seconds' is {}; expected more than 0", load.origin(), seconds);
       found[{load.count("buffers"), load.count("experts")}].push_back(seconds);
     }
   }

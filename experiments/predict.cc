@@ -291,6 +291,7 @@ Traffic traffic_of_sizes(const ConfigReader& file) {
   traffic.total_bytes = traffic.fixed_bytes;
   traffic.fixed_parameters = positive(file, "fixed_parameters", traffic.fixed_bytes / 2);
   traffic.cache_bytes = positive(file, "cache_bytes", 0.0);
+  traffic.sparse_layers = file.count("sparse_layers", 0);
   if (!file.has("experts")) return traffic;
   traffic.experts = file.count("experts");
   traffic.experts_per_token = file.count("experts_per_token");
@@ -323,6 +324,7 @@ Prediction predict(const PredictOptions& options) {
     found.formats = counted->formats;
   }
   scenario.machine = find_hardware(options.hardware);
+  if (options.engine) scenario.machine = run_by(find_engine(*options.engine), scenario.machine);
   set_figures(options, scenario.machine);
   scenario.machines = options.machines;
   scenario.parallel = parse_parallel(options.parallel);
@@ -335,6 +337,7 @@ Prediction predict(const PredictOptions& options) {
   scenario.drafting = drafting_of(options, scenario.target, counted ? &*counted : nullptr, found.notes);
   scenario.plain_s = options.plain_s;
   place(found);
+  if (scenario.hit_rate) scenario.unexplained_grows = 1;  // of all terms the disk is known least, and rows add loads
   if (options.calibrate) {
     const std::vector<MeasuredPass> points = read_points(ConfigReader::of_file(*options.calibrate));
     found.calibration = calibrate(scenario, points, fmt::format("fitted to {}", *options.calibrate));

@@ -15,6 +15,7 @@ namespace specdec {
 struct PredictOptions {
   std::string target;    // as inspect takes it, a known model (known_configs), or a file of sizes (docs/predict.md)
   std::string hardware;  // a machine's name or file
+  std::optional<std::string> engine = {};              // by name or file; the machine's own if not given
   std::vector<std::string> set = {};                   // "row_s=1e-4": figures of the machine that are known better
   std::optional<std::string> experts = {}, rest = {};  // weight formats
   std::string draft = "none";  // none, ngram, mtp, small:CONFIG, eagle, eagle:CONFIG, block:CONFIG

@@ -51,7 +51,8 @@ struct ProbeCosts {
 // How much longer a layer takes if so many of its experts have to come from disk at once, packing included.
 struct ProbeLoad {
   int experts = 0, buffers = 0;  // that are read at a time
-  Interval s;
+  Interval s;                    // median
+  double mean_s = 0;             // what many of them add up to
   double packing_share = 0;
 };
 

@@ -35,6 +35,8 @@ Scenario made_up() {
   machine.row_s = exactly(0.001);
   machine.repeat_share = exactly(0.5);
   machine.switch_share = exactly(0.1);
+  machine.switch_rows = exactly(2);
+  machine.sparse_s = machine.step_s = exactly(0);
   machine.disk_bytes_per_s = exactly(10e9);
   scenario.link.bytes_per_s = exactly(1e9);
   scenario.link.latency_s = exactly(1e-5);
@@ -83,6 +85,27 @@ TEST(Cost, IsTheSumOfItsTerms) {
   EXPECT_NEAR(two.total(), 0.2 + 0.7 + 0.05 + 0.06 + 0.01 + 0.01 + 0.02 + 0.003, 1e-12);
 }
 
+TEST(Cost, OtherKernelsFromSomeRowsOn) {
+  Scenario scenario = made_up();
+  scenario.machine.switch_rows = exactly(4);
+  EXPECT_EQ(pass_cost(scenario, 3).of(Term::kernels), 0);
+  EXPECT_NEAR(pass_cost(scenario, 4).of(Term::kernels), 0.06, 1e-12);
+  scenario.machine.sparse_s = exactly(0.005);
+  EXPECT_EQ(pass_cost(scenario, 3).of(Term::kernels), 0) << "no layer has sparse attention";
+  scenario.target.sparse_layers = 8;
+  EXPECT_EQ(pass_cost(scenario, 1).of(Term::kernels), 0);
+  EXPECT_NEAR(pass_cost(scenario, 3).of(Term::kernels), 0.04, 1e-12);
+}
+
+TEST(Cost, AStepThatGuessesPaysForItOnce) {
+  Scenario scenario = made_up();
+  scenario.machine.step_s = exactly(0.1);
+  EXPECT_NEAR(step_seconds(scenario, 4), pass_cost(scenario, 5).total(), 1e-12) << "guesses are free, in all";
+  scenario.drafting.kind = Drafting::Kind::free;
+  EXPECT_NEAR(step_seconds(scenario, 4), pass_cost(scenario, 5).total() + draft_seconds(scenario, 4) + 0.1, 1e-12);
+  EXPECT_NEAR(step_seconds(scenario, 0), pass_cost(scenario, 1).total(), 1e-12);
+}
+
 TEST(Cost, SeveralMachinesShareBytesAndPayForMessages) {
   Scenario scenario = made_up();
   scenario.machines = 2;
@@ -92,6 +115,9 @@ TEST(Cost, SeveralMachinesShareBytesAndPayForMessages) {
   EXPECT_NEAR(cost.of(Term::experts), 0.35, 1e-12);
   EXPECT_NEAR(cost.of(Term::links), 20 * message, 1e-12);
   EXPECT_NEAR(cost.of(Term::dispatch), 0.02, 1e-12);
+  scenario.machines = 8;  // three doublings
+  EXPECT_NEAR(pass_cost(scenario, 2).of(Term::links), 20 * (message + 2e-5), 1e-12);
+  scenario.machines = 2;
   scenario.parallel = Parallel::pipeline;
   cost = pass_cost(scenario, 2);
   EXPECT_NEAR(cost.of(Term::fixed), 0.2, 1e-12);
@@ -132,9 +158,12 @@ TEST(Cost, WhatWasMeasuredScalesAllOrStaysFixed) {
   Scenario scenario = made_up();
   const double plain = pass_cost(scenario, 1).total(), step = step_seconds(scenario, 1);
   scenario.plain_s = 2 * plain;
+  scenario.unexplained_grows = 1;
   EXPECT_NEAR(step_seconds(scenario, 1) / plain_seconds(scenario), step / plain, 1e-12);
   scenario.unexplained_grows = 0;
   EXPECT_NEAR(step_seconds(scenario, 1), step + plain, 1e-12);
+  scenario.drafting = {.kind = Drafting::Kind::model, .guess_s = 0.5};
+  EXPECT_NEAR(step_seconds(scenario, 1), step + plain + 0.5, 1e-12) << "guesses take what they take";
 }
 
 TEST(Acceptance, TokensPerPassAndBack) {
@@ -182,7 +211,7 @@ TEST(Sensitivity, EveryAssumptionIsSetWhereItIs) {
   scenario.drafting.kind = Drafting::Kind::free;
   const Acceptance acceptance{{0.5}};
   const auto all = assumptions_of(scenario, &acceptance);
-  EXPECT_EQ(all.size(), 13u);
+  EXPECT_EQ(all.size(), 14u);
   for (const Assumption& one : all) {
     EXPECT_LE(one.low, one.value) << one.name;
     EXPECT_GE(one.high, one.value) << one.name;
@@ -222,6 +251,23 @@ TEST(Calibrate, FindsTheMachineThatMadeThePoints) {
     EXPECT_GT(std::abs(one.before_s / one.point.seconds - 1), 0.1);
   }
   EXPECT_NEAR(found.machine.effective_bytes_per_s.value, 100e9, 15e9);
+}
+
+// Steps tell what a step takes besides, and their drafter's passes the rest.
+TEST(Calibrate, FindsWhatAStepTakes) {
+  Scenario scenario = made_up();
+  scenario.machine.step_s = exactly(0.2);
+  scenario.drafting.kind = Drafting::Kind::model;
+  scenario.drafting.traffic = {.layers = 2, .hidden = 100};
+  scenario.drafting.traffic.fixed_bytes = 1e9;
+  std::vector<MeasuredPass> points{{.rows = 1, .seconds = pass_cost(scenario, 1).total()}};
+  for (const int k : {1, 2, 4}) {
+    points.push_back({.rows = k + 1, .seconds = step_seconds(scenario, k), .woken = 0, .guesses = k});
+  }
+  scenario.machine.step_s = {.value = 0.1, .known = false, .low = 0, .high = 0.5, .source = "made up"};
+  const Calibration found = calibrate(scenario, points, "test");
+  EXPECT_NEAR(found.machine.step_s.value, 0.2, 0.02);
+  for (const Calibration::Residual& one : found.residuals) EXPECT_NEAR(one.after_s / one.point.seconds, 1, 0.01);
 }
 
 }  // namespace

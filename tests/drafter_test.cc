@@ -103,7 +103,7 @@ TEST(Replay, GuessesWhatTheTraceSaid) {
   EXPECT_NE(wrong[0], 3);
   EXPECT_NE(wrong[1], 1);
   EXPECT_NE(wrong[2], 2);
-  const auto refused = [&](const std::string& text, const std::vector<std::string>& words) {
+  const auto refused = [&](const std::string& text, std::initializer_list<std::string_view> words) {
     const std::string path = directory.write("w.jsonl", text).string();
     expect_error([&] { make_drafter({"replay", "", {{"text", path}}}, {.target = target}); }, words);
   };

@@ -32,6 +32,25 @@ TEST(Hardware, EveryFileHasAllFieldsWithTheirSources) {
   for (const LinkProfile& link : link_profiles()) EXPECT_GT(link.bytes_per_s.value, 1e9) << link.name;
 }
 
+TEST(Hardware, AnEngineChangesItsOwnFiguresAlone) {
+  EXPECT_EQ(engine_profiles().size(), engine_files().size());
+  const HardwareProfile machine = find_hardware("h100");
+  for (const EngineProfile& engine : engine_profiles()) {
+    SCOPED_TRACE(engine.name);
+    EXPECT_FALSE(engine.figures.empty());
+    for (const auto& [member, figure] : engine.figures) EXPECT_FALSE(figure.source.empty());
+    const HardwareProfile run = run_by(engine, machine);
+    EXPECT_EQ(run.engine, engine.title);
+    EXPECT_EQ(run.title, machine.title);
+    EXPECT_EQ(run.effective_bytes_per_s.value, machine.effective_bytes_per_s.value);
+  }
+  EXPECT_LT(run_by(find_engine("TensorRT LLM"), machine).step_s.value, machine.step_s.value);
+  expect_error([] { find_engine("ollama"); }, {"engine", "ollama", "vllm"});
+  const auto read = [](std::string_view text) { return read_engine(ConfigReader(text, "mine.json"), "mine"); };
+  expect_error([&] { read(R"({"step_s": {"value": 1, "source": "x"}})"); }, {"mine.json", "'title' is missing"});
+  expect_error([&] { read(R"({"title": "x", "row_s": 1})"); }, {"'row_s' is no figure of an engine", "step_s"});
+}
+
 TEST(Hardware, NamesAreDistinctHoweverSpelled) {
   std::set<std::string> names;
   for (const HardwareProfile& profile : hardware_profiles()) {

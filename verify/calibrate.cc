@@ -9,16 +9,23 @@
 namespace specdec {
 namespace {
 
-constexpr double kMeasured = 0.03;  // relative error of a time
-
 // A pass is a sum of these, each times one number of the machine.
-constexpr int kNumbers = 5;
+constexpr int kNumbers = 7;
 using Row = Eigen::Matrix<double, 1, kNumbers>;
 using Numbers = Eigen::Matrix<double, kNumbers, 1>;
 
 struct Linear {
-  Row features;     // seconds per byte, per layer, per layer and row, per repeated byte, per byte by other kernels
-  double rest = 0;  // of the other terms
+  // Of seconds per byte, per layer, per layer and row, per repeated byte, per byte by other kernels, per layer of
+  // sparse attention by other kernels, per step.
+  Row features = Row::Zero();
+  double rest = 0;    // of the other terms
+  double weight = 1;  // one over its error
+
+  Linear& operator+=(const Linear& other) {
+    features += other.features;
+    rest += other.rest;
+    return *this;
+  }
 };
 
 Scenario with_union(const Scenario& scenario, const MeasuredPass& point) {
@@ -29,20 +36,40 @@ Scenario with_union(const Scenario& scenario, const MeasuredPass& point) {
   return changed;
 }
 
-Linear linear_of(const Scenario& scenario, const MeasuredPass& point) {
-  const HardwareProfile& machine = scenario.machine;
-  const PassPrice cost = pass_cost(with_union(scenario, point), point.rows);
-  const PassPrice one = pass_cost(scenario, 1);
+Linear linear_of(const HardwareProfile& machine, const Traffic& traffic, const PassPrice& cost, const PassPrice& one) {
   const double rate = machine.effective_bytes_per_s.value;
   const double woken_bytes = cost.of(Term::experts) * rate;
-  const double repeated =
-      cost.woken == 0 ? 0 : woken_bytes * (scenario.target.experts_per_token * point.rows / cost.woken - 1);
+  const double repeated = cost.woken == 0 ? 0 : woken_bytes * (traffic.experts_per_token * cost.rows / cost.woken - 1);
   Linear linear;
-  linear.features << (cost.of(Term::fixed) + cost.of(Term::cache)) * rate + woken_bytes, scenario.target.layers,
-      (point.rows - 1) * scenario.target.layers, repeated,
-      point.rows > 1 ? (one.of(Term::fixed) + one.of(Term::experts)) * rate : 0;
+  linear.features << (cost.of(Term::fixed) + cost.of(Term::cache)) * rate + woken_bytes, traffic.layers,
+      (cost.rows - 1) * traffic.layers, repeated,
+      switches(machine, cost.rows) ? (one.of(Term::fixed) + one.of(Term::experts)) * rate : 0,
+      cost.rows > 1 ? traffic.sparse_layers : 0, 0;
   linear.rest = cost.of(Term::host) + cost.of(Term::links) + cost.of(Term::storage);
   return linear;
+}
+
+Linear linear_of(const Scenario& scenario, const MeasuredPass& point) {
+  const HardwareProfile& machine = scenario.machine;
+  Linear linear =
+      linear_of(machine, scenario.target, pass_cost(with_union(scenario, point), point.rows), pass_cost(scenario, 1));
+  if (point.guesses == 0) return linear;
+  linear.features(6) = 1;
+  const Drafting& drafting = scenario.drafting;
+  if (drafting.guess_s || drafting.kind == Drafting::Kind::free) {
+    linear.rest += draft_seconds(scenario, point.guesses);
+    return linear;
+  }
+  const bool block = drafting.kind == Drafting::Kind::block;
+  const Linear pass = linear_of(machine, drafting.traffic, draft_pass_cost(scenario, block ? point.guesses : 1),
+                                draft_pass_cost(scenario, 1));
+  for (int i = 0; i < (block ? 1 : point.guesses); ++i) linear += pass;
+  return linear;
+}
+
+double priced_seconds(const Scenario& scenario, const MeasuredPass& point) {
+  const Scenario with = with_union(scenario, point);
+  return point.guesses > 0 ? step_seconds(with, point.guesses) : pass_cost(with, point.rows).total();
 }
 
 double deviation(const Figure& figure) { return std::max((figure.high - figure.low) / 2, 1e-12); }
@@ -56,9 +83,11 @@ Prior prior_of(const HardwareProfile& machine) {
   const double per_byte = 1 / rate.value;
   Prior prior;
   prior.mean << per_byte, machine.dispatch_s.value, machine.row_s.value, machine.repeat_share.value * per_byte,
-      machine.switch_share.value * per_byte;
-  prior.spread << (1 / rate.low - 1 / rate.high) / 2, deviation(machine.dispatch_s), deviation(machine.row_s),
-      deviation(machine.repeat_share) * per_byte, deviation(machine.switch_share) * per_byte;
+      machine.switch_share.value * per_byte, machine.sparse_s.value, machine.step_s.value;
+  constexpr double kExact = 1e-9;  // of a figure that is given
+  prior.spread << std::max((1 / rate.low - 1 / rate.high) / 2, kExact * per_byte), deviation(machine.dispatch_s),
+      deviation(machine.row_s), deviation(machine.repeat_share) * per_byte, deviation(machine.switch_share) * per_byte,
+      deviation(machine.sparse_s), deviation(machine.step_s);
   return prior;
 }
 
@@ -69,7 +98,7 @@ Numbers solve(const std::vector<Linear>& rows, std::span<const MeasuredPass> poi
   Numbers right = Numbers::Zero();
   // In units of the prior's spread, so that the numbers are of one size.
   for (std::size_t i = 0; i < points.size(); ++i) {
-    const double weight = 1 / (kMeasured * points[i].seconds);
+    const double weight = rows[i].weight / points[i].seconds;
     const Row scaled = weight * rows[i].features.cwiseProduct(prior.spread.transpose());
     normal += scaled.transpose() * scaled;
     right += scaled.transpose() * weight * (points[i].seconds - rows[i].rest);
@@ -131,7 +160,7 @@ HardwareProfile with_engine(const HardwareProfile& machine, const HardwareProfil
 }
 
 Calibration calibrate(const Scenario& scenario, std::span<const MeasuredPass> points, const std::string& source) {
-  const MeasuredModel model{scenario, {points.begin(), points.end()}};
+  const MeasuredModel model{.scenario = scenario, .points = {points.begin(), points.end()}};
   return calibrate(scenario.machine, std::span(&model, 1), source);
 }
 
@@ -146,6 +175,7 @@ Calibration calibrate(const HardwareProfile& machine, std::span<const MeasuredMo
       Linear& linear = rows.emplace_back(linear_of(scenario, point));
       const double slower = machine.peak_bytes_per_s.value / scenario.machine.peak_bytes_per_s.value;
       for (const int of_bytes : {0, 3, 4}) linear.features(of_bytes) *= slower;
+      linear.weight = 1 / model.error;
       points.push_back(point);
     }
   }
@@ -182,14 +212,18 @@ Calibration calibrate(const HardwareProfile& machine, std::span<const MeasuredMo
     set("repeat_share", numbers(3) / per_byte);
     set("switch_share", numbers(4) / per_byte);
   }
+  const auto fits = [&](int number) {
+    return std::ranges::any_of(rows, [&](const Linear& row) { return row.features(number) > 0; });
+  };
+  if (fits(5)) set("sparse_s", numbers(5));
+  if (fits(6)) set("step_s", numbers(6));
   for (const MeasuredModel& model : models) {
     Scenario before = model.scenario, after = model.scenario;
     before.machine = with_engine(model.scenario.machine, machine);
     after.machine = with_engine(model.scenario.machine, calibration.machine);
     for (const MeasuredPass& point : model.points) {
-      calibration.residuals.push_back({.point = point,
-                                       .before_s = pass_cost(with_union(before, point), point.rows).total(),
-                                       .after_s = pass_cost(with_union(after, point), point.rows).total()});
+      calibration.residuals.push_back(
+          {.point = point, .before_s = priced_seconds(before, point), .after_s = priced_seconds(after, point)});
     }
   }
   return calibration;

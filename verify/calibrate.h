@@ -10,11 +10,12 @@
 
 namespace specdec {
 
-// A pass of the target, without drafting.
+// A pass of the target, without drafting; or a step.
 struct MeasuredPass {
   int rows = 0;
   double seconds = 0;
   double woken = 0;  // distinct experts of a layer; 0 = by the scenario's overlap
+  int guesses = 0;   // of a step: so many of the scenario's drafter are made, and looked at in the pass
 };
 
 // {"points": [{"rows": 1, "seconds": 0.0347}, {"rows": 8, "seconds": 0.0668, "experts": 39.4}, …]}, or what specdec
@@ -35,6 +36,7 @@ struct Calibration {
 struct MeasuredModel {
   Scenario scenario;
   std::vector<MeasuredPass> points;
+  double error = 0.03;  // of each time, relative
 };
 
 // Least squares of relative errors, drawn towards the figures that the machine had as far as they are firm; no figure

@@ -24,9 +24,11 @@ double link_seconds(const Scenario& scenario, const Traffic& traffic, int rows) 
   constexpr double kValueBytes = 2;
   const double message = rows * kValueBytes * traffic.hidden;
   const double one = scenario.link.latency_s.value + message / scenario.link.bytes_per_s.value;
+  // All-reduce by recursive doubling (Thakur, Rabenseifner, Gropp 2005): a message for each doubling.
+  const double doublings = std::max(1.0, std::log2(scenario.machines));
   switch (scenario.parallel) {
     case Parallel::tensor:
-      return 2 * traffic.layers * one;
+      return 2 * traffic.layers * (one + (doublings - 1) * scenario.link.latency_s.value);
     case Parallel::expert:
       return 2 * traffic.routed_layers * one;
     case Parallel::pipeline:
@@ -52,7 +54,9 @@ PassPrice cost_of(const Scenario& scenario, const Traffic& traffic, int rows, in
   set(Term::experts, woken * expert_s);
   set(Term::repeats, machine.repeat_share.value * (slots - woken) * expert_s);
   set(Term::cache, share * traffic.cache_bytes * per_byte);
-  set(Term::kernels, rows > 1 ? machine.switch_share.value * (fixed_s + traffic.experts_per_token * expert_s) : 0);
+  const double row_s = fixed_s + traffic.experts_per_token * expert_s;
+  set(Term::kernels, (switches(machine, rows) ? machine.switch_share.value * row_s : 0) +
+                         (rows > 1 ? machine.sparse_s.value * traffic.sparse_layers : 0));
   set(Term::rows, (rows - 1) * traffic.layers * machine.row_s.value);
   set(Term::dispatch, traffic.layers * machine.dispatch_s.value);
   set(Term::host, machine.pass_s.value);
@@ -68,7 +72,8 @@ Traffic traffic_of(const Inventory& inventory, const Account& account, int conte
                   .hidden = inventory.hidden,
                   .routed_layers = account.routed_layers,
                   .experts = inventory.experts,
-                  .experts_per_token = inventory.experts_per_token};
+                  .experts_per_token = inventory.experts_per_token,
+                  .sparse_layers = inventory.cache.index_keys > 0 ? inventory.layers : 0};
   traffic.fixed_bytes = static_cast<double>(account.weights.fixed);
   traffic.expert_bytes = static_cast<double>(std::accumulate(expert.begin(), expert.end(), std::int64_t{0}));
   traffic.total_bytes = static_cast<double>(account.weights.total);
@@ -150,6 +155,8 @@ std::string_view meaning_of(Term term) {
 
 double PassPrice::total() const { return std::accumulate(seconds.begin(), seconds.end(), 0.0); }
 
+bool switches(const HardwareProfile& machine, int rows) { return rows > 1 && rows >= machine.switch_rows.value; }
+
 PassPrice pass_cost(const Scenario& scenario, int rows) {
   PassPrice cost = cost_of(scenario, scenario.target, rows, scenario.machines);
   if (scenario.hit_rate) {
@@ -182,16 +189,19 @@ double draft_seconds(const Scenario& scenario, int guesses) {
   return drafting.factor * passes * draft_pass_cost(scenario, block ? guesses : 1).total();
 }
 
+double guessing_seconds(const Scenario& scenario, int guesses) {
+  if (scenario.drafting.kind == Drafting::Kind::none || guesses == 0) return 0;
+  return draft_seconds(scenario, guesses) + scenario.machine.step_s.value;
+}
+
 double step_seconds(const Scenario& scenario, int guesses) {
   const double priced = pass_cost(scenario, guesses + 1).total();
-  const double draft = draft_seconds(scenario, guesses);
-  if (!scenario.plain_s) return priced + draft;
+  const double besides = guessing_seconds(scenario, guesses);
+  if (!scenario.plain_s) return priced + besides;
   const double plain = pass_cost(scenario, 1).total();
   const double unexplained = *scenario.plain_s - plain;
   const double grows = unexplained < 0 ? 1 : scenario.unexplained_grows;
-  const double factor = 1 + grows * unexplained / plain;
-  const double draft_factor = scenario.drafting.guess_s ? 1 : factor;
-  return factor * priced + (1 - grows) * unexplained + draft_factor * draft;
+  return priced + unexplained * (1 + grows * (priced / plain - 1)) + besides;
 }
 
 double Acceptance::tokens_per_pass(int guesses) const {
@@ -271,9 +281,11 @@ std::vector<Assumption> assumptions_of(const Scenario& scenario, const Acceptanc
     }
   };
   for (const std::string_view field :
-       {"effective_bytes_per_s", "dispatch_s", "row_s", "repeat_share", "switch_share", "pass_s"}) {
+       {"effective_bytes_per_s", "dispatch_s", "row_s", "repeat_share", "switch_share", "switch_rows", "pass_s"}) {
     add(field);
   }
+  if (scenario.target.sparse_layers > 0) add("sparse_s");
+  if (scenario.drafting.kind != Drafting::Kind::none) add("step_s");
   if (scenario.target.experts > 0 && scenario.overlap.kind == Overlap::Kind::published) {
     all.push_back({"overlap", "exponent of the published curve", "published unions, 0 = uniform and independent", 0, 1,
                    1.5, [](Scenario& of, Acceptance&, double value) { of.overlap.strength = value; }});

@@ -20,6 +20,7 @@ namespace specdec {
 // What passes of a model read, from the account of its bytes.
 struct Traffic {
   int layers = 0, hidden = 0, routed_layers = 0, experts = 0, experts_per_token = 0;
+  int sparse_layers = 0;        // whose attention chooses positions by an index
   double fixed_bytes = 0;       // of every pass, the head among them
   double expert_bytes = 0;      // one routed expert of every layer together
   double total_bytes = 0;       // all weights
@@ -68,9 +69,9 @@ struct Scenario {
   std::optional<double> hit_rate{};  // of experts wanted; if not all are in memory
   Drafting drafting{};
   // Measured time of a plain token. What the terms do not explain of it grows with a pass as they do (1) or not at all
-  // (0).
+  // (0); nobody knows which.
   std::optional<double> plain_s{};
-  double unexplained_grows = 1;
+  double unexplained_grows = 0.5;
 };
 
 enum class Term { fixed, experts, repeats, cache, kernels, rows, dispatch, host, links, storage };
@@ -87,13 +88,17 @@ struct PassPrice {
   double of(Term term) const { return seconds[static_cast<std::size_t>(term)]; }
   double total() const;
 };
+// Whether so many rows take other kernels than few do.
+bool switches(const HardwareProfile& machine, int rows);
 // Of the target, and of the drafter's model. By the terms alone, whatever was measured.
 PassPrice pass_cost(const Scenario& scenario, int rows);
 PassPrice draft_pass_cost(const Scenario& scenario, int rows);
 
-// A plain token; making k guesses; a step that makes them and looks at them in one pass.
+// A plain token; making k guesses; what a step takes besides its pass: guesses, and once step_s; a step that makes them
+// and looks at them in one pass.
 double plain_seconds(const Scenario& scenario);
 double draft_seconds(const Scenario& scenario, int guesses);
+double guessing_seconds(const Scenario& scenario, int guesses);
 double step_seconds(const Scenario& scenario, int guesses);
 
 // Chances that a guess is accepted when all before it were; the last one holds for all further ones.

@@ -14,7 +14,7 @@ namespace {
 
 using Machine = HardwareProfile;
 
-constexpr double kFirm = 1.02, kRate = 1.15, kLoose = 1.5, kGuess = 2;
+constexpr double kExact = 1, kFirm = 1.02, kRate = 1.15, kLoose = 1.5, kGuess = 2;
 
 constexpr std::array kMachineFields{
     ProfileField<Machine>{"memory_bytes", "bytes", &Machine::memory_bytes, kFirm},
@@ -28,6 +28,9 @@ constexpr std::array kMachineFields{
     ProfileField<Machine>{"row_s", "s per layer and row", &Machine::row_s, kGuess},
     ProfileField<Machine>{"repeat_share", "times an expert's reading", &Machine::repeat_share, kLoose},
     ProfileField<Machine>{"switch_share", "times a row's reading", &Machine::switch_share, kGuess},
+    ProfileField<Machine>{"switch_rows", "rows", &Machine::switch_rows, kExact},
+    ProfileField<Machine>{"sparse_s", "s per layer", &Machine::sparse_s, kGuess},
+    ProfileField<Machine>{"step_s", "s", &Machine::step_s, kGuess},
     ProfileField<Machine>{"link_bytes_per_s", "bytes/s", &Machine::link_bytes_per_s, kLoose},
     ProfileField<Machine>{"link_latency_s", "s", &Machine::link_latency_s, kGuess},
     ProfileField<Machine>{"disk_bytes_per_s", "bytes/s", &Machine::disk_bytes_per_s, kLoose}};
@@ -67,6 +70,13 @@ Figure read_figure(const ConfigReader& file, std::string_view name, double sprea
 
 // A figure that something is divided by.
 bool is_rate(std::string_view name) { return name.ends_with("_per_s") || name == "tile_rows"; }
+
+// Whatever machine it runs on.
+bool is_of_engine(std::string_view name) {
+  constexpr std::array<std::string_view, 6> kNames{"pass_s",      "repeat_share", "switch_share",
+                                                   "switch_rows", "sparse_s",     "step_s"};
+  return std::ranges::find(kNames, name) != kNames.end();
+}
 
 template <typename Profile>
 void read_fields(const ConfigReader& file, std::span<const ProfileField<Profile>> fields,
@@ -152,6 +162,28 @@ LinkProfile read_link(const ConfigReader& file, std::string name) {
   return profile;
 }
 
+EngineProfile read_engine(const ConfigReader& file, std::string name) {
+  EngineProfile engine{.name = std::move(name), .title = file.text("title", ""), .figures = {}};
+  if (engine.title.empty()) throw Error("{}: 'title' is missing; expected what runs", file.origin());
+  std::vector<std::string_view> names;
+  for (const auto& field : kMachineFields) {
+    if (!is_of_engine(field.name)) continue;
+    names.push_back(field.name);
+    if (file.has(field.name)) engine.figures.emplace_back(field.figure, read_figure(file, field.name, field.spread));
+  }
+  for (const std::string& key : file.keys()) {
+    if (key == "title" || std::ranges::find(names, key) != names.end()) continue;
+    throw Error("{}: '{}' is no figure of an engine; there are: {}", file.origin(), key, fmt::join(names, ", "));
+  }
+  return engine;
+}
+
+HardwareProfile run_by(const EngineProfile& engine, HardwareProfile machine) {
+  machine.engine = engine.title;
+  for (const auto& [member, figure] : engine.figures) machine.*member = figure;
+  return machine;
+}
+
 std::span<const HardwareProfile> hardware_profiles() {
   static const std::vector<HardwareProfile> profiles = read_all(hardware_files(), read_hardware);
   return profiles;
@@ -162,12 +194,21 @@ std::span<const LinkProfile> link_profiles() {
   return profiles;
 }
 
+std::span<const EngineProfile> engine_profiles() {
+  static const std::vector<EngineProfile> profiles = read_all(engine_files(), read_engine);
+  return profiles;
+}
+
 HardwareProfile find_hardware(const std::string& name_or_file) {
   return find(hardware_profiles(), read_hardware, "machine", name_or_file);
 }
 
 LinkProfile find_link(const std::string& name_or_file) {
   return find(link_profiles(), read_link, "link", name_or_file);
+}
+
+EngineProfile find_engine(const std::string& name_or_file) {
+  return find(engine_profiles(), read_engine, "engine", name_or_file);
 }
 
 std::string json_of(const HardwareProfile& profile) {

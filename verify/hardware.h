@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/config.h"
@@ -31,10 +32,21 @@ struct HardwareProfile {
   Figure dispatch_s;              // of each layer: starting kernels and waiting for them
   Figure row_s;                   // of each layer, for each row beyond the first: attention, states, elementwise work
   Figure repeat_share;  // a further row on an expert that the pass reads anyway, in times of reading it: 0 = read once
-  Figure switch_share;  // more than one row takes other kernels: what that adds, in times of reading a row's weights
+  Figure switch_share;  // more rows take other kernels: what that adds, in times of reading a row's weights
+  Figure switch_rows;   // from so many rows on
+  Figure sparse_s;      // more than one row, each layer with sparse attention (an index of positions): what that adds
+  Figure step_s;        // of a step that guesses: judging, taking rows back, what plain decoding does meanwhile
   Figure link_bytes_per_s, link_latency_s;  // to the next machine or device
   Figure disk_bytes_per_s;
 };
+
+// What an engine does otherwise than the one that a machine's profile names, on whatever machine: one file,
+// verify/engines/<name>.json, of some of the machine's figures.
+struct EngineProfile {
+  std::string name, title;
+  std::vector<std::pair<Figure HardwareProfile::*, Figure>> figures;
+};
+HardwareProfile run_by(const EngineProfile& engine, HardwareProfile machine);
 
 struct LinkProfile {
   std::string name, title;
@@ -55,13 +67,16 @@ std::span<const ProfileField<LinkProfile>> link_fields();
 // Throws Error if a field is missing, unknown or no number in its range.
 HardwareProfile read_hardware(const ConfigReader& file, std::string name);
 LinkProfile read_link(const ConfigReader& file, std::string name);
+EngineProfile read_engine(const ConfigReader& file, std::string name);
 
 std::span<const HardwareProfile> hardware_profiles();
 std::span<const LinkProfile> link_profiles();
+std::span<const EngineProfile> engine_profiles();
 
 // By name, however it is spelled ("M3 Ultra"), or a .json file. Throws UsageError naming them.
 HardwareProfile find_hardware(const std::string& name_or_file);
 LinkProfile find_link(const std::string& name_or_file);
+EngineProfile find_engine(const std::string& name_or_file);
 
 // As a file that read_hardware takes.
 std::string json_of(const HardwareProfile& profile);
@@ -72,5 +87,6 @@ struct NamedText {
 };
 std::span<const NamedText> hardware_files();
 std::span<const NamedText> link_files();
+std::span<const NamedText> engine_files();
 
 }  // namespace specdec

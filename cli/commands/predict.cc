@@ -26,6 +26,8 @@ class Predict : public Job {
          Presence::required},
         {"hardware", &predict_.hardware, "a machine such as m3-ultra, h200 or rtx-4090, or a file like theirs",
          Presence::required},
+        {"engine", &predict_.engine,
+         "what runs there, such as vllm, sglang, tensorrt-llm, omlx, or a file; the machine's own if not given"},
         {"machines", &predict_.machines, "how many of them"},
         {"parallel", &predict_.parallel, "how several share the work: tensor, expert or pipeline"},
         {"link", &predict_.link,
