@@ -19,10 +19,10 @@ GRID = (4, 64)
 @dataclasses.dataclass
 class EagleShape:
     hidden: int = 256
-    heads: int = 12
-    kv_heads: int = 6
+    heads: int = 8
+    kv_heads: int = 4
     head_dim: int = 32
-    intermediate: int = 1088
+    intermediate: int = 1280
     draft_vocab: int = 3840
     taps: tuple = (3, 7, 11)  # the target's layers whose output is read
     rotary: float = 1.0

@@ -1,12 +1,14 @@
 """Trains demo-eagle3 for the shipped demo-moe on one GPU, and measures it beside the MTP layer.
 
-    python3 train_eagle3.py --corpus CORPUS_DIR --models MODELS_DIR --out OUT_DIR [--minutes M] [--resume-at P]
-                            [--taps A,B,C --heads N --head WIDTH --draft-vocab N --dropout P] [--data FILE] [--sample WINDOWS]
+    python3 train_eagle3.py --corpus CORPUS_DIR --models MODELS_DIR --out OUT_DIR [--minutes M] [--resume-at P --from DIR]
+                            [--taps A,B,C --heads N --kv-heads N --width N --draft-vocab N --dropout P]
+                            [--data FILE] [--sample WINDOWS]
 
 The teacher is demo-moe as shipped, dequantised. The head is trained as it drafts (training-time test): STEPS chained
 steps, each on the states that it made itself. The schedule runs on the clock.
-Outputs: eagle3.safetensors in the shipped format, eagle3.json (training and measurements), eagle3.pt (float32, for
---resume-at), the last two every minute. --data: keeps the tokenised corpus in this file, or reads it from there.
+Outputs: eagle3.safetensors in the shipped format, eagle3.json (training and measurements), eagle3.pt (float32), the last
+two every 20 s. --resume-at: starts from --from, the outputs of an earlier run, at this part of the schedule (0 to 1).
+--data: keeps the tokenised corpus in this file, or reads it from there.
 """
 
 import argparse
@@ -30,7 +32,7 @@ from train import DEVICE, EOS, SEED, Clock, distil, drafter_windows, factor, log
 STEPS = 4
 STEP_WEIGHTS = (1.0, 0.8, 0.6, 0.5)
 REPEATS = {"code": 2, "structured": 1, "documentation": 3, "prose": 1}
-SAVE_SECONDS = 60
+SAVE_SECONDS = 20
 
 
 def most_frequent(stream, count):
@@ -164,19 +166,21 @@ def main():
     parser.add_argument("--models", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--data", type=pathlib.Path)
-    parser.add_argument("--minutes", type=float, default=17)
+    parser.add_argument("--minutes", type=float, default=14.5)
     parser.add_argument("--resume-at", type=float, metavar="PROGRESS", default=0.0)
     shape = EagleShape()
     parser.add_argument("--taps", default=",".join(map(str, shape.taps)))
     parser.add_argument("--heads", type=int, default=shape.heads)
+    parser.add_argument("--kv-heads", type=int, default=shape.kv_heads)
     parser.add_argument("--width", type=int, default=shape.intermediate)
     parser.add_argument("--draft-vocab", type=int, default=shape.draft_vocab)
     parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--from", type=pathlib.Path, dest="before")
     parser.add_argument("--sample", type=int, default=96)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     taps = tuple(int(layer) for layer in args.taps.split(","))
-    shape = EagleShape(heads=args.heads, kv_heads=args.heads // 2, intermediate=args.width, draft_vocab=args.draft_vocab, taps=taps)
+    shape = EagleShape(heads=args.heads, kv_heads=args.kv_heads, intermediate=args.width, draft_vocab=args.draft_vocab, taps=taps)
     ratio = eagle3.step_bytes(shape) / pass_bytes(MOE, MOE.vocab_size)
     log(shape, f"a step reads {eagle3.step_bytes(shape):,.0f} bytes, {ratio:.2%} of a plain pass")
 
@@ -184,7 +188,11 @@ def main():
     if args.minutes == 0:
         return
     windows, held = Windows(stream, SEED + 4, DEVICE), evaluate.sample(held, args.sample)
-    head_ids = most_frequent(stream, args.draft_vocab).to(DEVICE)
+    if args.resume_at:
+        offsets = load_file(args.before / "eagle3.safetensors")["d2t"]
+        head_ids = (offsets + torch.arange(len(offsets))).to(DEVICE)
+    else:
+        head_ids = most_frequent(stream, args.draft_vocab).to(DEVICE)
     shipped = load_file(args.models / "demo-moe/model.safetensors")
     target = load_target(MOE, shipped, DEVICE).requires_grad_(False)
 
@@ -194,7 +202,7 @@ def main():
     with torch.no_grad():
         head.lm_head.weight.copy_(target.lm_head.weight[head_ids])
     if args.resume_at:
-        head.load_state_dict(torch.load(args.out / "eagle3.pt"))
+        head.load_state_dict(torch.load(args.before / "eagle3.pt", map_location=DEVICE))
     else:
         scale_taps(target, head, windows)
 
