@@ -90,7 +90,7 @@ LoadedDrafter load_drafter(const std::string& text, std::optional<int> depth, co
   if (!is_drafter_kind(drafter.spec.kind) && names_checkpoint(drafter.spec.kind)) {
     const fs::path directory = resolve_model(drafter.spec.kind);
     drafter.spec.path = drafter.spec.kind;
-    drafter.spec.kind = is_head(recognise(read_config(directory), nullptr).role) ? "eagle" : "small";
+    drafter.spec.kind = is_eagle(recognise(read_config(directory), nullptr).role) ? "eagle" : "small";
     if (drafter.spec.kind == "small") drafter.recognised = describe_model(directory);
   }
   const DrafterKind& kind = find_drafter(drafter.spec);
