@@ -22,6 +22,7 @@ namespace specdec {
 
 class Engine;
 class ExpertStore;
+struct Weight;
 
 // Rows of one pass. A row's parent is an earlier row of this batch or a row that is still pending from a forward since
 // the last commit (pending rows are numbered from 0 in the order of appending); -1 = the last committed position.
@@ -44,7 +45,7 @@ using RouterTrace = std::span<const RouterUse>;
 
 // Views of buffers that State owns, valid until the next forward on the same State.
 struct Output {
-  MatView logits{nullptr, 0, 0};    // (rows, vocab), or (rows, head_tokens) of an MTP head
+  MatView logits{nullptr, 0, 0};    // (rows, vocab), or (rows, head_tokens) of a DraftHead
   std::span<const MatView> hidden;  // one (rows, hidden) per tapped layer, in the order asked for
   RouterTrace routed;               // by layer, then row, then ascending expert
 };
@@ -77,22 +78,35 @@ struct ModelInfo {
 // Rows of a pass whose logits are computed: the head is a large part of a small model.
 enum class LogitRows { all, last, none };
 
-// A multi-token-prediction layer stored with the model (DeepSeek-V3, arXiv 2412.19437, section 2.2). Const, like Model.
-class MtpHead {
+// Whether rows of states are the target's, one of each tapped layer side by side, or what the head carried on.
+enum class HeadStates { of_target, carried };
+
+// A head that guesses from hidden states of a target: a multi-token-prediction layer stored with the model
+// (DeepSeek-V3, arXiv 2412.19437, section 2.2), or an EAGLE head beside it (core/eagle.h). Const, like Model.
+class DraftHead {
  public:
-  virtual ~MtpHead() = default;
+  virtual ~DraftHead() = default;
   virtual std::unique_ptr<State> new_state(int capacity) const = 0;
 
-  // Row i consumes batch.tokens[i] (the token after the one that made the hidden state) and hidden.row(i) (the target's
-  // state after its final norm, or the state carried from the step before), and predicts the token after.
-  // Output::hidden[0] is the state to carry (after shared_head.norm); logits are (rows asked for,
-  // head_tokens().size()).
-  virtual Output forward(const Batch& batch, const MatView& hidden, State& state,
+  virtual std::span<const int> taps() const = 0;  // the layers of the target that it reads, as in Taps
+  virtual int hidden() const = 0;                 // width of what it carries on
+
+  // Row i consumes batch.tokens[i] (the token after the one that made the state) and states.row(i), and predicts the
+  // token after. Output::hidden[0] is the state to carry on; logits are (rows asked for, head_tokens().size()).
+  virtual Output forward(const Batch& batch, const MatView& states, HeadStates whose, State& state,
                          LogitRows logits = LogitRows::all) const = 0;
 
-  // The target token of each logit column, ascending; empty = the whole vocabulary.
+  // The target token of each logit column; empty = the whole vocabulary.
   virtual std::span<const TokenId> head_tokens() const = 0;
   virtual const WeightBytes& bytes() const = 0;
+  virtual std::int64_t joining_bytes() const { return 0; }  // of bytes().fixed, what only states of the target need
+  virtual std::string about() const { return ""; }          // what it is and reads, in a line; empty: nothing to say
+};
+
+// What a head may share of its target; null where there is none.
+struct SharedWeights {
+  const Weight* embedding = nullptr;
+  const Weight* head = nullptr;
 };
 
 // const: everything that changes is in State, but for the experts that ExpertStore packs. Thread-compatible; one Engine
@@ -107,7 +121,8 @@ class Model {
   // Appends the rows of `batch` to `state`. Row i is bit for bit what a pass of that row alone would give.
   virtual Output forward(const Batch& batch, State& state, const Taps& taps) const = 0;
 
-  virtual const MtpHead* mtp() const { return nullptr; }
+  virtual const DraftHead* mtp() const { return nullptr; }
+  virtual SharedWeights shared_weights() const { return {}; }
   // Where its routed experts are, those of the MTP layer among them; null if it has none.
   virtual ExpertStore* experts() const { return nullptr; }
 };

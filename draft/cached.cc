@@ -70,10 +70,10 @@ void CachedDrafter::feed_if_many() {
   while (waiting_.size() >= kRowsPerPass) feed(kRowsPerPass);
 }
 
-void CachedDrafter::count(const Output& out, int rows, HeadUse head) {
+void CachedDrafter::count(const Output& out, int rows, HeadUse head, std::int64_t not_read) {
   cost_.passes += 1;
   cost_.rows += rows;
-  cost_.bytes += bytes_of_pass(weights_, rows, woken_experts(out.routed), head);
+  cost_.bytes += bytes_of_pass(weights_, rows, woken_experts(out.routed), head) - not_read;
 }
 
 void CachedDrafter::prompt_ends() {

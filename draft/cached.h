@@ -1,4 +1,4 @@
-// Drafters that look ahead with a model of their own and keep its State in step with the text: small and mtp.
+// Drafters that look ahead with a model of their own and keep its State in step with the text: small, mtp and eagle.
 // Final tokens wait until a guess is wanted and then run together with the anchor, which is final as well. Those rows
 // and the guesses' stay pending in the State; observe() decides what becomes of them.
 #pragma once
@@ -42,7 +42,8 @@ class CachedDrafter : public Drafter {
   void keep_what_waits();  // of the pending rows; the others are forgotten
   void feed_if_many();
   bool outgrown() const { return outgrown_; }
-  void count(const Output& out, int rows, HeadUse head);
+  // not_read: bytes of a pass that this one had no need of.
+  void count(const Output& out, int rows, HeadUse head, std::int64_t not_read = 0);
   State& state() { return *state_; }
   int room() const;  // for rows of guesses
 

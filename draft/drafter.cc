@@ -57,7 +57,7 @@ std::string take_bridge(DrafterSpec& spec) {
 
 const DrafterKind& find_drafter(const DrafterSpec& spec) {
   const DrafterKind& kind = find_kind(drafter_kinds(), "drafter", spec.kind);
-  if (!kind.needs_model && !spec.path.empty()) {
+  if (!kind.needs_model && !kind.needs_head && !spec.path.empty()) {
     throw UsageError("drafter {} reads no checkpoint, but '{}:{}' names one; write {}", kind.name, kind.name, spec.path,
                      kind.name);
   }
@@ -68,6 +68,9 @@ std::unique_ptr<Drafter> make_drafter(const DrafterSpec& spec, DrafterContext co
   const DrafterKind& kind = find_drafter(spec);
   if (kind.needs_model && context.draft == nullptr) {
     throw UsageError("drafter {} needs a draft model: write {}:PATH", kind.name, kind.name);
+  }
+  if (kind.needs_head && context.head == nullptr) {
+    throw UsageError("drafter {} needs a head: write {}:PATH", kind.name, kind.name);
   }
   context.options = spec.options;
   return kind.make(context);

@@ -62,6 +62,7 @@ class Drafter {
 struct DrafterContext {
   const Model& target;
   std::shared_ptr<const Model> draft{};          // a kind with needs_model: the checkpoint of DrafterSpec::path
+  std::shared_ptr<const DraftHead> head{};       // a kind with needs_head: that of DrafterSpec::path
   std::shared_ptr<const Bridge> bridge{};        // between its vocabulary and the target's; null = the same ids
   Sampler sampler{};                             // the target's; a drafter draws with it unless an option says else
   int capacity = 0;                              // positions, as in the target's State
@@ -72,6 +73,7 @@ struct DrafterKind {
   std::string_view name, summary;
   bool needs_model;  // DrafterContext::draft must be there
   std::unique_ptr<Drafter> (*make)(const DrafterContext&);
+  bool needs_head = false;  // DrafterContext::head must be there
 };
 std::span<const DrafterKind> drafter_kinds();
 

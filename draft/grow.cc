@@ -20,18 +20,8 @@ std::vector<Guess> surest(std::span<const float> logits, int count, const DraftL
   const auto first = static_cast<std::size_t>(argmax(logits));
   if (budget.width == 1 && !(budget.policy && budget.policy->reads_confidence())) return {{law.token(first), {}, 1}};
 
-  const Eigen::Map<const Eigen::ArrayXf> values(logits.data(), static_cast<Eigen::Index>(logits.size()));
-  const auto confidence = [&, sum = (values - logits[first]).exp().sum()](std::size_t i) {
-    return static_cast<double>(std::exp(logits[i] - logits[first]) / sum);
-  };
-  std::vector<std::size_t> order(logits.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  const std::size_t kept = std::min(order.size(), static_cast<std::size_t>(count));
-  std::partial_sort(
-      order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept), order.end(),
-      [&](std::size_t a, std::size_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
   std::vector<Guess> guesses;
-  for (std::size_t i = 0; i < kept; ++i) guesses.push_back({law.token(order[i]), {}, confidence(order[i])});
+  for (const LikelyToken& next : likeliest(logits, count, law)) guesses.push_back({next.token, {}, next.confidence});
   return guesses;
 }
 
@@ -52,6 +42,22 @@ std::vector<Guess> drawn(std::span<const float> logits, int count, const DraftLa
 }
 
 }  // namespace
+
+std::vector<LikelyToken> likeliest(std::span<const float> known, int count, const DraftLaw& law) {
+  const auto first = static_cast<std::size_t>(argmax(known));
+  const Eigen::Map<const Eigen::ArrayXf> values(known.data(), static_cast<Eigen::Index>(known.size()));
+  const auto confidence = [&, sum = (values - known[first]).exp().sum()](std::size_t i) {
+    return static_cast<double>(std::exp(known[i] - known[first]) / sum);
+  };
+  std::vector<std::size_t> order(known.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const std::size_t kept = std::min(order.size(), static_cast<std::size_t>(count));
+  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept), order.end(),
+                    [&](std::size_t a, std::size_t b) { return known[a] != known[b] ? known[a] > known[b] : a < b; });
+  std::vector<LikelyToken> tokens;
+  for (std::size_t i = 0; i < kept; ++i) tokens.push_back({law.token(order[i]), confidence(order[i])});
+  return tokens;
+}
 
 bool DraftColumns::are_all(std::size_t width) const {
   if (columns.size() != width) return false;

@@ -50,6 +50,13 @@ class DraftLaw {
   std::shared_ptr<const DraftColumns> columns_;
 };
 
+// The largest of known logits, with the drafter's own probability of each; of equals the lowest token first.
+struct LikelyToken {
+  TokenId token;
+  double confidence;
+};
+std::vector<LikelyToken> likeliest(std::span<const float> known, int count, const DraftLaw& law);
+
 // One pass: row i are the logits after nodes[i]. The first call is for the anchor alone; views live until the next.
 using LookAhead = std::function<MatView(std::span<const int> nodes)>;
 

@@ -131,6 +131,7 @@ FirstGuess first_guess(const LoadedTarget& target, const LoadedDrafter& drafter,
     if (tokens.empty()) continue;
     const DrafterContext context{.target = *target.model,
                                  .draft = drafter.model,
+                                 .head = drafter.head,
                                  .bridge = drafter.bridge,
                                  .sampler = sampler,
                                  .capacity = static_cast<int>(tokens.size()),

@@ -124,6 +124,10 @@ bool is_head(CheckpointRole role) {
   return role != CheckpointRole::target && role != CheckpointRole::draft_model && role != CheckpointRole::unknown;
 }
 
+bool is_eagle(CheckpointRole role) {
+  return role == CheckpointRole::eagle || role == CheckpointRole::eagle3 || role == CheckpointRole::eagle3_speculators;
+}
+
 Recognised recognise(const Shapes& tensors, const Inventory* inventory) {
   const Names names(tensors);
   for (const auto as : {as_eagle3, as_eagle, as_mtp_sidecar, as_medusa}) {

@@ -25,7 +25,8 @@ enum class CheckpointRole {
   unknown
 };
 std::string_view name_of(CheckpointRole role);
-bool is_head(CheckpointRole role);  // no model by itself, but one to guess with
+bool is_head(CheckpointRole role);   // no model by itself, but one to guess with
+bool is_eagle(CheckpointRole role);  // of any layout
 
 struct Recognised {
   CheckpointRole role = CheckpointRole::unknown;

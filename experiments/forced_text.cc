@@ -40,6 +40,7 @@ std::vector<StepRecord> forced_steps(const LoadedTarget& target, const LoadedDra
   std::vector<StepRecord> steps;
   const DrafterContext context{.target = *target.model,
                                .draft = drafter.model,
+                               .head = drafter.head,
                                .bridge = drafter.bridge,
                                .sampler = sampler,
                                .capacity = static_cast<int>(text.size()),

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/draft_ids.h"
+#include "core/eagle.h"
 #include "core/error.h"
 #include "experiments/head_sides.h"
 
@@ -53,32 +54,9 @@ std::int64_t width_of(const HeadSide& head) {
   return fc != nullptr && !fc->shape.empty() ? fc->shape.front() : layer_part(head).count("hidden_size");
 }
 
-struct TappedLayers {
-  std::vector<std::int64_t> outputs;  // of these layers of the target
-  std::string source;
-};
-
-// Published configs count in two ways: which layer's output it is, or before which layer the state is taken.
-TappedLayers tapped_layers(const HeadSide& head, const TargetSide& target) {
-  constexpr std::string_view kIds = "eagle_aux_hidden_state_layer_ids";
-  TappedLayers taps;
-  const std::optional<ConfigReader> nested = head.config.object_if("eagle_config");
-  if (nested && nested->has(kIds)) {
-    for (const int layer : nested->integers(kIds)) taps.outputs.push_back(layer);
-    taps.source = fmt::format("eagle_config.{}", kIds);
-  } else if (head.config.has(kIds)) {
-    for (const int state : head.config.integers(kIds)) taps.outputs.push_back(state - 1);
-    taps.source = fmt::format("{}, counted before layers", kIds);
-  } else {
-    taps.outputs = {1, target.layers / 2 - 1, target.layers - 4};
-    taps.source = "not said: those that EAGLE-3 takes of a model of this depth";
-  }
-  return taps;
-}
-
-void check_taps(const TappedLayers& taps, const TargetSide& target, HeadChecks& checks) {
+void check_taps(const EagleTaps& taps, const TargetSide& target, HeadChecks& checks) {
   const auto outside =
-      std::ranges::find_if(taps.outputs, [&](std::int64_t layer) { return layer < 0 || layer >= target.layers; });
+      std::ranges::find_if(taps.outputs, [&](int layer) { return layer < 0 || layer >= target.layers; });
   std::string found = fmt::format("outputs of layers {} of 0 to {} ({})", fmt::join(taps.outputs, ", "),
                                   target.layers - 1, taps.source);
   const bool ascending = std::ranges::adjacent_find(taps.outputs, std::greater_equal{}) == taps.outputs.end();
@@ -159,7 +137,7 @@ void check_eagle(const HeadSide& head, const TargetSide& target, HeadChecks& che
 void check_eagle3(const HeadSide& head, const TargetSide& target, bool speculators, HeadChecks& checks) {
   const std::int64_t width = width_of(head);
   const std::int64_t said = head.config.count("target_hidden_size", 0);
-  const TappedLayers taps = tapped_layers(head, target);
+  const EagleTaps taps = read_eagle_taps(head.config, static_cast<int>(target.layers));
   const auto tapped = static_cast<std::int64_t>(taps.outputs.size());
   if (said > 0) {
     checks.add("hidden width", said == target.hidden,

@@ -143,10 +143,10 @@ void check_origin(const HeadSide& head, const TargetSide& target, HeadFit& fit, 
                                             compare_siblings(fit.trained_for, target)));
 }
 
-std::string runs(const TargetSide& target) {
+std::string runs(const TargetSide& target, bool mtp) {
   try {
     const ModelInfo info = describe_model(target.path);
-    return info.mtp_layers > 0 ? "" : fmt::format("of {}, this version reads no such layer", info.architecture);
+    return !mtp || info.mtp_layers > 0 ? "" : fmt::format("of {}, this version reads no such layer", info.architecture);
   } catch (const Error& error) {
     return error.what();
   }
@@ -157,8 +157,13 @@ std::string use_of(const HeadFit& fit, const TargetSide& target, const HeadSide&
   if (fit.fits() == Fits::no) return "";
   if (mtp && head.path == target.path) {
     if (head.checkpoint == nullptr) return "";
-    const std::string why = runs(target);
+    const std::string why = runs(target, true);
     return why.empty() ? fmt::format("specdec run --target {} --draft mtp", target.name)
+                       : fmt::format("this version cannot run it: {}", why);
+  }
+  if (is_eagle(fit.recognised.role) && head.checkpoint != nullptr) {
+    const std::string why = runs(target, false);
+    return why.empty() ? fmt::format("specdec run --target {} --draft eagle:{}", target.name, head.name)
                        : fmt::format("this version cannot run it: {}", why);
   }
   std::vector<std::string_view> kinds;

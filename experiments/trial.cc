@@ -6,11 +6,13 @@
 #include <filesystem>
 
 #include "core/arch.h"
+#include "core/eagle.h"
 #include "core/error.h"
 #include "core/files/hf_cache.h"
 #include "core/kinds.h"
 #include "core/pool.h"
 #include "draft/options.h"
+#include "experiments/checkpoint_role.h"
 #include "tokenizers/spellings.h"
 #include "verify/rule.h"
 
@@ -86,9 +88,10 @@ LoadedDrafter load_drafter(const std::string& text, std::optional<int> depth, co
   LoadedDrafter drafter;
   drafter.spec = parse_drafter_spec(text);
   if (!is_drafter_kind(drafter.spec.kind) && names_checkpoint(drafter.spec.kind)) {
-    drafter.recognised = describe_model(resolve_model(drafter.spec.kind));
+    const fs::path directory = resolve_model(drafter.spec.kind);
     drafter.spec.path = drafter.spec.kind;
-    drafter.spec.kind = "small";
+    drafter.spec.kind = is_eagle(recognise(read_config(directory), nullptr).role) ? "eagle" : "small";
+    if (drafter.spec.kind == "small") drafter.recognised = describe_model(directory);
   }
   const DrafterKind& kind = find_drafter(drafter.spec);
   if (kind.name == no_drafter().spec.kind) {  // there is nothing to limit
@@ -98,6 +101,12 @@ LoadedDrafter load_drafter(const std::string& text, std::optional<int> depth, co
   drafter.budget = take_budget(drafter.spec, {.depth = depth.value_or(kDefaultDepth)});
   drafter.policy = &take_policy(drafter.spec);
   check_depth(drafter.budget.depth);
+  if (kind.needs_head) {
+    if (drafter.spec.path.empty()) {
+      throw UsageError("drafter {} needs the checkpoint of a head: --draft {}:PATH", kind.name, kind.name);
+    }
+    drafter.head = load_eagle(resolve_model(drafter.spec.path), *target.model, engine);
+  }
   if (!kind.needs_model) return drafter;
   const std::string bridge = take_bridge(drafter.spec);
   if (drafter.spec.path.empty()) {
@@ -139,6 +148,7 @@ Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::s
   const int capacity = static_cast<int>(std::min<std::int64_t>(target.model->info().context, wanted));
   DrafterContext context{.target = *target.model,
                          .draft = drafter.model,
+                         .head = drafter.head,
                          .bridge = drafter.bridge,
                          .sampler = options.sampler,
                          .capacity = capacity,

@@ -44,6 +44,7 @@ struct LoadedDrafter {
   Budget budget;                               // without its policy, which a trial makes
   const PolicyKind* policy = nullptr;          // null: as far as the budget goes
   std::shared_ptr<const Model> model;          // null for a kind without one
+  std::shared_ptr<const DraftHead> head;       // null for a kind without one; it may share weights of the target
   std::shared_ptr<const Tokenizer> tokenizer;  // of the model; null if it has none
   std::shared_ptr<const Bridge> bridge;        // from its vocabulary to the target's; null for a kind without a model
   std::optional<ModelInfo> recognised;         // the text was the bare path of this checkpoint

@@ -8,6 +8,7 @@
 
 #include "core/kinds.h"
 #include "draft/grow.h"
+#include "draft/grow_ranked.h"
 #include "draft/options.h"
 #include "tests/error_line.h"
 #include "tests/temporary_directory.h"
@@ -69,6 +70,7 @@ TEST(DrafterKinds, SayWhatIsMissing) {
   const ToyModel plain({});
   expect_error([&] { make_drafter({"eagel", "", {}}, {.target = plain}); }, {"'eagel'", "mtp", "none", "small"});
   expect_error([&] { make_drafter({"small", "", {}}, {.target = plain}); }, {"draft model", "small:PATH"});
+  expect_error([&] { make_drafter({"eagle", "", {}}, {.target = plain}); }, {"eagle", "head", "eagle:PATH"});
   expect_error(
       [&] {
         make_drafter({"mtp", "", {}}, {.target = plain, .capacity = 8});
@@ -208,6 +210,44 @@ TEST(Grow, APolicyStopsBeforeAPass) {
   EXPECT_LT(Grown({.depth = 1, .policy = &policy}, {}, {0, 2, 1}).tree[1].confidence, 1);
   EXPECT_EQ(Grown({.depth = 5, .policy = &policy}, {}, {0, 2, 1}).passes.size(), 2U);
   EXPECT_EQ(Grown({.depth = 5, .width = 3, .policy = &policy}, {}, {0, 2, 1}).tree.guesses(), 2);
+}
+
+// After every node token 1 has 0.6 and token 0 has 0.3 of the probability.
+DraftTree ranked(const Budget& budget, int rows, std::vector<std::size_t>& passes) {
+  const std::vector<float> logits{std::log(0.3F), std::log(0.6F), std::log(0.1F)};
+  DraftTree tree(TokenId{0}, 10);
+  std::vector<float> values;
+  const auto own_id = [](TokenId token) { return DraftId{index(token)}; };
+  grow_ranked(tree, budget, DraftLaw({.temperature = 1}, 3), rows, own_id, [&](const DraftRows& fed) {
+    passes.push_back(fed.tokens.size());
+    values.clear();
+    const std::size_t count = std::max<std::size_t>(fed.tokens.size(), 1);
+    for (std::size_t i = 0; i < count; ++i) values.insert(values.end(), logits.begin(), logits.end());
+    return MatView(values.data(), static_cast<Eigen::Index>(count), 3);
+  });
+  return tree;
+}
+
+// 0.6, 0.36, 0.3 and 0.216 are the surest of all: a chain of three and one side branch.
+TEST(GrowRanked, KeepsTheSurestOfAllThatWereSeen) {
+  std::vector<std::size_t> passes;
+  const DraftTree tree = ranked({.depth = 3, .width = 2, .rows = 4}, 100, passes);
+  EXPECT_EQ(passes, (std::vector<std::size_t>{0, 2, 2}));
+  ASSERT_EQ(tree.guesses(), 4);
+  EXPECT_EQ(tree.depth(), 3);
+  std::vector<int> parents;
+  for (int node = 1; node <= 4; ++node) {
+    parents.push_back(tree[node].parent);
+    EXPECT_FALSE(tree[node].q);
+  }
+  EXPECT_EQ(parents, (std::vector{0, 0, 1, 3}));
+  EXPECT_EQ(tree[2].token, TokenId{0});
+}
+
+TEST(GrowRanked, FeedsNoMoreRowsThanThereIsRoomFor) {
+  std::vector<std::size_t> passes;
+  EXPECT_EQ(ranked({.depth = 8, .width = 3, .rows = 64}, 4, passes).depth(), 3);
+  EXPECT_EQ(passes, (std::vector<std::size_t>{0, 3, 1}));
 }
 
 DraftLaw law_over(int vocab, const std::vector<std::optional<TokenId>>& tokens) {

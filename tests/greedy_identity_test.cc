@@ -64,6 +64,7 @@ std::vector<Combination> combinations() {
   for (int k = 1; k <= 8; ++k) {
     for (const int threads : {1, 2}) {
       all.push_back({fmt::format("mtp,k={}", k), threads});
+      if (is_shipped("demo-eagle3")) all.push_back({fmt::format("eagle:demo-eagle3,k={}", k), threads});
       if (is_shipped("demo-draft")) all.push_back({fmt::format("small:demo-draft,k={}", k), threads});
     }
   }

@@ -303,8 +303,8 @@ TEST(Model, MtpHeadOverSomeTokensGivesTheirLogits) {
   const MatView view(hidden.data(), 1, 64);
   const auto state_all = all->mtp()->new_state(4);
   const auto state_some = some->mtp()->new_state(4);
-  const Output a = all->mtp()->forward({{TokenId{3}}, {-1}}, view, *state_all);
-  const Output b = some->mtp()->forward({{TokenId{3}}, {-1}}, view, *state_some);
+  const Output a = all->mtp()->forward({{TokenId{3}}, {-1}}, view, HeadStates::of_target, *state_all);
+  const Output b = some->mtp()->forward({{TokenId{3}}, {-1}}, view, HeadStates::of_target, *state_some);
   for (std::size_t i = 0; i < targets.size(); ++i) {
     EXPECT_EQ(some->mtp()->head_tokens()[i], TokenId{static_cast<int>(targets[i])});
     EXPECT_EQ(b.logits(0, static_cast<Eigen::Index>(i)), a.logits(0, targets[i]));

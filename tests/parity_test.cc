@@ -100,11 +100,11 @@ TEST(MtpParity, ChainsEqualTransformers) {
     for (int i = 0; i + 1 < length; ++i) {
       const auto next = [&](int step) { return list[static_cast<std::size_t>(i + step)]; };
       const MatView hidden(seen.hidden[0].row(i).data(), 1, seen.hidden[0].cols());
-      std::optional<Output> out = model->mtp()->forward({{next(1)}, {-1}}, hidden, *head);
+      std::optional<Output> out = model->mtp()->forward({{next(1)}, {-1}}, hidden, HeadStates::of_target, *head);
       append(out->logits, logits[0]);
       for (int step = 1; step < kSteps && i + 1 + step < length; ++step) {
         const MatView carried = out->hidden[0];
-        out.emplace(model->mtp()->forward({{next(1 + step)}, {step - 1}}, carried, *head));
+        out.emplace(model->mtp()->forward({{next(1 + step)}, {step - 1}}, carried, HeadStates::carried, *head));
         append(out->logits, logits[static_cast<std::size_t>(step)]);
       }
       head->commit(std::array{0});

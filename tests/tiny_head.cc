@@ -1,9 +1,11 @@
 #include "tests/tiny_head.h"
 
+#include <cmath>
 #include <cstring>
 #include <fstream>
 
 #include "core/files/safetensors.h"
+#include "core/rng.h"
 
 namespace specdec {
 namespace {
@@ -35,6 +37,16 @@ TinyHead eagle3(const TinyTarget& target, const std::string& layer) {
   return head;
 }
 
+// A matrix around 0, a norm's weights around 1.
+void draw(const Rng& rng, const std::vector<std::int64_t>& shape, std::vector<std::byte>& data) {
+  const double centre = shape.size() == 1 ? 1 : 0;
+  const double spread = shape.size() == 1 ? 0.3 : 3 / std::sqrt(static_cast<double>(shape.back()));
+  for (std::size_t i = 0; i < data.size() / 2; ++i) {
+    const auto value = static_cast<float>(centre + spread * (2 * rng.uniform(i) - 1));
+    std::memcpy(data.data() + 2 * i, reinterpret_cast<const std::byte*>(&value) + 2, 2);  // its upper half
+  }
+}
+
 }  // namespace
 
 void TinyHead::write(const std::filesystem::path& directory) const {
@@ -48,6 +60,7 @@ void TinyHead::write(const std::filesystem::path& directory) const {
     std::vector<std::byte>& data = bytes.emplace_back(bytes_needed(tensor.shape, tensor.dtype, name));
     for (std::size_t i = 0; i < tensor.integers.size(); ++i)
       std::memcpy(data.data() + i * size, &tensor.integers[i], size);  // little-endian
+    if (seed && tensor.dtype == DType::bf16) draw(Rng(*seed).fork(stored.size()), tensor.shape, data);
     one.data = data.data();
     one.bytes = data.size();
     stored.push_back(std::move(one));
@@ -61,6 +74,9 @@ TinyHead tiny_eagle3(const TinyTarget& target) {
                  {"model_type", "llama"},
                  {"hidden_size", target.hidden},
                  {"num_hidden_layers", 1},
+                 {"num_attention_heads", 4},
+                 {"num_key_value_heads", 4},
+                 {"intermediate_size", kIntermediate},
                  {"vocab_size", target.vocab},
                  {"draft_vocab_size", target.vocab / kEvery},
                  {"eagle_config", {{"eagle_aux_hidden_state_layer_ids", {0, 1, target.layers - 1}}}}};
@@ -76,7 +92,12 @@ TinyHead tiny_eagle3_speculators(const TinyTarget& target) {
                  {"target_hidden_size", target.hidden},
                  {"eagle_aux_hidden_state_layer_ids", {1, 2, target.layers}},
                  {"transformer_layer_config",
-                  {{"model_type", "llama"}, {"hidden_size", target.hidden}, {"vocab_size", target.vocab}}},
+                  {{"model_type", "llama"},
+                   {"hidden_size", target.hidden},
+                   {"num_hidden_layers", 1},
+                   {"num_attention_heads", 4},
+                   {"intermediate_size", kIntermediate},
+                   {"vocab_size", target.vocab}}},
                  {"speculators_config", {{"algorithm", "eagle3"}, {"verifier", {{"name_or_path", "org/Tiny-7B"}}}}}};
   return head;
 }
@@ -86,8 +107,8 @@ TinyHead tiny_eagle(const TinyTarget& target) {
   add_layer(head, "layers.0", target.hidden, target.hidden);
   head.tensors["fc.weight"] = {.shape = {target.hidden, 2 * target.hidden}};
   head.tensors["embed_tokens.weight"] = {.shape = {target.vocab, target.hidden}};
-  head.config = {
-      {"model_type", "llama"}, {"hidden_size", target.hidden}, {"num_hidden_layers", 1}, {"vocab_size", target.vocab}};
+  head.config = {{"model_type", "llama"},    {"hidden_size", target.hidden},       {"num_hidden_layers", 1},
+                 {"num_attention_heads", 4}, {"intermediate_size", kIntermediate}, {"vocab_size", target.vocab}};
   return head;
 }
 

@@ -1,5 +1,5 @@
-// EAGLE heads of a few kilobytes with zeros for weights, for looking at: right for a target of `hidden`, `layers` and
-// `vocab` until a test changes something.
+// EAGLE heads of a few kilobytes, right for a target of `hidden`, `layers` and `vocab` until a test changes something.
+// Weights are zeros, for looking at, unless a seed draws them.
 //   TinyHead head = tiny_eagle3({.hidden = 64, .layers = 3, .vocab = 96});
 //   head.config["draft_vocab_size"] = 5;
 //   head.write(directory);
@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ struct TinyTensor {
 struct TinyHead {
   nlohmann::json config;
   std::map<std::string, TinyTensor> tensors;
+  std::optional<std::uint64_t> seed{};
 
   void write(const std::filesystem::path& directory) const;
 };

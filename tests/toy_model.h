@@ -83,8 +83,8 @@ struct ToyOptions {
   int context = 4096;
   int experts = 0;
   std::vector<TokenId> eos{};
-  std::optional<double> mtp_noise{};   // has an MTP head
-  std::vector<TokenId> head_tokens{};  // of the MTP head
+  std::optional<double> mtp_noise{};   // of a head; a model with it has an MTP head
+  std::vector<TokenId> head_tokens{};  // of the head
 };
 
 // 4 pieces of 16 bits of the hash of the text, and how often the state was carried on by the MTP head.
@@ -115,15 +115,20 @@ struct ToyPair {
 
 // Knows the target's logits from the hidden state that it is given, disturbed the more the more rows of its cache were
 // made from carried states instead of the target's own.
-class ToyMtp : public MtpHead {
+class ToyHead : public DraftHead {
  public:
-  explicit ToyMtp(const ToyOptions& options) : options_(options) {
+  explicit ToyHead(const ToyOptions& options, std::vector<int> taps = {-1})
+      : options_(options), taps_(std::move(taps)) {
     bytes_ = {.fixed = 30, .head = 10, .embedding_row = 1, .expert = {4}, .total = 100};
   }
   std::unique_ptr<State> new_state(int capacity) const override {
     return std::make_unique<ToyState<ToyPair>>(capacity);
   }
-  Output forward(const Batch& batch, const MatView& hidden, State& state, LogitRows logits) const override {
+  std::span<const int> taps() const override { return taps_; }
+  int hidden() const override { return 5; }
+  Output forward(const Batch& batch, const MatView& hidden, HeadStates whose, State& state,
+                 LogitRows logits) const override {
+    SPECDEC_ASSERT(hidden.cols() == (whose == HeadStates::carried ? 5 : 5 * static_cast<Eigen::Index>(taps_.size())));
     auto& toy = static_cast<ToyState<ToyPair>&>(state);
     toy.logits.clear();
     toy.hidden.clear();
@@ -158,6 +163,7 @@ class ToyMtp : public MtpHead {
     return options_.head_tokens.empty() ? TokenId{static_cast<std::int32_t>(column)} : options_.head_tokens[column];
   }
   ToyOptions options_;
+  std::vector<int> taps_;
   WeightBytes bytes_;
 };
 
@@ -175,11 +181,11 @@ class ToyModel : public Model {
     info_.eos = options.eos;
     bytes_ = {.fixed = 100, .head = 20, .embedding_row = 1, .expert = {0, 0}, .total = 1000};
     if (options.experts > 0) bytes_.expert[1] = 7;  // the first layer is dense
-    if (options.mtp_noise) mtp_ = std::make_unique<ToyMtp>(options);
+    if (options.mtp_noise) mtp_ = std::make_unique<ToyHead>(options);
   }
   const ModelInfo& info() const override { return info_; }
   const WeightBytes& bytes() const override { return bytes_; }
-  const MtpHead* mtp() const override { return mtp_.get(); }
+  const DraftHead* mtp() const override { return mtp_.get(); }
   std::unique_ptr<State> new_state(int capacity) const override {
     return std::make_unique<ToyState<TokenId>>(capacity);
   }
@@ -216,7 +222,7 @@ class ToyModel : public Model {
   ToyOptions options_;
   ModelInfo info_;
   WeightBytes bytes_;
-  std::unique_ptr<ToyMtp> mtp_;
+  std::unique_ptr<ToyHead> mtp_;
 };
 
 inline std::vector<TokenId> ids(std::initializer_list<int> tokens) {

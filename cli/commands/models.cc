@@ -4,10 +4,12 @@
 #include <filesystem>
 
 #include "cli/command.h"
+#include "core/arch.h"
 #include "core/engine.h"
 #include "core/error.h"
 #include "core/files/hf_cache.h"
 #include "core/model.h"
+#include "experiments/checkpoint_role.h"
 #include "tokenizers/tokenizer.h"
 
 namespace specdec {
@@ -32,6 +34,11 @@ std::string shape_text(const ModelInfo& info) {
 // One line of the list. That a model does not load is what the list is for, not a failure of the command.
 void print_line(const LocalModel& model, Engine& engine) {
   try {
+    const CheckpointRole role = recognise(read_config(model.directory), nullptr).role;
+    if (is_head(role)) {
+      fmt::print("  {:<32} {}: no model by itself, but one to guess with\n", model.id, name_of(role));
+      return;
+    }
     const std::unique_ptr<Model> loaded = load_model(model.directory, engine);
     fmt::print("  {:<32} {:<10} {:>9.1f} MB  {}; {}\n", model.id, loaded->info().architecture,
                static_cast<double>(loaded->bytes().total) / 1e6, shape_text(loaded->info()),

@@ -37,7 +37,7 @@ class Run : public Job {
         {{"target", &target_name_,
           "the model to speed up: a directory, a .gguf file, a shipped name or a hub id in the local cache"},
          {"draft", &draft_,
-          "who guesses: KIND[:PATH][,key=value…] with KIND mtp, small, replay or none, or a checkpoint"},
+          "who guesses: KIND[:PATH][,key=value…] with KIND mtp, small, eagle, replay or none, or a checkpoint"},
          {"prompt", &prompt_, "the text to continue; else standard input, else a built-in one"},
          {"prompt-file", &prompt_file_, "a file with the text to continue"},
          {"prompt-tokens", &prompt_tokens_, "the ids to continue, such as 1,2,3"},
@@ -75,6 +75,7 @@ class Run : public Job {
       note("--draft {} is a {} model of {} layers: the drafter is {}:{}", draft_, drafter.recognised->architecture,
            drafter.recognised->layers, drafter.spec.kind, drafter.spec.path);
     }
+    if (drafter.head != nullptr) note("--draft {} is {}", draft_, drafter.head->about());
     const std::string draft_model = drafter.model != nullptr ? drafter.model->info().path : "";
     const std::vector<fs::path> inputs{target.model->info().path, draft_model, prompt_file_.value_or("")};
     for (const auto& path : {json_, trace_, svg_}) {

@@ -157,11 +157,13 @@ struct Heads {
 
 }  // namespace
 
-Attention load_attention(WeightFile& file, const std::string& path, const AttentionSpec& spec, int hidden) {
+Attention load_attention(WeightFile& file, const std::string& path, const AttentionSpec& spec, int hidden,
+                         std::optional<int> read) {
   Attention a;
-  a.q = file.linear(path + ".q_proj", {spec.q_size(), hidden});
-  a.k = file.linear(path + ".k_proj", {spec.kv_size(), hidden});
-  a.v = file.linear(path + ".v_proj", {spec.kv_size(), hidden});
+  const std::int64_t in = read.value_or(hidden);
+  a.q = file.linear(path + ".q_proj", {spec.q_size(), in});
+  a.k = file.linear(path + ".k_proj", {spec.kv_size(), in});
+  a.v = file.linear(path + ".v_proj", {spec.kv_size(), in});
   a.o = file.linear(path + ".o_proj", {hidden, spec.q_size()});
   if (spec.qkv_bias) {
     a.q_bias = file.vector(path + ".q_proj.bias", spec.q_size());
@@ -187,7 +189,7 @@ void attend(const Engine& engine, const AttentionSpec& spec, const Attention& we
   float* new_values = buffers.new_values.get(count * kv_size);
   float* attended = buffers.attended.get(count * q_size);
 
-  const Activations x = activate(engine, normed, count, hidden, buffers.activations);
+  const Activations x = activate(engine, normed, count, weights.q.in, buffers.activations);
   std::array products{Product{&weights.q, x, nullptr, count, query, q_size},
                       Product{&weights.k, x, nullptr, count, new_keys, kv_size},
                       Product{&weights.v, x, nullptr, count, new_values, kv_size}};

@@ -1,6 +1,8 @@
 // Grouped-query attention (Ainslie et al., arXiv 2305.13245) with optional biases and per-head q/k norms.
 #pragma once
 
+#include <optional>
+
 #include "core/blocks/kv_state.h"
 #include "core/blocks/rope.h"
 #include "core/weights.h"
@@ -22,10 +24,11 @@ struct Attention {
   std::vector<float> q_norm, k_norm;                  // (head_dim)
 };
 
-// Tensors of `path`, e.g. "model.layers.0.self_attn".
-Attention load_attention(WeightFile& file, const std::string& path, const AttentionSpec& spec, int hidden);
+// Tensors of `path`, e.g. "model.layers.0.self_attn". read: width of what it attends with, if not hidden.
+Attention load_attention(WeightFile& file, const std::string& path, const AttentionSpec& spec, int hidden,
+                         std::optional<int> read = {});
 
-// out (rows, hidden) += attention(normed). Fills the rows' keys and values of `layer`.
+// out (rows, hidden) += attention(normed (rows, weights.q.in)). Fills the rows' keys and values of `layer`.
 // PassBuffers::cosines and sines hold (rows, rope dims / 2).
 void attend(const Engine& engine, const AttentionSpec& spec, const Attention& weights, int layer, const float* normed,
             std::span<const RowView> rows, int hidden, KvState& state, float* out);

@@ -61,7 +61,8 @@ class Decoder : public Model {
 
   const ModelInfo& info() const override { return spec_.info; }
   const WeightBytes& bytes() const override { return bytes_; }
-  const MtpHead* mtp() const override { return mtp_.get(); }
+  const DraftHead* mtp() const override { return mtp_.get(); }
+  SharedWeights shared_weights() const override { return {&embedding_, &head_}; }
   ExpertStore* experts() const override { return spec_.moe.experts > 0 ? &experts_ : nullptr; }
 
   std::unique_ptr<State> new_state(int capacity) const override {
@@ -126,7 +127,7 @@ class Decoder : public Model {
   Weight embedding_, head_;
   std::vector<DecoderLayer> layers_;
   std::vector<float> norm_;
-  std::unique_ptr<MtpHead> mtp_;
+  std::unique_ptr<DraftHead> mtp_;
   WeightBytes bytes_;
 };
 

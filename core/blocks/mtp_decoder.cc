@@ -11,7 +11,7 @@
 namespace specdec {
 namespace {
 
-class MtpDecoder : public MtpHead {
+class MtpDecoder : public DraftHead {
  public:
   MtpDecoder(std::shared_ptr<WeightFile> file, ExpertStore& experts, const DecoderSpec& spec, const Weight& embedding,
              const Weight& head, const Engine& engine)
@@ -53,7 +53,10 @@ class MtpDecoder : public MtpHead {
                                      capacity);
   }
 
-  Output forward(const Batch& batch, const MatView& hidden, State& state, LogitRows logits) const override {
+  std::span<const int> taps() const override { return kTaps; }
+  int hidden() const override { return spec_.hidden; }
+
+  Output forward(const Batch& batch, const MatView& hidden, HeadStates, State& state, LogitRows logits) const override {
     SPECDEC_ASSERT(hidden.rows() == static_cast<Eigen::Index>(batch.tokens.size()) && hidden.cols() == spec_.hidden);
     auto& kv_state = static_cast<KvState&>(state);
     Pass pass = begin_pass(engine_, spec_, batch, kv_state);
@@ -86,6 +89,8 @@ class MtpDecoder : public MtpHead {
   const WeightBytes& bytes() const override { return bytes_; }
 
  private:
+  static constexpr std::array kTaps{-1};
+
   void read_head_map(const StoredTensor& map) {
     const DraftIds ids = read_draft_ids(map, file_->directory().string());
     const auto fail = [&](std::string_view what) {
@@ -110,8 +115,8 @@ class MtpDecoder : public MtpHead {
 
 }  // namespace
 
-std::unique_ptr<MtpHead> load_mtp(std::shared_ptr<WeightFile> file, ExpertStore& experts, const DecoderSpec& spec,
-                                  const Weight& embedding, const Weight& head, const Engine& engine) {
+std::unique_ptr<DraftHead> load_mtp(std::shared_ptr<WeightFile> file, ExpertStore& experts, const DecoderSpec& spec,
+                                    const Weight& embedding, const Weight& head, const Engine& engine) {
   if (!file->has_prefix(fmt::format("model.layers.{}.", spec.info.layers))) return nullptr;
   return std::make_unique<MtpDecoder>(std::move(file), experts, spec, embedding, head, engine);
 }

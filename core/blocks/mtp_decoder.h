@@ -9,7 +9,7 @@ namespace specdec {
 // Null if the file does not hold the layer (MLX conversions drop it). embedding and head are the target's; the layer's
 // own copies are used when stored. shared_head.d2t, if stored, restricts the head to the rows i + d2t[i] (EAGLE-3's
 // map).
-std::unique_ptr<MtpHead> load_mtp(std::shared_ptr<WeightFile> file, ExpertStore& experts, const DecoderSpec& spec,
-                                  const Weight& embedding, const Weight& head, const Engine& engine);
+std::unique_ptr<DraftHead> load_mtp(std::shared_ptr<WeightFile> file, ExpertStore& experts, const DecoderSpec& spec,
+                                    const Weight& embedding, const Weight& head, const Engine& engine);
 
 }  // namespace specdec

@@ -1,5 +1,5 @@
 #!/bin/bash
-# train.py on a lent GPU machine that starts bare, runs one command at a time for ten minutes at most, and brings home
+# train.py, or the script that SCRIPT names, on a lent GPU machine that starts bare, runs one command at a time for ten minutes at most, and brings home
 # what a command left in $OUT. The training runs as a daemon; every call waits for it and leaves what is done so far.
 #
 #   models/recipe/gpu.sh SECONDS [argument of train.py ...]
@@ -18,7 +18,7 @@ if [ ! -e "$work" ]; then
   cp -r .train/corpus models /tmp # the checkout may change under a running daemon
   python3 -m zipfile -e .train/wheels/*.whl /tmp/wheels
   PYTHONPATH=/tmp/wheels PYTHONUNBUFFERED=1 setsid nohup \
-    python3 /tmp/models/recipe/train.py --corpus /tmp/corpus --models /tmp/models --out "$work" "$@" \
+    python3 "/tmp/models/recipe/${SCRIPT:-train.py}" --corpus /tmp/corpus --models /tmp/models --out "$work" "$@" \
     >"$work/log.txt" 2>&1 </dev/null &
   echo $! >/tmp/specdec-daemon
 fi

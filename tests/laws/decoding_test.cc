@@ -7,10 +7,13 @@
 #include <vector>
 
 #include "core/batch.h"
+#include "core/eagle.h"
 #include "core/engine.h"
 #include "core/kinds.h"
 #include "tests/kind_options.h"
+#include "tests/temporary_directory.h"
 #include "tests/tiny_checkpoint.h"
+#include "tests/tiny_head.h"
 #include "verify/session.h"
 
 namespace specdec {
@@ -22,15 +25,22 @@ const std::vector<TokenId> kPrompt{TokenId{5}, TokenId{17}, TokenId{80}, TokenId
 
 const Rule& sampled() { return find_kind(rules(), "rule", "sampled"); }
 
-// A target and a draft model of the same vocabulary, on an engine of their own.
+// A target, a draft model of the same vocabulary and a head, on an engine of their own.
 struct Bench {
   Bench(const std::string& checkpoint, int threads)
       : engine({.threads = threads}),
         target(load_model(TinyCheckpoint(checkpoint).directory(), engine)),
-        draft(load_model(TinyCheckpoint("qwen3").directory(), engine)) {}
+        draft(load_model(TinyCheckpoint("qwen3").directory(), engine)) {
+    const ModelInfo& info = target->info();
+    TinyHead tiny = tiny_eagle3({info.hidden, info.layers, info.vocab});
+    tiny.seed = 1;
+    const TemporaryDirectory directory;
+    tiny.write(directory.path());
+    head = load_eagle(directory.path(), *target, engine);
+  }
 
   std::unique_ptr<Drafter> drafter(std::string_view kind, const Sampler& sampler = {}) const {
-    DrafterContext context{.target = *target, .draft = draft, .sampler = sampler, .capacity = kCapacity};
+    DrafterContext context{.target = *target, .draft = draft, .head = head, .sampler = sampler, .capacity = kCapacity};
     return make_drafter({std::string(kind), "", needed_options(kind)}, std::move(context));
   }
   std::vector<std::string_view> kinds() const {
@@ -43,6 +53,7 @@ struct Bench {
 
   Engine engine;
   std::shared_ptr<const Model> target, draft;
+  std::shared_ptr<const DraftHead> head;
 };
 
 std::vector<TokenId> generate(const Bench& bench, Drafter& drafter, const Budget& budget, int prefill_step = 256,

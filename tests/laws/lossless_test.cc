@@ -19,14 +19,17 @@
 namespace specdec {
 namespace {
 
-// What a drafter of any kind may ask for: a draft model, and a target with an MTP head.
+// What a drafter of any kind may ask for: a draft model, a head, and a target with an MTP head.
 struct Bench {
   ToyModel target;
   std::shared_ptr<const ToyModel> draft;
+  std::shared_ptr<const ToyHead> head;
 
   explicit Bench(int vocab, int experts = 0)
       : target({.vocab = vocab, .experts = experts, .mtp_noise = 0.8, .head_tokens = all_but_one(vocab)}),
-        draft(std::make_shared<ToyModel>(ToyOptions{.vocab = vocab, .noise = 0.8})) {}
+        draft(std::make_shared<ToyModel>(ToyOptions{.vocab = vocab, .noise = 0.8})),
+        head(std::make_shared<ToyHead>(ToyOptions{.vocab = vocab, .mtp_noise = 0.8, .head_tokens = all_but_one(vocab)},
+                                       std::vector{0, 1})) {}
 
   static std::vector<TokenId> all_but_one(int vocab) {
     std::vector<TokenId> tokens;
@@ -38,6 +41,7 @@ struct Bench {
   std::unique_ptr<Drafter> drafter(std::string_view kind, const Sampler& sampler, int capacity) const {
     DrafterContext context{.target = target};
     context.draft = draft;
+    context.head = head;
     context.sampler = sampler;
     context.capacity = capacity;
     return make_drafter({std::string(kind), "", needed_options(kind)}, std::move(context));

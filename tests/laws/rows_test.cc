@@ -123,7 +123,7 @@ TEST_P(Rows, RandomHistoriesOfForwardAndCommit) {
 }
 
 TEST_P(MtpRows, AnyWidthGivesTheBitsOfWidthOne) {
-  const MtpHead* mtp = model_->mtp();
+  const DraftHead* mtp = model_->mtp();
   ASSERT_NE(mtp, nullptr);
   const auto tokens = some_tokens(20);
   const auto state = model_->new_state(64);
@@ -135,7 +135,7 @@ TEST_P(MtpRows, AnyWidthGivesTheBitsOfWidthOne) {
       const int count = std::min(width, 19 - i);
       const MatView hidden(seen.hidden[0].row(i).data(), count, seen.hidden[0].cols());
       const auto next = std::span(tokens).subspan(static_cast<std::size_t>(i + 1), static_cast<std::size_t>(count));
-      const Output out = mtp->forward(chain_of(next), hidden, *head);
+      const Output out = mtp->forward(chain_of(next), hidden, HeadStates::of_target, *head);
       for (int row = 0; row < count; ++row) all.push_back(row_of(out, row));
       head->commit(whole_chain(count));
     }
