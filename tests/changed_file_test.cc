@@ -32,7 +32,7 @@ std::vector<float> logits_of(const Model& model) {
   add(output.logits);
   if (model.mtp() == nullptr) return logits;
   const auto mtp_state = model.mtp()->new_state(8);
-  add(model.mtp()->forward(batch, output.hidden.front(), *mtp_state, LogitRows::all).logits);
+  add(model.mtp()->forward(batch, output.hidden.front(), HeadStates::of_target, *mtp_state, LogitRows::all).logits);
   return logits;
 }
 

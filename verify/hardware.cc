@@ -86,7 +86,7 @@ void read_fields(const ConfigReader& file, std::span<const ProfileField<Profile>
     Figure& figure = profile.*field.figure;
     figure = read_figure(file, field.name, field.spread);
     if (is_rate(field.name) && figure.low < 1) {
-      throw Error("{}: '{}' may be {}; expected 1 or more", file.origin(), field.name, figure.low);
+      throw Error("{}: '{}' may be {}; expected more than 0, at least 1", file.origin(), field.name, figure.low);
     }
   }
   for (const std::string& key : file.keys()) {
