@@ -131,7 +131,7 @@ void set_figures(const PredictOptions& options, HardwareProfile& machine) {
         throw UsageError("--set {}: '{}' is no number from 0 to 1e18, in {}", setting, text, field.unit);
       }
       if (value < 1 && (field.name.ends_with("_per_s") || field.name == "tile_rows")) {
-        throw UsageError("--set {}: expected 1 {} or more", setting, field.unit);
+        throw UsageError("--set {}: expected more than 0 {}, at least 1", setting, field.unit);
       }
       machine.*field.figure = {.value = value, .known = true, .low = value, .high = value, .source = "--set"};
       found = true;
