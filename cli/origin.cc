@@ -38,20 +38,24 @@ std::string json_of(const std::vector<Option>& options) {
   return dump(all);
 }
 
+std::string json_of(const Machine& machine, int threads, const std::string& instruction_set) {
+  return dump({{"cpu", machine.cpu},
+               {"cores", machine.cores},
+               {"last_level_cache_bytes", machine.last_level_cache_bytes},
+               {"memory_bytes", machine.memory_bytes},
+               {"threads", threads},
+               {"instruction_set", instruction_set}});
+}
+
 std::string json_of(const Origin& origin, const LimitFacts& rates) {
+  Json machine = Json::parse(json_of(origin.machine, origin.threads, origin.instruction_set));
+  machine["read_bytes_per_s"] = rates.read_bytes_per_s;
+  machine["barrier_s"] = rates.barrier_s;
   return dump({{"command", origin.command},
                {"version", version()},
                {"date", origin.date},
                {"options", Json::parse(json_of(origin.options))},
-               {"machine",
-                {{"cpu", origin.machine.cpu},
-                 {"cores", origin.machine.cores},
-                 {"last_level_cache_bytes", origin.machine.last_level_cache_bytes},
-                 {"memory_bytes", origin.machine.memory_bytes},
-                 {"threads", origin.threads},
-                 {"instruction_set", origin.instruction_set},
-                 {"read_bytes_per_s", rates.read_bytes_per_s},
-                 {"barrier_s", rates.barrier_s}}}});
+               {"machine", machine}});
 }
 
 std::string json_of(const Model& model) {

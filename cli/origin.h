@@ -22,6 +22,7 @@ struct Origin {
 Origin origin_of(std::string command, std::vector<Option> options, const Engine& engine);
 
 std::string json_of(const std::vector<Option>& options);
+std::string json_of(const Machine& machine, int threads, const std::string& instruction_set);
 std::string json_of(const Origin& origin, const LimitFacts& rates);
 std::string json_of(const Model& model);
 

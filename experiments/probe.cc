@@ -179,6 +179,11 @@ double measure_flops(RoutedLayers& layers, const Probe& found) {
   return median(rates);
 }
 
+RouteDrawer drawer_of(const Probe& found) {
+  const RoutedShape& shape = found.shape;
+  return {shape, found.stored, found.natural.mapped(shape.experts, shape.experts_per_token)};
+}
+
 void expect_going_on(const ProbeWatcher& watcher) {
   if (watcher.stop()) throw Error("stopped before all was measured: nothing is kept");
 }
@@ -198,8 +203,7 @@ void measure_memory(const RandomExperts& files, const EngineOptions& options, st
     std::iota(all_of_layer.begin(), all_of_layer.end(), layers.first_in_store(layer));
     layers.store().bring(all_of_layer);
   }
-  const RouteDrawer drawer(found.shape, found.stored,
-                           found.natural.mapped(found.shape.experts, found.shape.experts_per_token));
+  const RouteDrawer drawer = drawer_of(found);
   std::vector<Series> all = series_of(drawer, widths);
   std::vector<Series> warm = all;
   const Rng rng(found.options.seed);
@@ -303,8 +307,7 @@ void measure_disk(const RandomExperts& files, const EngineOptions& options, std:
     found.notes.emplace_back("from disk is left out: all experts of a pass fit the least that a store holds");
     return;
   }
-  const RouteDrawer drawer(found.shape, found.stored,
-                           found.natural.mapped(found.shape.experts, found.shape.experts_per_token));
+  const RouteDrawer drawer = drawer_of(found);
   found.reads = least->store().reads();
   const std::int64_t buffer = least->store().sizes().buffer_bytes;
   const double patience_s = found.options.patience_s / 80;  // for each number of loads

@@ -78,13 +78,9 @@ class Predict : public Job {
       predict_.plain_s = 1 / *rate;
     }
     if (memory_) predict_.set.push_back(fmt::format("usable_memory_bytes={}", parse_bytes(*memory_, "--memory")));
-    for (const auto& file : {json_, save_, svg_}) {
-      if (!file) continue;
-      check_writable(*file);
-      for (const std::string& input : {predict_.target, predict_.hardware, predict_.calibrate.value_or("")}) {
-        if (std::filesystem::exists(input)) check_no_input(*file, std::array{std::filesystem::path(input)});
-      }
-    }
+    check_outputs({json_, save_, svg_},
+                  std::array<std::filesystem::path, 4>{predict_.target, predict_.hardware, predict_.overlap,
+                                                       predict_.calibrate.value_or("")});
     const Prediction found = predict(predict_);
     fmt::print("{}", summary_of(found));
     if (json_) write_file(*json_, json_of(found));
