@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/memory.h"
+#include "verify/rule.h"
 
 namespace specdec {
 namespace {
@@ -50,7 +51,14 @@ std::string rate_text(double rate) {
 
 Figure identity(const RunReport& report) {
   Figure figure{"identical_to_plain", nullptr, "identical to plain decoding", "", ""};
-  if (!report.identical) {
+  if (!report.lossless) {
+    const auto& plain = report.trials.plain.generated;
+    const auto& text = report.trials.guessed.generated;
+    const auto differs = std::ranges::mismatch(text, plain).in1 - text.begin();
+    figure.value = text == plain;
+    figure.shown = text == plain ? "yes, by chance" : fmt::format("no, from token {}", differs);
+    figure.note = fmt::format("rule {} is lossy: the text is not the target's", report.trial_options.rule);
+  } else if (!report.identical) {
     figure.shown = "not compared";
     figure.note = "at a temperature every run draws its own text, of the same law";
   } else {
@@ -378,6 +386,7 @@ Json provenance(const RunReport& report) {
   run["seed"] = report.trial_options.seed;
   run["target"] = target;
   run["drafter"] = drafter;
+  run["rule"] = {{"name", report.trial_options.rule}, {"lossless", report.lossless}};
   return run;
 }
 
@@ -444,7 +453,9 @@ void count_figures(RunReport& report) {
   report.tally = tally_of(guessed.steps, model.info(), model.bytes());
   report.plain = tally_of(report.trials.plain.steps, model.info(), model.bytes());
   report.comparison = compare(report.tally, report.plain);
-  if (report.trial_options.sampler.temperature == 0 || report.trial_options.rule == "matched" || report.break_even) {
+  report.lossless = make_rule(report.trial_options.rule).lossless;
+  const bool draws_alike = report.trial_options.sampler.temperature == 0 || report.trial_options.rule == "matched";
+  if (report.lossless && (draws_alike || report.break_even)) {
     report.identical = guessed.generated == report.trials.plain.generated;
   }
   report.limit_facts.total_s = report.tally.times.total_s();

@@ -13,7 +13,7 @@ namespace {
 std::size_t slot(TokenId token) { return static_cast<std::size_t>(index(token)); }
 
 // Zeroes what top-k, top-p and min-p leave out. `weights` are relative to the surest token, which has 1.
-void filter(std::vector<double>& weights, const Sampler& sampler) {
+void filter(std::vector<float>& weights, const Sampler& sampler) {
   std::vector<std::size_t> order(weights.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   const auto surer = [&](std::size_t a, std::size_t b) {
@@ -27,7 +27,7 @@ void filter(std::vector<double>& weights, const Sampler& sampler) {
   if (sampler.top_p < 1) {
     const auto end = order.begin() + static_cast<std::ptrdiff_t>(kept);
     double total = 0;
-    for (auto i = order.begin(); i != end; ++i) total += weights[*i];
+    for (auto i = order.begin(); i != end; ++i) total += static_cast<double>(weights[*i]);
     // Most of the mass is on few tokens: sort no more of a large vocabulary than is needed.
     double reached = 0;
     std::size_t taken = 0;
@@ -37,72 +37,17 @@ void filter(std::vector<double>& weights, const Sampler& sampler) {
         std::partial_sort(order.begin() + static_cast<std::ptrdiff_t>(taken),
                           order.begin() + static_cast<std::ptrdiff_t>(sorted), end, surer);
       }
-      reached += weights[order[taken++]];
+      reached += static_cast<double>(weights[order[taken++]]);
     }
     kept = taken;
   }
   for (std::size_t i = kept; i < order.size(); ++i) weights[order[i]] = 0;
-  for (double& weight : weights) {
-    if (weight < sampler.min_p) weight = 0;
+  for (float& weight : weights) {
+    if (static_cast<double>(weight) < sampler.min_p) weight = 0;
   }
 }
 
 }  // namespace
-
-Distribution Distribution::point(TokenId token, int size) {
-  SPECDEC_ASSERT(index(token) >= 0 && index(token) < size);
-  return Distribution(token, size);
-}
-
-Distribution::Distribution(std::vector<double> weights)
-    : size_(static_cast<int>(weights.size())), dense_(std::move(weights)) {
-  const double sum = std::accumulate(dense_.begin(), dense_.end(), 0.0);
-  SPECDEC_ASSERT(sum > 0 && std::isfinite(sum));
-  for (double& weight : dense_) weight /= sum;
-}
-
-double Distribution::operator[](TokenId token) const {
-  SPECDEC_DASSERT(index(token) >= 0 && index(token) < size_);
-  return certain_ ? (token == *certain_ ? 1.0 : 0.0) : dense_[slot(token)];
-}
-
-TokenId Distribution::sample(double u) const {
-  if (certain_) return *certain_;
-  double cumulative = 0;
-  std::size_t last = 0;
-  for (std::size_t i = 0; i < dense_.size(); ++i) {
-    if (dense_[i] == 0) continue;
-    cumulative += dense_[i];
-    last = i;
-    if (u < cumulative) break;
-  }
-  return TokenId{static_cast<std::int32_t>(last)};  // rounding may leave the sum just below u
-}
-
-std::optional<Distribution> residual(const Distribution& p, const Distribution& q) {
-  SPECDEC_ASSERT(p.size() == q.size());
-  if (p.certain()) {
-    if (q[*p.certain()] >= 1) return std::nullopt;
-    return p;
-  }
-  std::vector<double> left = p.dense_;
-  if (q.certain()) {
-    left[slot(*q.certain())] = 0;
-  } else {
-    for (std::size_t i = 0; i < left.size(); ++i) left[i] = std::max(0.0, left[i] - q.dense_[i]);
-  }
-  if (std::all_of(left.begin(), left.end(), [](double x) { return x == 0; })) return std::nullopt;
-  return Distribution(std::move(left));
-}
-
-double sum_min(const Distribution& p, const Distribution& q) {
-  SPECDEC_ASSERT(p.size() == q.size());
-  if (p.certain()) return q[*p.certain()];
-  if (q.certain()) return p[*q.certain()];
-  double sum = 0;
-  for (std::size_t i = 0; i < p.dense_.size(); ++i) sum += std::min(p.dense_[i], q.dense_[i]);
-  return sum;
-}
 
 int argmax(std::span<const float> logits) {
   const Eigen::Map<const Eigen::ArrayXf> values(logits.data(), static_cast<Eigen::Index>(logits.size()));
@@ -124,31 +69,27 @@ Distribution Sampler::distribution(std::span<const float> logits, std::span<cons
   if (temperature == 0) {
     return Distribution::point(ids.empty() ? TokenId{static_cast<std::int32_t>(surest)} : ids[surest], vocab);
   }
-  std::vector<double> weights(logits.size());
+  std::vector<float> weights(logits.size());
   for (std::size_t i = 0; i < logits.size(); ++i) {
-    weights[i] = std::exp((static_cast<double>(logits[i]) - static_cast<double>(logits[surest])) / temperature);
+    const double below = static_cast<double>(logits[i]) - static_cast<double>(logits[surest]);
+    weights[i] = static_cast<float>(std::exp(below / temperature));
   }
   if (top_k > 0 || top_p < 1 || min_p > 0) filter(weights, *this);
   if (ids.empty()) {
     weights.resize(static_cast<std::size_t>(vocab));
     return Distribution(std::move(weights));
   }
-  std::vector<double> spread(static_cast<std::size_t>(vocab));
+  std::vector<float> spread(static_cast<std::size_t>(vocab));
   for (std::size_t i = 0; i < ids.size(); ++i) spread[slot(ids[i])] = weights[i];
   return Distribution(std::move(spread));
 }
 
-std::vector<Distribution> Sampler::distributions(const MatView& logits) const {
-  std::vector<Distribution> laws;
-  laws.reserve(static_cast<std::size_t>(logits.rows()));
-  for (Eigen::Index row = 0; row < logits.rows(); ++row) {
-    try {
-      laws.push_back(distribution(row_span(logits, row)));
-    } catch (const Error& error) {
-      throw Error("row {} of the pass: {}", row, error.what());
-    }
+Distribution Sampler::distribution_of_row(const MatView& logits, int row) const {
+  try {
+    return distribution(row_span(logits, row));
+  } catch (const Error& error) {
+    throw Error("row {} of the pass: {}", row, error.what());
   }
-  return laws;
 }
 
 void Sampler::check() const {

@@ -4,44 +4,175 @@
 //   const TokenId token = p.sample(rng.uniform(0));
 #pragma once
 
+#include <algorithm>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/error.h"
 #include "core/tensor.h"
 #include "core/types.h"
 
 namespace specdec {
 
-// Sums to one. A point mass is kept as such, so that greedy decoding never touches the vocabulary.
-class Distribution {
+// What a law keeps of each token: of 150,000 of them, floats.
+template <typename Scalar>
+struct StoredAs {
+  using Type = Scalar;
+};
+template <>
+struct StoredAs<double> {
+  using Type = float;
+};
+
+template <typename Scalar>
+struct BasicResidual;
+
+// Sums to one. Scalar: the type of chances; a double, or one that computes exactly, for proofs. A point mass is kept as
+// such, so that greedy decoding never touches the vocabulary. Copies share what they keep.
+template <typename Scalar>
+class BasicDistribution {
  public:
-  static Distribution point(TokenId token, int size);
-  explicit Distribution(std::vector<double> weights);  // normalises; weights are >= 0, finite and not all zero
+  using Stored = typename StoredAs<Scalar>::Type;
+
+  static BasicDistribution point(TokenId token, int size) {
+    SPECDEC_ASSERT(index(token) >= 0 && index(token) < size);
+    return BasicDistribution(token, size);
+  }
+  // In proportion to weights, which are >= 0, finite and not all zero.
+  explicit BasicDistribution(std::vector<Stored> weights) : BasicDistribution(std::move(weights), Scalar(0)) {
+    for (const Stored& weight : *weights_) total_ += Scalar(weight);
+    SPECDEC_ASSERT(total_ > Scalar(0));
+  }
+  // total: the sum of the weights.
+  BasicDistribution(std::vector<Stored> weights, Scalar total)
+      : size_(static_cast<int>(weights.size())),
+        weights_(std::make_shared<const std::vector<Stored>>(std::move(weights))),
+        total_(std::move(total)) {}
 
   int size() const { return size_; }
   std::optional<TokenId> certain() const { return certain_; }  // the token of a point mass
-  double operator[](TokenId token) const;
+  Scalar operator[](TokenId token) const {
+    SPECDEC_DASSERT(index(token) >= 0 && index(token) < size_);
+    if (certain_) return Scalar(token == *certain_ ? 1 : 0);
+    return Scalar((*weights_)[slot(token)]) / total_;
+  }
 
   // Inverse of the cumulative sum in the order of ids, u in [0, 1). A token of probability zero is never drawn.
-  TokenId sample(double u) const;
+  TokenId sample(const Scalar& u) const {
+    if (certain_) return *certain_;
+    const Scalar wanted = u * total_;
+    Scalar cumulative(0);
+    std::size_t last = 0;
+    for (std::size_t i = 0; i < weights_->size(); ++i) {
+      if ((*weights_)[i] == Stored(0)) continue;
+      cumulative += Scalar((*weights_)[i]);
+      last = i;
+      if (wanted < cumulative) break;
+    }
+    return TokenId{static_cast<std::int32_t>(last)};  // rounding may leave the sum just below u
+  }
 
-  friend std::optional<Distribution> residual(const Distribution& p, const Distribution& q);
-  friend double sum_min(const Distribution& p, const Distribution& q);
+  TokenId likeliest() const {  // of equals the lowest
+    if (certain_) return *certain_;
+    const auto most = std::max_element(weights_->begin(), weights_->end());
+    return TokenId{static_cast<std::int32_t>(most - weights_->begin())};
+  }
+
+  bool operator==(const BasicDistribution& other) const {
+    if (certain_ || other.certain_) return certain_ == other.certain_ && size_ == other.size_;
+    return weights_ == other.weights_ || (*weights_ == *other.weights_ && total_ == other.total_);
+  }
+
+  template <typename S, typename Part>
+  friend std::optional<BasicResidual<S>> rest_of(const BasicDistribution<S>& p, const BasicDistribution<S>& q,
+                                                 const Part& part);
+  template <typename S>
+  friend S sum_min(const BasicDistribution<S>& p, const BasicDistribution<S>& q, const S& scale);
 
  private:
-  Distribution(TokenId token, int size) : certain_(token), size_(size) {}
+  BasicDistribution(TokenId token, int size) : certain_(token), size_(size) {}
+  static std::size_t slot(TokenId token) { return static_cast<std::size_t>(index(token)); }
+
   std::optional<TokenId> certain_;
   int size_;
-  std::vector<double> dense_;  // (size), empty for a point mass
+  std::shared_ptr<const std::vector<Stored>> weights_;  // (size), null for a point mass
+  Scalar total_{0};
 };
 
-// norm([p - q]+). Nothing when p <= q everywhere, which exact arithmetic allows only for p = q.
-std::optional<Distribution> residual(const Distribution& p, const Distribution& q);
+using Distribution = BasicDistribution<double>;
 
-// The chance that a guess drawn from q is accepted: sum over x of min(p(x), q(x)).
-double sum_min(const Distribution& p, const Distribution& q);
+template <typename Scalar>
+struct BasicResidual {
+  BasicDistribution<Scalar> law;
+  Scalar mass;  // before it was normalised
+};
+
+// The law in proportion to max(0, part(p(x), q(x))), which is 0 wherever p is. Nothing if it is 0 everywhere.
+template <typename Scalar, typename Part>
+std::optional<BasicResidual<Scalar>> rest_of(const BasicDistribution<Scalar>& p, const BasicDistribution<Scalar>& q,
+                                             const Part& part) {
+  SPECDEC_ASSERT(p.size() == q.size());
+  if (p.certain()) {
+    const Scalar mass = part(Scalar(1), q[*p.certain()]);
+    if (!(mass > Scalar(0))) return std::nullopt;
+    return BasicResidual<Scalar>{p, mass};
+  }
+  using Stored = typename BasicDistribution<Scalar>::Stored;
+  std::vector<Stored> left(p.weights_->size());
+  const Scalar of_p = Scalar(1) / p.total_;
+  Scalar mass(0);
+  const auto keep = [&](std::size_t i, const Scalar& q_of_i) {
+    const Scalar rest = part(Scalar(Scalar((*p.weights_)[i]) * of_p), q_of_i);
+    left[i] = static_cast<Stored>(rest > Scalar(0) ? rest : Scalar(0));
+    mass += Scalar(left[i]);
+  };
+  if (q.certain()) {
+    const auto one = static_cast<std::size_t>(index(*q.certain()));
+    for (std::size_t i = 0; i < left.size(); ++i) keep(i, Scalar(i == one ? 1 : 0));
+  } else {
+    const Scalar of_q = Scalar(1) / q.total_;
+    for (std::size_t i = 0; i < left.size(); ++i) keep(i, Scalar((*q.weights_)[i]) * of_q);
+  }
+  if (!(mass > Scalar(0))) return std::nullopt;
+  return BasicResidual<Scalar>{BasicDistribution<Scalar>(std::move(left), mass), mass};
+}
+
+// norm([scale p - q]+). Nothing when scale p <= q everywhere, which for scale 1 exact arithmetic allows only for p = q.
+template <typename Scalar>
+std::optional<BasicResidual<Scalar>> residual(const BasicDistribution<Scalar>& p, const BasicDistribution<Scalar>& q,
+                                              const Scalar& scale) {
+  return rest_of(p, q, [&scale](const Scalar& of_p, const Scalar& of_q) { return Scalar(scale * of_p - of_q); });
+}
+
+template <typename Scalar>
+std::optional<BasicDistribution<Scalar>> residual(const BasicDistribution<Scalar>& p,
+                                                  const BasicDistribution<Scalar>& q) {
+  auto left = residual(p, q, Scalar(1));
+  if (!left) return std::nullopt;
+  return std::move(left->law);
+}
+
+// Sum over x of min(scale p(x), q(x)); with scale 1 the chance that a guess drawn from q is accepted.
+template <typename Scalar>
+Scalar sum_min(const BasicDistribution<Scalar>& p, const BasicDistribution<Scalar>& q, const Scalar& scale) {
+  SPECDEC_ASSERT(p.size() == q.size());
+  if (p.certain()) return std::min(scale, q[*p.certain()]);
+  if (q.certain()) return std::min(Scalar(scale * p[*q.certain()]), Scalar(1));
+  Scalar sum(0);
+  const Scalar of_p = scale / p.total_;
+  const Scalar of_q = Scalar(1) / q.total_;
+  for (std::size_t i = 0; i < p.weights_->size(); ++i)
+    sum += std::min(Scalar((*p.weights_)[i]) * of_p, Scalar((*q.weights_)[i]) * of_q);
+  return sum;
+}
+template <typename Scalar>
+Scalar sum_min(const BasicDistribution<Scalar>& p, const BasicDistribution<Scalar>& q) {
+  return sum_min(p, q, Scalar(1));
+}
 
 // From logits to the law that is sampled: temperature, then top-k, top-p and min-p in the order of transformers.
 // Each filter keeps the surest tokens, ties going to the lowest id, and the rest is renormalised.
@@ -54,7 +185,7 @@ struct Sampler {
   // `ids`: the token of each logit, ascending, when the logits cover only a part of `vocab` ids; every other token has
   // probability zero. Throws Error on a NaN or +inf and when nothing is finite; -inf means never.
   Distribution distribution(std::span<const float> logits, std::span<const TokenId> ids = {}, int vocab = 0) const;
-  std::vector<Distribution> distributions(const MatView& logits) const;  // one per row
+  Distribution distribution_of_row(const MatView& logits, int row) const;  // an error names the row
 
   void check() const;  // throws UsageError that names the option and its range
 };

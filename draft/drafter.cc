@@ -1,5 +1,6 @@
 #include "draft/drafter.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/error.h"
@@ -9,23 +10,12 @@
 namespace specdec {
 
 DrafterSpec parse_drafter_spec(std::string_view text) {
-  DrafterSpec spec;
-  std::size_t comma = text.find(',');
-  const std::string_view head = text.substr(0, comma);
-  const std::size_t colon = head.find(':');
-  spec.kind = head.substr(0, colon);
-  if (colon != std::string_view::npos) spec.path = head.substr(colon + 1);
-  while (comma != std::string_view::npos) {
-    text.remove_prefix(comma + 1);
-    comma = text.find(',');
-    const std::string_view option = text.substr(0, comma);
-    const std::size_t equals = option.find('=');
-    if (equals == std::string_view::npos || equals == 0) {
-      throw UsageError("drafter {}: option '{}': expected key=value", spec.kind, option);
-    }
-    const auto [at, is_new] = spec.options.emplace(option.substr(0, equals), option.substr(equals + 1));
-    if (!is_new) throw UsageError("drafter {}: option '{}' is given twice", spec.kind, at->first);
-  }
+  const std::size_t end = std::min(text.find(':'), text.find(','));  // of the kind
+  DrafterSpec spec{std::string(text.substr(0, end)), "", {}};
+  if (end == std::string_view::npos) return spec;
+  auto [path, options] = split_options(text.substr(text[end] == ':' ? end + 1 : end), "drafter " + spec.kind);
+  spec.path = std::move(path);
+  spec.options = std::move(options);
   return spec;
 }
 
@@ -35,6 +25,11 @@ Budget take_budget(DrafterSpec& spec, const Budget& otherwise) {
   budget.depth = options.integer("k", otherwise.depth, 0, 64);
   budget.width = options.integer("width", otherwise.width, 1, 64);
   budget.rows = options.integer("rows", otherwise.rows, 0, 1024);
+  if (const std::string drawn = options.text("siblings", ""); drawn == "distinct" || drawn == "independent") {
+    budget.siblings = drawn == "distinct" ? Siblings::distinct : Siblings::independent;
+  } else if (!drawn.empty()) {
+    throw UsageError("drafter {}: siblings={}: expected distinct or independent", spec.kind, drawn);
+  }
   constexpr int kMostRows = 256;  // of a tree whose size was not asked for
   if (budget.rows == 0 && budget.row_limit() > kMostRows) budget.rows = kMostRows;
   spec.options = options.unread();

@@ -87,7 +87,7 @@ DrafterSpec parse_drafter_spec(std::string_view text);
 // By the kind's name. Throws UsageError when the spec has a path that this kind does not read.
 const DrafterKind& find_drafter(const DrafterSpec& spec);
 
-// Takes k (depth), width and rows out of the options: how much is drafted is not the drafter's choice.
+// Takes k (depth), width, rows and siblings out of the options: how much is drafted is not the drafter's choice.
 Budget take_budget(DrafterSpec& spec, const Budget& otherwise);
 // Takes bridge out of the options: the name of one, or auto.
 std::string take_bridge(DrafterSpec& spec);

@@ -25,9 +25,17 @@ std::vector<Guess> surest(std::span<const float> logits, int count, const DraftL
   return guesses;
 }
 
-std::vector<Guess> drawn(std::span<const float> logits, int count, const DraftLaw& law, const Rng& draws) {
+std::vector<Guess> drawn(std::span<const float> logits, int count, const DraftLaw& law, const Rng& draws,
+                         Siblings siblings) {
   std::vector<Guess> guesses;
   std::optional<Distribution> q = law.of(logits);
+  if (siblings == Siblings::independent) {
+    for (int rank = 0; rank < count; ++rank) {
+      const TokenId token = q->sample(draws.uniform(static_cast<std::uint64_t>(rank)));
+      guesses.push_back({token, q, (*q)[token]});
+    }
+    return guesses;
+  }
   double left = 1;  // of the whole law, after the elder siblings
   for (int rank = 0; rank < count && q; ++rank) {
     const TokenId token = q->sample(draws.uniform(static_cast<std::uint64_t>(rank)));
@@ -127,8 +135,9 @@ void grow(DraftTree& tree, const Budget& budget, const Rng& rng, const DraftLaw&
       const auto known = law.known(row_span(logits, static_cast<Eigen::Index>(i)), buffer);
       const int count = std::min(budget.width, share);
       const Rng draws = rng.fork(static_cast<std::uint64_t>(tree.position(parent)) + 1).fork(i);
-      auto guesses =
-          law.sampler().temperature == 0 ? surest(known, count, law, budget) : drawn(known, count, law, draws);
+      const Siblings siblings = budget.siblings.value_or(Siblings::distinct);
+      auto guesses = law.sampler().temperature == 0 ? surest(known, count, law, budget)
+                                                    : drawn(known, count, law, draws, siblings);
       for (std::size_t rank = 0; rank < guesses.size(); ++rank) {
         Guess& guess = guesses[rank];
         if (rank > 0 && !may_extend(parent)) break;

@@ -23,6 +23,23 @@ Number parse(const std::string& owner, const std::string& key, const std::string
 
 }  // namespace
 
+NamedOptions split_options(std::string_view text, std::string_view owner) {
+  std::size_t comma = text.find(',');
+  NamedOptions split{std::string(text.substr(0, comma)), {}};
+  while (comma != std::string_view::npos) {
+    text.remove_prefix(comma + 1);
+    comma = text.find(',');
+    const std::string_view option = text.substr(0, comma);
+    const std::size_t equals = option.find('=');
+    if (equals == std::string_view::npos || equals == 0) {
+      throw UsageError("{} {}: option '{}': expected key=value", owner, split.name, option);
+    }
+    const auto [at, is_new] = split.values.emplace(option.substr(0, equals), option.substr(equals + 1));
+    if (!is_new) throw UsageError("{} {}: option '{}' is given twice", owner, split.name, at->first);
+  }
+  return split;
+}
+
 Options::Options(std::map<std::string, std::string> values, std::string owner)
     : values_(std::move(values)), owner_(std::move(owner)) {}
 

@@ -11,6 +11,13 @@
 
 namespace specdec {
 
+// NAME[,key=value…], as it is typed. owner: in errors, with the name after it.
+struct NamedOptions {
+  std::string name;
+  std::map<std::string, std::string> values;
+};
+NamedOptions split_options(std::string_view text, std::string_view owner);
+
 class Options {
  public:
   Options(std::map<std::string, std::string> values, std::string owner);

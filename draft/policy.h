@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,12 +14,16 @@ namespace specdec {
 
 class Policy;
 
+// How guesses for one position are drawn, one after the other: none twice, or as if there were no others.
+enum class Siblings { distinct, independent };
+
 // Limits of one propose().
 struct Budget {
-  int depth = 0;             // longest guess, in tokens
-  int width = 1;             // children of one node at most
-  int rows = 0;              // guesses in all; 0 = depth * width
-  Policy* policy = nullptr;  // may stop earlier; none = to the limits
+  int depth = 0;                       // longest guess, in tokens
+  int width = 1;                       // children of one node at most
+  int rows = 0;                        // guesses in all; 0 = depth * width
+  Policy* policy = nullptr;            // may stop earlier; none = to the limits
+  std::optional<Siblings> siblings{};  // at a temperature; none = as the rule prefers
 
   int row_limit() const { return rows > 0 ? rows : depth * width; }
 };

@@ -157,7 +157,8 @@ Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::s
   Budget budget = drafter.budget;
   const std::unique_ptr<Policy> policy = drafter.policy != nullptr ? drafter.policy->make({}) : nullptr;
   budget.policy = policy.get();
-  Session session(*target.model, *guesses, find_kind(rules(), "rule", options.rule), options.sampler,
+  const Rule rule = make_rule(options.rule);
+  Session session(*target.model, *guesses, rule, options.sampler,
                   {.budget = budget,
                    .max_tokens = options.max_tokens,
                    .eos = options.eos,

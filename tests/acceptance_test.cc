@@ -55,7 +55,11 @@ TEST(Acceptance, ThroughTliItIsTheSumOverSharedStrings) {
   const auto rows = [](const Model& model, const std::vector<TokenId>& tokens) {
     const auto state = model.new_state(64);
     const Output out = model.forward(chain_of(tokens), *state, {});
-    return Sampler{.temperature = 1}.distributions(out.logits);
+    std::vector<Distribution> laws;
+    for (int row = 0; row < out.logits.rows(); ++row) {
+      laws.push_back(Sampler{.temperature = 1}.distribution_of_row(out.logits, row));
+    }
+    return laws;
   };
   const auto p = rows(*pair.target.model, pair.target.tokenizer->encode(text));
   const auto q = rows(*pair.drafter.model, pair.drafter.tokenizer->encode(text));

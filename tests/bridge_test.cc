@@ -205,8 +205,9 @@ TEST(Small, TheDraftModelSeesTheTextAfterAnyHistory) {
       context.capacity = 400;
       const auto drafter = make_drafter({"small", "", {}}, context);
       const Sampler sampler{.temperature = 0.3};
-      Session session(target, *drafter, find_kind(rules(), "rule", "sampled"), sampler,
-                      {.budget = {.depth = 1}, .max_tokens = 120, .capacity = 400}, Rng(3));
+      const Rule rule = make_rule("sampled");
+      Session session(target, *drafter, rule, sampler, {.budget = {.depth = 1}, .max_tokens = 120, .capacity = 400},
+                      Rng(4));
       session.prefill(target_tokenizer->encode("The first word"));
       int accepted = 0;
       while (!session.done()) {

@@ -26,7 +26,7 @@ std::vector<double> probabilities(const Distribution& law) {
 
 void expect_law(const Distribution& law, const std::vector<double>& expected) {
   ASSERT_EQ(law.size(), static_cast<int>(expected.size()));
-  for (int i = 0; i < law.size(); ++i) EXPECT_NEAR(law[id(i)], expected[static_cast<std::size_t>(i)], 1e-12) << i;
+  for (int i = 0; i < law.size(); ++i) EXPECT_NEAR(law[id(i)], expected[static_cast<std::size_t>(i)], 1e-7) << i;
 }
 
 // Logits whose softmax is the given weights, normalised.
@@ -47,7 +47,7 @@ TEST(Distribution, SampleInvertsTheCumulativeSumInOrderOfIds) {
 }
 
 TEST(Distribution, SampleNeverDrawsProbabilityZeroThoughTheSumRoundsBelowOne) {
-  std::vector<double> weights(1000, 0.1);
+  std::vector<float> weights(1000, 0.1F);
   weights.back() = 0;
   const Distribution law(weights);
   EXPECT_EQ(law.sample(std::nextafter(1.0, 0.0)), id(998));
@@ -82,11 +82,11 @@ TEST(Distribution, ResidualOfEqualLawsIsEmpty) {
 
 TEST(Distribution, SumMin) {
   const Distribution p({0.5, 0.3, 0.2});
-  EXPECT_NEAR(sum_min(p, p), 1, 1e-12);
-  EXPECT_NEAR(sum_min(p, Distribution({0.2, 0.6, 0.2})), 0.7, 1e-12);
-  EXPECT_NEAR(sum_min(Distribution({1, 0, 0}), Distribution({0, 0.5, 0.5})), 0, 1e-12);
-  EXPECT_NEAR(sum_min(p, Distribution::point(id(2), 3)), 0.2, 1e-12);
-  EXPECT_NEAR(sum_min(Distribution::point(id(1), 3), p), 0.3, 1e-12);
+  EXPECT_NEAR(sum_min(p, p), 1, 1e-7);
+  EXPECT_NEAR(sum_min(p, Distribution({0.2, 0.6, 0.2})), 0.7, 1e-7);
+  EXPECT_NEAR(sum_min(Distribution({1, 0, 0}), Distribution({0, 0.5, 0.5})), 0, 1e-7);
+  EXPECT_NEAR(sum_min(p, Distribution::point(id(2), 3)), 0.2, 1e-7);
+  EXPECT_NEAR(sum_min(Distribution::point(id(1), 3), p), 0.3, 1e-7);
   EXPECT_EQ(sum_min(Distribution::point(id(1), 3), Distribution::point(id(1), 3)), 1);
 }
 
@@ -176,7 +176,7 @@ TEST(Sampler, DamagedLogitsAreNamed) {
     expect_error([&] { sampler.distribution(std::vector<float>{1, kInf}); }, {"column 1", "inf"});
     expect_error([&] { sampler.distribution(std::vector<float>{-kInf, -kInf}); }, {"none of 2 logits"});
     const std::vector<float> rows{0, 1, 2, kNaN};
-    expect_error([&] { sampler.distributions(MatView(rows.data(), 2, 2)); }, {"row 1", "column 1"});
+    expect_error([&] { sampler.distribution_of_row(MatView(rows.data(), 2, 2), 1); }, {"row 1", "column 1"});
   }
 }
 

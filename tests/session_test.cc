@@ -19,7 +19,10 @@ namespace {
 
 const std::vector<TokenId> kPrompt = ids({1, 0, 3, 3, 2});
 
-const Rule& sampled() { return find_kind(rules(), "rule", "sampled"); }
+const Rule& sampled() {
+  static const Rule rule = make_rule("sampled");
+  return rule;
+}
 
 std::unique_ptr<Drafter> drafter_for(const Model& target, const std::string& kind, const Sampler& sampler = {},
                                      std::shared_ptr<const Model> draft = nullptr, int capacity = 512) {

@@ -176,7 +176,7 @@ TEST(Structure, EveryKindHasANameAndASummary) {
   expect_described(bridge_kinds(), "bridge_kinds");
   expect_described(policy_kinds(), "policy_kinds");
   expect_described(expert_policies(), "expert_policies");
-  expect_described(rules(), "rules");
+  expect_described(rule_kinds(), "rules");
   expect_described(tokenizer_kinds(), "tokenizer_kinds");
   expect_described(commands(), "commands");
 }

@@ -215,8 +215,8 @@ TEST(Tally, OfARun) {
   const ToyModel target({.vocab = 32, .experts = 6, .mtp_noise = 0.25});
   DrafterContext context{.target = target, .capacity = 400};
   const auto drafter = make_drafter({"mtp", "", {}}, context);
-  Session session(target, *drafter, find_kind(rules(), "rule", "sampled"), {},
-                  {.budget = {.depth = 2}, .max_tokens = 200, .capacity = 400}, Rng(1));
+  const Rule rule = make_rule("sampled");
+  Session session(target, *drafter, rule, {}, {.budget = {.depth = 2}, .max_tokens = 200, .capacity = 400}, Rng(1));
   session.prefill(ids({1, 2, 3}));
   const DraftCost before = drafter->cost();
   std::vector<StepRecord> steps;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
+#include <optional>
 #include <utility>
 
 #include "core/batch.h"
@@ -33,6 +35,30 @@ std::vector<TokenId> tokens_of(const DraftTree& tree, std::span<const int> path)
   for (const int node : path) tokens.push_back(tree[node].token);
   return tokens;
 }
+
+// The target's laws after the nodes of a tree, each when a rule asks for it.
+class LawsOfPass {
+ public:
+  LawsOfPass(const Sampler& sampler, const MatView& logits)
+      : sampler_(sampler), logits_(logits), made_(static_cast<std::size_t>(logits.rows())) {}
+  const Distribution& operator()(int node) {
+    std::optional<Distribution>& law = made_[static_cast<std::size_t>(node)];
+    if (!law) law = sampler_.distribution_of_row(logits_, node);
+    return *law;
+  }
+
+ private:
+  const Sampler& sampler_;
+  const MatView& logits_;
+  std::vector<std::optional<Distribution>> made_;
+};
+
+// Of a greedy target whose laws are shown as likelihoods.
+class LikeliestDice : public RngDice {
+ public:
+  using RngDice::RngDice;
+  TokenId draw(const Distribution& law, int) override { return law.likeliest(); }
+};
 
 // What a model's store does, from one question to the next.
 class TrafficMeter {
@@ -71,6 +97,7 @@ Session::Session(const Model& target, Drafter& drafter, const Rule& rule, const 
       drafter_(drafter),
       rule_(rule),
       sampler_(sampler),
+      shown_(sampler),
       options_(options),
       rng_(rng),
       taps_(drafter.needs()) {
@@ -82,6 +109,12 @@ Session::Session(const Model& target, Drafter& drafter, const Rule& rule, const 
   if (options_.capacity < 1 || options_.capacity > context) {
     throw UsageError("context of {} tokens: {} has 1 to {}", options_.capacity, target.info().path, context);
   }
+  Budget& budget = options_.budget;
+  if (rule.chains_only && budget.width > 1) {
+    throw UsageError("rule {} judges chains, but width={} makes trees; use rule traversal", rule.name, budget.width);
+  }
+  if (!budget.siblings) budget.siblings = rule.siblings;
+  if (rule.reads_likelihood && sampler.temperature == 0) shown_ = {.temperature = 1};
   state_ = target.new_state(options_.capacity);
 }
 
@@ -142,14 +175,14 @@ StepRecord Session::step() {
     look_ahead(text_.back());
     tree.tell([this](TokenId token) { look_ahead(token); });
   }
-  drafter_.propose(tree, budget_left(), rng_.fork(kGuess));  // guess
+  const Rng rng = rng_.fork(kGuess).fork(static_cast<std::uint64_t>(record.position));
+  drafter_.propose(tree, budget_left(), rng);  // guess
   record.times.guess_s = watch.lap();
 
   const Output out = target_.forward(batch_of(tree), *state_, taps_);  // look, once for all guesses
   record.times.look_s = watch.lap();
 
-  RngDice dice(rng_.fork(kJudge));
-  Verdict verdict = rule_.judge(tree, sampler_.distributions(out.logits), dice);  // judge
+  Verdict verdict = judge(tree, out);  // judge
   const bool end_was_guessed = cut_after_end(tree, verdict.path);
   record.times.judge_s = watch.lap();
 
@@ -174,6 +207,15 @@ StepRecord Session::step() {
   if (store != nullptr) record.expert_events = store->take_events();
   append(record.emitted);
   return record;
+}
+
+Verdict Session::judge(const DraftTree& tree, const Output& out) const {
+  LawsOfPass laws(shown_, out.logits);
+  const Rng rng = rng_.fork(kJudge);
+  RngDice dice(rng, tree.position(0));
+  LikeliestDice greedy(rng, tree.position(0));
+  const bool is_softened = shown_.temperature != sampler_.temperature;
+  return rule_.judge(tree, std::ref(laws), is_softened ? static_cast<Dice&>(greedy) : dice);
 }
 
 // What would be thrown away is not guessed: near the end drafts get shorter.

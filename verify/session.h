@@ -76,6 +76,7 @@ class Session {
 
  private:
   Budget budget_left() const;
+  Verdict judge(const DraftTree& tree, const Output& out) const;
   bool ends(TokenId token) const;
   bool cut_after_end(const DraftTree& tree, std::vector<int>& path) const;  // whether the end was among the guesses
   void tell(std::span<const TokenId> tokens, std::span<const int> rows, const Output& out);
@@ -85,7 +86,7 @@ class Session {
   const Model& target_;
   Drafter& drafter_;
   const Rule& rule_;
-  Sampler sampler_;
+  Sampler sampler_, shown_;  // shown_: how laws are made for the rule
   SessionOptions options_;
   Rng rng_;
   Taps taps_;

@@ -48,11 +48,11 @@ class Sleeper : public Drafter {
 };
 
 // Takes each guess with the same chance, whatever the model says.
-Verdict judge(const DraftTree& tree, std::span<const Distribution> p, Dice& dice) {
+Verdict judge(const DraftTree& tree, const Laws& laws, Dice& dice) {
   Verdict verdict{{0}, tree[0].token};
   int at = 0;
   while (at + 1 < tree.size() && dice.accept(kAcceptance, tree.position(at) + 1, 0)) verdict.path.push_back(++at);
-  verdict.next = dice.draw(p[static_cast<std::size_t>(at)], tree.position(at) + 1);
+  verdict.next = dice.draw(laws(at), tree.position(at) + 1);
   return verdict;
 }
 

@@ -46,7 +46,7 @@ class Run : public Job {
          {"always-reject", &always_reject_,
           "take no guess, and measure how many tokens per pass break even with k = 1..8, or those of --k"},
          {"rule", &rule_,
-          "which guesses stay: sampled (min(1, p/q)), or matched (those that plain decoding would draw)"},
+          "which guesses stay: sampled, block, traversal, k-seq, matched or target-only; lossy: typical, relaxed"},
          {"temperature", &sampler_.temperature, "0 always takes the likeliest token"},
          {"top-k", &sampler_.top_k, "only the so many likeliest tokens; 0 = all"},
          {"top-p", &sampler_.top_p, "only the likeliest tokens that together reach this probability"},
@@ -155,7 +155,7 @@ class Run : public Job {
   // Everything that is wrong by itself, before anything is loaded.
   void check() {
     sampler_.check();
-    find_kind(rules(), "rule", rule_);
+    make_rule(rule_);
     choose_depths();
     if (max_tokens_ < 1) throw UsageError("--max-tokens {}: expected 1 or more", max_tokens_);
     if (prefill_step_ < 1) throw UsageError("--prefill-step {}: expected 1 or more", prefill_step_);
@@ -202,7 +202,7 @@ class Run : public Job {
 
   TrialOptions trial_options_for(const LoadedTarget& target, std::span<const TokenId> prompt) const {
     TrialOptions trial{sampler_, seed_, max_tokens_, prefill_step_, ignore_eos_ ? std::vector<TokenId>{} : target.eos};
-    trial.rule = always_reject_ ? std::string_view("always-reject") : std::string_view(rule_);
+    trial.rule = always_reject_ ? "always-reject" : rule_;
     const std::int64_t context = target.model->info().context;
     const std::int64_t room = context + 1 - static_cast<std::int64_t>(prompt.size());
     if (room < 1) {

@@ -57,8 +57,8 @@ class Slrs : public Bridge {
     const int wanted = std::min(budget.depth, budget.row_limit());
     for (int node = 0; tree[node].depth < wanted;) {
       if (budget.policy && !budget.policy->extend(tree, node, budget)) return;
-      std::vector<double> weights = law_after(walk);
-      if (std::ranges::all_of(weights, [](double weight) { return weight == 0; })) return;
+      std::vector<float> weights = law_after(walk);
+      if (std::ranges::all_of(weights, [](float weight) { return weight == 0; })) return;
       TokenId token{static_cast<std::int32_t>(std::ranges::max_element(weights) - weights.begin())};
       std::optional<Distribution> q;
       if (view.sampler.temperature > 0) {
@@ -111,11 +111,11 @@ class Slrs : public Bridge {
   }
 
   // Weights of the target's tokens; those that no sequence makes have none.
-  std::vector<double> law_after(Walk& walk) const {
+  std::vector<float> law_after(Walk& walk) const {
     Sampler sampler = walk.view.sampler;
     if (sampler.temperature == 0) sampler = {.temperature = 1};
     const std::size_t begin = walk.path.front().text.size();
-    std::vector<double> weights(static_cast<std::size_t>(target_rows_));
+    std::vector<float> weights(static_cast<std::size_t>(target_rows_));
     double share = 1;
     for (std::size_t step = 0;; ++step) {
       const std::string before = walk.path[step].text.substr(begin);
@@ -132,7 +132,7 @@ class Slrs : public Bridge {
         const auto token = before.empty()        ? alone_[static_cast<std::size_t>(id)]
                            : part >= kLeastShare ? token_of(before, DraftId{id})
                                                  : rare;
-        if (token) weights[static_cast<std::size_t>(index(*token))] += part;
+        if (token) weights[static_cast<std::size_t>(index(*token))] += static_cast<float>(part);
       }
       if (!goes_on) return weights;
       share *= q[TokenId{index(surest)}];

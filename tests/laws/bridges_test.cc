@@ -146,9 +146,9 @@ class WrongId : public Wrong {
 class NotRenormalised : public Wrong {
   using Wrong::Wrong;
   void add(DraftTree& tree, const Node& right) const override {
-    std::vector<double> weights;
-    for (int id = 0; id < kVocab; ++id) weights.push_back(0.6 * (*right.q)[TokenId{id}]);
-    weights[3] += 0.4;
+    std::vector<float> weights;
+    for (int id = 0; id < kVocab; ++id) weights.push_back(0.6F * static_cast<float>((*right.q)[TokenId{id}]));
+    weights[3] += 0.4F;
     tree.add(right.parent, right.token, Distribution(weights));
   }
 };

@@ -23,7 +23,10 @@ constexpr int kCapacity = 160;
 constexpr int kTokens = 48;
 const std::vector<TokenId> kPrompt{TokenId{5}, TokenId{17}, TokenId{80}, TokenId{2}, TokenId{33}, TokenId{33}};
 
-const Rule& sampled() { return find_kind(rules(), "rule", "sampled"); }
+const Rule& sampled() {
+  static const Rule rule = make_rule("sampled");
+  return rule;
+}
 
 // A target, a draft model of the same vocabulary and a head, on an engine of their own.
 struct Bench {

@@ -18,7 +18,10 @@ inline const std::vector<TokenId> kPrompt{TokenId{1}, TokenId{0}, TokenId{3}};
 constexpr int kCapacity = 256;
 constexpr double kSuspicious = 4;  // one-sided chance of 3e-5 when the law is right
 
-inline const Rule& sampled() { return find_kind(rules(), "rule", "sampled"); }
+inline const Rule& sampled() {
+  static const Rule rule = make_rule("sampled");
+  return rule;
+}
 
 inline std::vector<TokenId> generate(const Model& target, Drafter& drafter, const Rule& rule, const Sampler& sampler,
                                      const Budget& budget, int tokens, const Rng& rng) {
@@ -44,7 +47,8 @@ inline std::vector<double> exact_law(const Model& model, const Sampler& sampler)
         batch.parents.push_back(static_cast<int>(batch.tokens.size()) - 2);
       }
       const auto state = model.new_state(kCapacity);
-      const Distribution next = sampler.distributions(model.forward(batch, *state, {}).logits).back();
+      const MatView logits = model.forward(batch, *state, {}).logits;
+      const Distribution next = sampler.distribution_of_row(logits, static_cast<int>(logits.rows()) - 1);
       for (int token = 0; token < kVocab; ++token) {
         longer[static_cast<std::size_t>(text + token * texts)] =
             law[static_cast<std::size_t>(text)] * next[TokenId{token}];

@@ -1,276 +1,237 @@
 // Every rule that claims to be lossless leaves the target's law exactly as it is: all draws of the drafter and all
-// decisions of the judge are enumerated, and the chances of all texts add up to the target's. Planted wrong rules fail.
+// decisions of the judge that ships are enumerated in rational numbers. Planted wrong rules fail.
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
-#include <functional>
-#include <map>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "core/kinds.h"
-#include "verify/rule.h"
+#include "verify/enumerate.h"
+#include "verify/top_down.h"
 
 namespace specdec {
 namespace {
 
 constexpr int kVocab = 3;
-constexpr int kLength = 3;  // tokens whose law is compared
-using Text = std::vector<int>;
-using Law = std::map<Text, double>;
-using Model = std::function<Distribution(const Text&)>;
 
-// Walks through every outcome of code that asks it: run() once per outcome, chance() is that outcome's so far.
-class EveryOutcome : public Dice {
- public:
-  void for_each(const std::function<void()>& run) {
-    do {
-      next_ = 0;
-      chance_ = 1;
-      run();
-    } while (advance());
+std::vector<Rule> lossless_rules() {
+  std::vector<Rule> rules;
+  for (const RuleKind& kind : rule_kinds()) {
+    Rule rule = make_rule(kind.name);
+    if (rule.lossless) rules.push_back(std::move(rule));
   }
-  double chance() const { return chance_; }
-
-  bool accept(double chance, int, int) override {
-    return choose({1 - std::min(1.0, chance), std::min(1.0, chance)}) == 1;
-  }
-  TokenId draw(const Distribution& law, int) override {
-    std::vector<double> chances;
-    for (int i = 0; i < law.size(); ++i) chances.push_back(law[TokenId{i}]);
-    return TokenId{static_cast<std::int32_t>(choose(chances))};
-  }
-
- private:
-  struct Choice {
-    std::size_t taken;
-    std::vector<double> chances;
-  };
-
-  std::size_t choose(std::vector<double> chances) {
-    if (next_ == choices_.size()) choices_.push_back({possible(chances, 0), std::move(chances)});
-    const Choice& choice = choices_[next_++];
-    chance_ *= choice.chances[choice.taken];
-    return choice.taken;
-  }
-  static std::size_t possible(const std::vector<double>& chances, std::size_t from) {
-    while (from < chances.size() && chances[from] <= 0) ++from;
-    return from;
-  }
-  bool advance() {
-    for (; !choices_.empty(); choices_.pop_back()) {
-      Choice& last = choices_.back();
-      last.taken = possible(last.chances, last.taken + 1);
-      if (last.taken < last.chances.size()) return true;
-    }
-    return false;
-  }
-
-  std::vector<Choice> choices_;
-  std::size_t next_ = 0;
-  double chance_ = 1;
-};
-
-const Rule& sampled() { return find_kind(rules(), "rule", "sampled"); }
-
-// How a drafter grows its tree: `children` of every node down to `depth`; siblings drawn without replacement, or
-// certain.
-struct Shape {
-  int depth;
-  int children;
-};
-
-void draft(DraftTree& tree, int node, const Text& text, const Shape& shape, const Model& q, bool certain, Dice& dice) {
-  if (tree[node].depth == shape.depth) return;
-  std::optional<Distribution> law = q(text);
-  std::vector<std::pair<int, Text>> added;
-  for (int rank = 0; rank < shape.children && law; ++rank) {
-    const TokenId token = dice.draw(*law, 0);
-    auto rest = residual(*law, Distribution::point(token, kVocab));
-    Text longer = text;
-    longer.push_back(index(token));
-    added.emplace_back(tree.add(node, token, certain ? std::nullopt : std::move(law)), std::move(longer));
-    law = std::move(rest);
-  }
-  for (const auto& [child, longer] : added) draft(tree, child, longer, shape, q, certain, dice);
+  return rules;
 }
 
-Text text_to(const DraftTree& tree, int node) {
-  Text text;
-  for (; node > 0; node = tree[node].parent) text.insert(text.begin(), index(tree[node].token));
-  return text;
+ExactModel always(std::vector<int> weights) {
+  return [=](const ExactText&) { return ExactLaw(std::vector<Rational>(weights.begin(), weights.end())); };
+}
+ExactModel random_model(std::uint64_t seed) { return random_exact_model(Rng(seed), kVocab); }
+ExactModel one_hot(std::uint64_t seed) {
+  return
+      [model = random_model(seed)](const ExactText& text) { return ExactLaw::point(model(text).likeliest(), kVocab); };
 }
 
-void extend(const Model& p, const Text& text, double chance, Law& law) {
-  if (static_cast<int>(text.size()) >= kLength) {
-    law[Text(text.begin(), text.begin() + kLength)] += chance;
-    return;
+TEST(Rules, LosslessOnesKeepTheLawOfAThousandRandomTargetsExactly) {
+  for (const Rule& rule : lossless_rules()) {
+    ASSERT_NE(rule.exact_judge, nullptr) << rule.name;
+    const ExactCheck check = check_exactly(rule, 1000, Rng(1));
+    EXPECT_EQ(check.models, 1000);
+    EXPECT_TRUE(check.holds()) << rule.name << ": " << check.wrong << " wrong, the first: " << check.first_wrong
+                               << ", total variation up to " << check.largest_distance;
   }
-  const Distribution next = p(text);
-  for (int token = 0; token < kVocab; ++token) {
-    Text longer = text;
-    longer.push_back(token);
-    if (next[TokenId{token}] > 0) extend(p, longer, chance * next[TokenId{token}], law);
-  }
-}
-
-struct Outcome {
-  Law law;
-  double emitted = 0;  // tokens of the step, on average
-};
-
-// One step of speculation, then plain sampling up to kLength tokens.
-Outcome outcome_of(Judge judge, const Model& p, const Model& q, const Shape& shape, bool certain = false) {
-  Outcome outcome;
-  EveryOutcome dice;
-  dice.for_each([&] {
-    DraftTree tree(TokenId{0}, 0);
-    draft(tree, 0, {}, shape, q, certain, dice);
-    std::vector<Distribution> laws;
-    for (int node = 0; node < tree.size(); ++node) laws.push_back(p(text_to(tree, node)));
-    const Verdict verdict = judge(tree, laws, dice);
-    Text text = text_to(tree, verdict.path.back());
-    text.push_back(index(verdict.next));
-    outcome.emitted += dice.chance() * static_cast<double>(text.size());
-    extend(p, text, dice.chance(), outcome.law);
-  });
-  return outcome;
-}
-
-double distance(const Law& a, const Law& b) {
-  double sum = 0;
-  for (const auto& [text, chance] : a) sum += std::abs(chance - (b.contains(text) ? b.at(text) : 0));
-  for (const auto& [text, chance] : b) sum += a.contains(text) ? 0 : chance;
-  return sum / 2;
-}
-
-Law law_of(const Model& p) {
-  Law law;
-  extend(p, {}, 1, law);
-  return law;
-}
-
-// Another law for every text; `sparse` leaves out one token, as top-p does.
-Model random_model(std::uint64_t seed, bool sparse = false) {
-  return [seed, sparse](const Text& text) {
-    Rng rng(seed);
-    for (const int token : text) rng = rng.fork(static_cast<std::uint64_t>(token));
-    std::vector<double> weights;
-    for (std::uint64_t i = 0; i < kVocab; ++i) weights.push_back(0.05 + rng.uniform(i));
-    if (sparse) weights[rng.bits(9) % kVocab] = 0;
-    return Distribution(weights);
-  };
-}
-Model always(Distribution law) {
-  return [law](const Text&) { return law; };
-}
-Model one_hot(std::uint64_t seed) {
-  return [model = random_model(seed)](const Text& text) {
-    const Distribution law = model(text);
-    int best = 0;
-    for (int i = 1; i < kVocab; ++i) best = law[TokenId{i}] > law[TokenId{best}] ? i : best;
-    return Distribution::point(TokenId{best}, kVocab);
-  };
 }
 
 struct Case {
   std::string name;
-  Model p, q;
+  ExactModel target, drafter;
 };
 
-std::vector<Case> cases() {
-  std::vector<Case> all{
+TEST(Rules, LosslessOnesKeepTheLawOfExtremeTargetsExactly) {
+  const std::vector<Case> cases{
       {"q equals p", random_model(5), random_model(5)},
-      {"disjoint supports", always(Distribution({0.5, 0.5, 0})), always(Distribution({0, 0, 1}))},
-      {"q never says what p likes", random_model(6), always(Distribution({0, 0.5, 0.5}))},
-      {"p never says what q likes", always(Distribution({0, 0.3, 0.7})), always(Distribution({0.9, 0.05, 0.05}))},
+      {"disjoint supports", always({1, 1, 0}), always({0, 0, 1})},
+      {"q never says what p likes", random_model(6), always({0, 1, 1})},
+      {"p never says what q likes", always({0, 3, 7}), always({18, 1, 1})},
       {"one-hot p", one_hot(7), random_model(8)},
       {"one-hot q", random_model(9), one_hot(10)},
       {"both one-hot", one_hot(11), one_hot(12)},
       {"both one-hot and equal", one_hot(11), one_hot(11)},
   };
-  for (std::uint64_t seed = 0; seed < 10; ++seed) {
-    all.push_back({"random", random_model(100 + seed), random_model(200 + seed)});
-    all.push_back({"p filtered by top-p", random_model(300 + seed, true), random_model(400 + seed)});
-    all.push_back({"both filtered", random_model(500 + seed, true), random_model(600 + seed, true)});
-  }
-  return all;
-}
-
-constexpr Shape kShapes[] = {{0, 0}, {1, 1}, {2, 1}, {3, 1}, {1, 2}, {1, 3}, {2, 2}};
-
-TEST(Rules, LosslessOnesKeepTheTargetsLawExactly) {
   int compared = 0;
-  for (const Rule& rule : rules()) {
-    if (!rule.lossless) continue;
-    for (const Case& c : cases()) {
-      const Law expected = law_of(c.p);
-      for (const Shape& shape : kShapes) {
-        for (const bool certain : {false, true}) {
-          const Law law = outcome_of(rule.judge, c.p, c.q, shape, certain).law;
-          EXPECT_LT(distance(law, expected), 1e-12)
-              << rule.name << ", " << c.name << ", depth " << shape.depth << ", children " << shape.children
-              << (certain ? ", guesses without q" : "");
-          ++compared;
-        }
+  for (const Rule& rule : lossless_rules()) {
+    for (const Case& c : cases) {
+      for (const DraftShape& shape : draft_shapes(rule.chains_only)) {
+        const int length = shape.depth + 1;
+        const auto texts = outcome_of(rule.exact_judge, c.target, c.drafter, shape, length).texts;
+        EXPECT_EQ(total_variation(texts, plain_chances(c.target, length)), Rational(0))
+            << rule.name << ", " << c.name << ", " << shape.text();
+        ++compared;
       }
     }
   }
-  EXPECT_GE(compared, 38 * 7 * 2);
+  EXPECT_GE(compared, 7 * 8 * 6);
+}
+
+Rational emitted_by(std::string_view rule, const ExactModel& target, const ExactModel& drafter,
+                    const DraftShape& shape) {
+  return outcome_of(make_rule(rule).exact_judge, target, drafter, shape, 1).emitted;
 }
 
 TEST(Rules, OneGuessIsAcceptedAsOftenAsTheLawsOverlap) {
-  for (const Case& c : cases()) {
-    const Outcome outcome = outcome_of(sampled().judge, c.p, c.q, {1, 1});
-    EXPECT_NEAR(outcome.emitted - 1, sum_min(c.p({}), c.q({})), 1e-12) << c.name;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const ExactModel p = random_model(seed), q = random_model(100 + seed);
+    const Rational overlap = sum_min(p({}), q({}));
+    for (const char* rule : {"sampled", "block", "traversal", "k-seq"}) {
+      EXPECT_EQ(emitted_by(rule, p, q, {.depth = 1}) - Rational(1), overlap) << rule;
+    }
+    Rational same(0);
+    for (int token = 0; token < kVocab; ++token) same += p({})[TokenId{token}] * q({})[TokenId{token}];
+    for (const char* rule : {"matched", "target-only"}) {
+      EXPECT_EQ(emitted_by(rule, p, q, {.depth = 1}) - Rational(1), same) << rule;
+    }
+  }
+}
+
+TEST(Rules, BlockVerificationEmitsNoFewerTokensThanGuessByGuess) {
+  int more = 0;
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    const ExactModel p = random_model(seed), q = random_model(1000 + seed);
+    const Rational block = emitted_by("block", p, q, {.depth = 3});
+    const Rational sampled = emitted_by("sampled", p, q, {.depth = 3});
+    EXPECT_GE(block, sampled);
+    more += block > sampled ? 1 : 0;
+  }
+  EXPECT_GT(more, 50);
+}
+
+TEST(Rules, TraversalOfAChainIsBlockVerification) {
+  for (std::uint64_t seed = 0; seed < 30; ++seed) {
+    const ExactModel p = random_model(seed), q = random_model(1000 + seed);
+    for (const DraftShape& shape : draft_shapes(true))
+      EXPECT_EQ(emitted_by("block", p, q, shape), emitted_by("traversal", p, q, shape)) << shape.text();
+  }
+}
+
+TEST(Rules, TraversalOfATreeEmitsNoFewerTokensThanFromTheTop) {
+  int more = 0;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const ExactModel p = random_model(seed), q = random_model(1000 + seed);
+    const DraftShape shape{.depth = 2, .children = 2};
+    const Rational traversal = emitted_by("traversal", p, q, shape);
+    const Rational sampled = emitted_by("sampled", p, q, shape);
+    EXPECT_GE(traversal, sampled);
+    more += traversal > sampled ? 1 : 0;
+  }
+  EXPECT_GT(more, 8);
+}
+
+// All but what the search for rho leaves.
+TEST(Rules, KSeqAcceptsNoLessThanOneOfItsSiblings) {
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const ExactModel p = random_model(seed), q = random_model(1000 + seed);
+    const DraftShape three{.depth = 1, .children = 3, .siblings = Siblings::independent};
+    EXPECT_GE(emitted_by("k-seq", p, q, three) + Rational(1, 1000), emitted_by("k-seq", p, q, {.depth = 1}));
   }
 }
 
 TEST(Rules, MoreSiblingsAreAcceptedMoreOften) {
-  const Model p = random_model(1);
-  const Model q = random_model(2);
-  double before = 0;
+  const ExactModel p = random_model(1), q = random_model(2);
+  Rational before(0);
   for (const int children : {1, 2, 3}) {
-    const double emitted = outcome_of(sampled().judge, p, q, {1, children}).emitted;
+    const Rational emitted = emitted_by("sampled", p, q, {.depth = 1, .children = children});
     EXPECT_GT(emitted, before);
     before = emitted;
   }
-  EXPECT_NEAR(before, 2, 1e-12);  // all three tokens were guessed: one of them is right
+  EXPECT_EQ(before, Rational(2));  // all three tokens were guessed: one of them is right
 }
 
-Verdict judge_without_residual(const DraftTree& tree, std::span<const Distribution> p, Dice& dice) {
-  Verdict verdict{{0}, tree[0].token};
+// Planted mistakes.
+
+using ExactLaws = BasicLaws<Rational>;
+
+Verdict no_residual(const ExactTree& tree, const ExactLaws& laws, ExactDice& dice) {
+  return judge_top_down(tree, [&](int node, const std::vector<int>& children, int position) {
+    for (const int child : children) {
+      const TokenId token = tree[child].token;
+      if (dice.accept(laws(node)[token] / law_of_guess(tree[child], kVocab)[token], position, 0))
+        return Decision{child};
+    }
+    return Decision{-1, dice.draw(laws(node), position)};
+  });
+}
+
+// q before top-k: the drafter draws from the tokens that its filter left, and says that it drew from all.
+Verdict q_before_filtering(const ExactTree& tree, const ExactLaws& laws, ExactDice& dice) {
+  ExactTree told(tree[0].token, 0);
   for (int node = 1; node < tree.size(); ++node) {
-    const Node& guess = tree[node];
-    const Distribution& law = p[static_cast<std::size_t>(guess.parent)];
-    if (guess.parent != verdict.path.back() || !dice.accept(law[guess.token] / (*guess.q)[guess.token], 0, 0)) continue;
+    std::vector<Rational> weights;
+    for (int token = 0; token < kVocab; ++token)
+      weights.push_back(law_of_guess(tree[node], kVocab)[TokenId{token}] + Rational(1, 4));
+    told.add(tree[node].parent, tree[node].token, ExactLaw(weights));
+  }
+  return make_rule("sampled").exact_judge(told, laws, dice);
+}
+
+// The plausible way to write block verification: from the front, ending at the first test that fails.
+Verdict block_that_stops_early(const ExactTree& tree, const ExactLaws& laws, ExactDice& dice) {
+  Verdict verdict{{0}, tree[0].token};
+  Rational kept(1);
+  for (int node = 1; node < tree.size(); ++node) {
+    const ExactLaw& p = laws(node - 1);
+    const Rational q = law_of_guess(tree[node], kVocab)[tree[node].token];
+    const Rational before = kept;
+    kept = std::min(Rational(1), kept * p[tree[node].token] / q);
+    Rational chance = kept;
+    if (node + 1 < tree.size()) {
+      const auto rest = residual(laws(node), law_of_guess(tree[node + 1], kVocab), kept);
+      const Rational mass = rest ? rest->mass : Rational(0);
+      const Rational all = mass + (Rational(1) - kept);
+      chance = all > Rational(0) ? mass / all : Rational(1);
+    }
+    if (!dice.accept(chance, node, 0)) {
+      const auto rest = residual(p, law_of_guess(tree[node], kVocab), before);
+      verdict.next = dice.draw(rest ? rest->law : p, node);
+      return verdict;
+    }
     verdict.path.push_back(node);
   }
-  verdict.next = dice.draw(p[static_cast<std::size_t>(verdict.path.back())], 0);
+  verdict.next = dice.draw(laws(tree.size() - 1), tree.size());
   return verdict;
 }
 
-Verdict judge_half_as_strict(const DraftTree& tree, std::span<const Distribution> p, Dice& dice) {
-  DraftTree easier(tree[0].token, 0);
-  for (int node = 1; node < tree.size(); ++node) {
-    const Distribution& q = *tree[node].q;
-    std::vector<double> weights;
-    for (int i = 0; i < q.size(); ++i) weights.push_back(std::sqrt(q[TokenId{i}]));
-    easier.add(tree[node].parent, tree[node].token, Distribution(weights));
-  }
-  return sampled().judge(easier, p, dice);
+// Judges the second of two independent siblings as if the first one had not been there.
+Verdict forgetful_siblings(const ExactTree& tree, const ExactLaws& laws, ExactDice& dice) {
+  return judge_top_down(tree, [&](int node, const std::vector<int>& children, int position) {
+    const ExactLaw& p = laws(node);
+    for (const int child : children) {
+      const TokenId token = tree[child].token;
+      if (dice.accept(p[token] / law_of_guess(tree[child], kVocab)[token], position, 0)) return Decision{child};
+    }
+    const auto rest = children.empty() ? std::nullopt : residual(p, law_of_guess(tree[children[0]], kVocab));
+    return Decision{-1, dice.draw(rest ? *rest : p, position)};
+  });
 }
 
-TEST(Rules, PlantedWrongOnesFailTheSameTest) {
-  for (const Judge wrong : {judge_without_residual, judge_half_as_strict}) {
-    for (const Shape& shape : {Shape{1, 1}, Shape{2, 1}}) {
-      const Model p = random_model(100);
-      EXPECT_GT(distance(outcome_of(wrong, p, random_model(200), shape).law, law_of(p)), 1e-3);
-    }
+TEST(Rules, PlantedMistakesFailTheSameTest) {
+  const std::vector<Rule> wrong{
+      {.name = "no residual", .lossless = true, .judge = {}, .exact_judge = no_residual},
+      {.name = "q before filtering", .lossless = true, .judge = {}, .exact_judge = q_before_filtering},
+      {.name = "early", .lossless = true, .judge = {}, .exact_judge = block_that_stops_early, .chains_only = true},
+      {.name = "forgetful siblings", .lossless = true, .judge = {}, .exact_judge = forgetful_siblings},
+  };
+  for (const Rule& rule : wrong) {
+    const ExactCheck check = check_exactly(rule, 60, Rng(1));
+    EXPECT_GT(check.wrong, 5) << rule.name;
+    EXPECT_GT(check.largest_distance, 1e-3) << rule.name;
   }
+}
+
+TEST(Rules, LossyOnesSaySo) {
+  for (const char* text : {"typical", "relaxed", "target-only,together=0.5", "target-only,single=0.9"})
+    EXPECT_FALSE(make_rule(text).lossless) << text;
 }
 
 }  // namespace

@@ -1,48 +1,42 @@
 // Speculative sampling: accept x with chance min(1, p(x)/q(x)), else go on with norm([p - q]+) (Leviathan et al. 2023,
-// arXiv 2211.17192; Chen et al. 2023, arXiv 2302.01318). Siblings drawn without replacement are tried in turn
-// (recursive rejection: Jeon et al. 2024, arXiv 2402.14160). Greedy decoding is this rule on point masses.
+// arXiv 2211.17192; Chen et al. 2023, arXiv 2302.01318). Siblings are tried in turn, each with the law that it was
+// drawn from: without replacement (recursive rejection: Jeon et al. 2024, arXiv 2402.14160) or with it (multi-step
+// speculative sampling: Miao et al. 2023, arXiv 2305.09781). Greedy decoding is this rule on point masses.
 #include <optional>
 #include <utility>
 
 #include "core/error.h"
-#include "verify/rule.h"
+#include "verify/rational.h"
+#include "verify/top_down.h"
 
 namespace specdec {
 namespace {
 
-Verdict judge(const DraftTree& tree, std::span<const Distribution> p, Dice& dice) {
-  SPECDEC_ASSERT(static_cast<int>(p.size()) == tree.size());
-  Verdict verdict{{0}, tree[0].token};
-  for (;;) {
-    const int at = verdict.path.back();
-    const int position = tree.position(at) + 1;  // of the token that is decided
-    const Distribution* law = &p[static_cast<std::size_t>(at)];
-    std::optional<Distribution> left;  // after rejections
+template <typename Scalar>
+Verdict judge(const BasicDraftTree<Scalar>& tree, const BasicLaws<Scalar>& laws, BasicDice<Scalar>& dice) {
+  return judge_top_down(tree, [&](int node, const std::vector<int>& children, int position) {
+    const BasicDistribution<Scalar>* law = &laws(node);
+    std::optional<BasicDistribution<Scalar>> left;  // after rejections
     int tried = 0;
-    int taken = -1;
-    for (int node = at + 1; node < tree.size() && taken < 0; ++node) {
-      const Node& guess = tree[node];
-      if (guess.parent != at) continue;
-      const Distribution certain = Distribution::point(guess.token, law->size());
-      const Distribution& q = guess.q ? *guess.q : certain;
-      SPECDEC_ASSERT(q[guess.token] > 0);
-      if (dice.accept((*law)[guess.token] / q[guess.token], position, tried++)) {
-        taken = node;
-      } else if (auto rest = residual(*law, q)) {  // empty only by rounding: the law stays as it is
+    for (const int child : children) {
+      const BasicNode<Scalar>& guess = tree[child];
+      const BasicDistribution<Scalar> q = law_of_guess(guess, law->size());
+      SPECDEC_ASSERT(q[guess.token] > Scalar(0));
+      if (dice.accept((*law)[guess.token] / q[guess.token], position, tried++)) return Decision{child};
+      if (auto rest = residual(*law, q)) {  // empty only by rounding: the law stays as it is
         left = std::move(rest);
         law = &*left;
       }
     }
-    if (taken < 0) {
-      verdict.next = dice.draw(*law, position);
-      return verdict;
-    }
-    verdict.path.push_back(taken);
-  }
+    return Decision{-1, dice.draw(*law, position)};
+  });
 }
 
 }  // namespace
 
-Rule rule_sampled() { return {"sampled", "accept with min(1, p/q), else the residual", true, judge}; }
+RuleKind rule_sampled() {
+  return {"sampled", "accept with min(1, p/q), else the residual",
+          [](Options&) { return Rule{.lossless = true, .judge = judge<double>, .exact_judge = judge<Rational>}; }};
+}
 
 }  // namespace specdec
