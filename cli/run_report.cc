@@ -364,10 +364,13 @@ Json json_of(const BreakEven& break_even) {
   return {{"rounds", break_even.rounds}, {"by_k", cycles}};
 }
 
+std::string name_of(const LoadedDrafter& drafter) {
+  return drafter.spec.path.empty() ? drafter.spec.kind : drafter.spec.kind + ":" + drafter.spec.path;
+}
+
 std::string drafter_text(const LoadedDrafter& drafter) {
   if (drafter.budget.depth == 0) return "decoded without guesses";
-  std::string text = "guessed by " + drafter.spec.kind;
-  if (!drafter.spec.path.empty()) text += ":" + drafter.spec.path;
+  std::string text = "guessed by " + name_of(drafter);
   if (drafter.bridge != nullptr) text += fmt::format(" (bridge {})", drafter.bridge->name());
   return text;
 }
@@ -394,6 +397,22 @@ std::vector<int> ids_of(std::span<const TokenId> tokens) {
   std::vector<int> ids;
   for (const TokenId token : tokens) ids.push_back(index(token));
   return ids;
+}
+
+// What a replay has to know besides the passes.
+Json recorded_settings(const RunReport& report, const Recorder& recorder) {
+  const TrialOptions& trial = report.trial_options;
+  return {{"target", report.target.name},
+          {"drafter", name_of(report.drafter)},
+          {"rule", trial.rule},
+          {"seed", trial.seed},
+          {"temperature", trial.sampler.temperature},
+          {"top_k", trial.sampler.top_k},
+          {"top_p", trial.sampler.top_p},
+          {"min_p", trial.sampler.min_p},
+          {"vocab", report.target.model->info().vocab},
+          {"eos", ids_of(trial.eos)},
+          {"top", recorder.detail().top}};
 }
 
 // Bytes that are no UTF-8 are shown as U+FFFD: JSON has no other way.
@@ -540,7 +559,7 @@ std::string json_of(const RunReport& report) {
               2);
 }
 
-std::string trace_of(const RunReport& report) {
+std::string trace_of(const RunReport& report, const Recorder* recorder) {
   const Trial& trial = report.trials.guessed;
   Json head{{"run", provenance(report)}};
   if (const ExpertStore* store = report.target.model->experts()) {
@@ -553,12 +572,13 @@ std::string trace_of(const RunReport& report) {
     head["expert_store"] = Json::parse(expert_log_head(log));
     head["expert_events"] = Json::parse(json_of(trial.prefill_expert_events));
   }
+  if (recorder != nullptr) head["recorded"] = recorded_settings(report, *recorder);
   std::string lines = dump(head, -1);
-  int number = 0;
+  std::size_t number = 0;
   for (const StepRecord& step : report.trials.guessed.steps) {
     Json routed = Json::array();
     for (const RouterUse& use : step.routed) routed.push_back({use.row, use.layer, use.expert});
-    lines += dump({{"step", number++},
+    Json line{{"step", number},
                    {"position", step.position},
                    {"rows", step.rows},
                    {"depth", step.depth},
@@ -578,8 +598,10 @@ std::string trace_of(const RunReport& report) {
                    {"retokenised", step.draft.retokenised},
                    {"routed_row_layer_expert", routed},
                    {"expert_traffic", traffic_json(step.experts)},
-                   {"expert_events", Json::parse(json_of(step.expert_events))}},
-                  -1);
+                   {"expert_events", Json::parse(json_of(step.expert_events))}};
+    if (recorder != nullptr) line.update(Json::parse(recorder->passes()[number]));
+    lines += dump(line, -1);
+    ++number;
   }
   return lines;
 }

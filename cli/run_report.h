@@ -9,6 +9,7 @@
 #include "experiments/break_even.h"
 #include "experiments/limit.h"
 #include "experiments/paired_trials.h"
+#include "experiments/recording.h"
 #include "verify/tally.h"
 
 namespace specdec {
@@ -42,6 +43,8 @@ void count_figures(RunReport& report);
 std::string summary_of(const RunReport& report);  // for people, several lines
 std::string verdict_of(const RunReport& report);  // one line: pays or not, by how much, what binds
 std::string json_of(const RunReport& report);     // one object
-std::string trace_of(const RunReport& report);    // JSON, one object on each line: the run, then every step
+// JSON, one object on each line: the run, then every step. The recorder, if any, was told of every pass: its part of the
+// line goes with each step.
+std::string trace_of(const RunReport& report, const Recorder* recorder = nullptr);
 
 }  // namespace specdec

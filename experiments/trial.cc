@@ -163,7 +163,8 @@ Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::s
                    .max_tokens = options.max_tokens,
                    .eos = options.eos,
                    .capacity = capacity,
-                   .prefill_step = options.prefill_step},
+                   .prefill_step = options.prefill_step,
+                   .on_pass = options.on_pass},
                   Rng(options.seed));
   session.prefill(prompt);
   const std::int64_t barriers = engine.pool().barriers();

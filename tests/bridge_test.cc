@@ -222,7 +222,7 @@ TEST(Small, TheDraftModelSeesTheTextAfterAnyHistory) {
             std::string_view(name) == "tli" ? text : text + seen.substr(std::min(seen.size(), text.size()));
         EXPECT_EQ(seen, expected) << theirs << " through " << name;
       }
-      EXPECT_GT(accepted, 5) << theirs << " through " << name;
+      EXPECT_GT(accepted, 3) << theirs << " through " << name;
     }
   }
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
-#include <optional>
 #include <utility>
 
 #include "core/batch.h"
@@ -11,8 +10,6 @@
 
 namespace specdec {
 namespace {
-
-enum Purpose : std::uint64_t { kGuess, kJudge };  // streams that must not meet
 
 class Stopwatch {
  public:
@@ -35,30 +32,6 @@ std::vector<TokenId> tokens_of(const DraftTree& tree, std::span<const int> path)
   for (const int node : path) tokens.push_back(tree[node].token);
   return tokens;
 }
-
-// The target's laws after the nodes of a tree, each when a rule asks for it.
-class LawsOfPass {
- public:
-  LawsOfPass(const Sampler& sampler, const MatView& logits)
-      : sampler_(sampler), logits_(logits), made_(static_cast<std::size_t>(logits.rows())) {}
-  const Distribution& operator()(int node) {
-    std::optional<Distribution>& law = made_[static_cast<std::size_t>(node)];
-    if (!law) law = sampler_.distribution_of_row(logits_, node);
-    return *law;
-  }
-
- private:
-  const Sampler& sampler_;
-  const MatView& logits_;
-  std::vector<std::optional<Distribution>> made_;
-};
-
-// Of a greedy target whose laws are shown as likelihoods.
-class LikeliestDice : public RngDice {
- public:
-  using RngDice::RngDice;
-  TokenId draw(const Distribution& law, int) override { return law.likeliest(); }
-};
 
 // What a model's store does, from one question to the next.
 class TrafficMeter {
@@ -95,13 +68,11 @@ Session::Session(const Model& target, Drafter& drafter, const Rule& rule, const 
                  const SessionOptions& options, const Rng& rng)
     : target_(target),
       drafter_(drafter),
-      rule_(rule),
-      sampler_(sampler),
-      shown_(sampler),
+      judging_(rule, sampler, rng),
       options_(options),
       rng_(rng),
       taps_(drafter.needs()) {
-  sampler_.check();
+  sampler.check();
   if (options_.max_tokens < 0) throw UsageError("{} tokens to generate: expected 0 or more", options_.max_tokens);
   if (options_.prefill_step < 1) throw UsageError("prefill step {}: expected 1 or more", options_.prefill_step);
   const int context = target.info().context;
@@ -114,7 +85,6 @@ Session::Session(const Model& target, Drafter& drafter, const Rule& rule, const 
     throw UsageError("rule {} judges chains, but width={} makes trees; use rule traversal", rule.name, budget.width);
   }
   if (!budget.siblings) budget.siblings = rule.siblings;
-  if (rule.reads_likelihood && sampler.temperature == 0) shown_ = {.temperature = 1};
   state_ = target.new_state(options_.capacity);
 }
 
@@ -175,17 +145,21 @@ StepRecord Session::step() {
     look_ahead(text_.back());
     tree.tell([this](TokenId token) { look_ahead(token); });
   }
-  const Rng rng = rng_.fork(kGuess).fork(static_cast<std::uint64_t>(record.position));
-  drafter_.propose(tree, budget_left(), rng);  // guess
+  drafter_.propose(tree, budget_left(), drafters_numbers(rng_, record.position));  // guess
   record.times.guess_s = watch.lap();
 
   const Output out = target_.forward(batch_of(tree), *state_, taps_);  // look, once for all guesses
   record.times.look_s = watch.lap();
 
-  Verdict verdict = judge(tree, out);  // judge
-  const bool end_was_guessed = cut_after_end(tree, verdict.path);
+  LazyLaws laws(tree.size(), [&](int node) { return judging_.sampler().distribution_of_row(out.logits, node); });
+  Verdict verdict = judging_(tree, std::ref(laws));  // judge
+  const bool end_was_guessed = cut_after_end(tree, options_.eos, verdict.path);
   record.times.judge_s = watch.lap();
 
+  if (options_.on_pass) {
+    options_.on_pass(tree, out.logits);
+    watch.lap();
+  }
   state_->commit(verdict.path);  // keep
   record.times.keep_s = watch.lap();
 
@@ -209,15 +183,6 @@ StepRecord Session::step() {
   return record;
 }
 
-Verdict Session::judge(const DraftTree& tree, const Output& out) const {
-  LawsOfPass laws(shown_, out.logits);
-  const Rng rng = rng_.fork(kJudge);
-  RngDice dice(rng, tree.position(0));
-  LikeliestDice greedy(rng, tree.position(0));
-  const bool is_softened = shown_.temperature != sampler_.temperature;
-  return rule_.judge(tree, std::ref(laws), is_softened ? static_cast<Dice&>(greedy) : dice);
-}
-
 // What would be thrown away is not guessed: near the end drafts get shorter.
 Budget Session::budget_left() const {
   Budget budget = options_.budget;
@@ -229,14 +194,6 @@ Budget Session::budget_left() const {
 
 bool Session::ends(TokenId token) const {
   return std::find(options_.eos.begin(), options_.eos.end(), token) != options_.eos.end();
-}
-
-// An accepted end of text is the last token: what follows it is neither kept nor counted.
-bool Session::cut_after_end(const DraftTree& tree, std::vector<int>& path) const {
-  const auto end = std::find_if(path.begin() + 1, path.end(), [&](int node) { return ends(tree[node].token); });
-  if (end == path.end()) return false;
-  path.erase(end + 1, path.end());
-  return true;
 }
 
 void Session::tell(std::span<const TokenId> tokens, std::span<const int> rows, const Output& out) {

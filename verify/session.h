@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "core/rng.h"
 #include "core/routing_table.h"
 #include "draft/drafter.h"
+#include "verify/judging.h"
 #include "verify/rule.h"
 
 namespace specdec {
@@ -25,6 +27,7 @@ struct SessionOptions {
   std::vector<TokenId> eos{};  // each ends the text and is its last token; empty = none does
   int capacity = 0;            // positions of the State; 0 = the model's context
   int prefill_step = 256;      // rows of one prefill pass at most
+  std::function<void(const DraftTree&, const MatView& logits)> on_pass{};  // row i after node i; outside of all times
 };
 
 struct StepTimes {
@@ -76,17 +79,14 @@ class Session {
 
  private:
   Budget budget_left() const;
-  Verdict judge(const DraftTree& tree, const Output& out) const;
   bool ends(TokenId token) const;
-  bool cut_after_end(const DraftTree& tree, std::vector<int>& path) const;  // whether the end was among the guesses
   void tell(std::span<const TokenId> tokens, std::span<const int> rows, const Output& out);
   void append(std::span<const TokenId> emitted);
   void look_ahead(TokenId token);  // at what it used when it was last seen
 
   const Model& target_;
   Drafter& drafter_;
-  const Rule& rule_;
-  Sampler sampler_, shown_;  // shown_: how laws are made for the rule
+  Judging judging_;
   SessionOptions options_;
   Rng rng_;
   Taps taps_;

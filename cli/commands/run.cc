@@ -57,6 +57,9 @@ class Run : public Job {
          {"text-only", &text_only_, "print the generated text and nothing else"},
          {"json", &json_, "write everything that was found to this file"},
          {"trace", &trace_, "write every step to this file, one JSON object per line"},
+         {"record", &record_,
+          "write every step to this file with the laws of all guesses and of the target, for specdec replay"},
+         {"record-top", &record_top_, "of each law only the so many likeliest tokens, and the rest as one; 0 = all"},
          {"svg", &svg_, "write a picture of the experts that passes woke, by layer, to this file"}},
         engine_);
   }
@@ -78,7 +81,7 @@ class Run : public Job {
     if (drafter.head != nullptr) note("--draft {} is {}", draft_, drafter.head->about());
     const std::string draft_model = drafter.model != nullptr ? drafter.model->info().path : "";
     const std::vector<fs::path> inputs{target.model->info().path, draft_model, prompt_file_.value_or("")};
-    for (const auto& path : {json_, trace_, svg_}) {
+    for (const auto& path : {json_, trace_, record_, svg_}) {
       if (path) check_no_input(*path, inputs);
     }
     const std::vector<TokenId> prompt = read_prompt(target);
@@ -92,9 +95,16 @@ class Run : public Job {
       stream.step(record);
       return interrupt.came() ? Continue::no : Continue::yes;
     };
-    Trial first = run_trial(target, drafter, prompt, trial_options, engine, show);
+    Recorder recorder({.top = record_top_, .temperature = sampler_.temperature});
+    TrialOptions first_options = trial_options;
+    if (record_) {
+      first_options.on_pass = [&](const DraftTree& tree, const MatView& logits) { recorder.pass(tree, logits); };
+    }
+    Trial first = run_trial(target, drafter, prompt, first_options, engine, show);
+    std::optional<Trial> recorded;
+    if (record_) recorded = first;
     stream.finish();
-    if (text_only_ && !json_ && !trace_ && !svg_) return 0;
+    if (text_only_ && !json_ && !trace_ && !record_ && !svg_) return 0;
 
     RunReport report{.origin = origin_of("run", options(), engine),
                      .target = target,
@@ -123,6 +133,10 @@ class Run : public Job {
     if (json_) write_file(*json_, json_of(report));
     if (trace_) write_file(*trace_, trace_of(report));
     if (svg_) write_file(*svg_, picture_of(report));
+    if (record_) {
+      report.trials.guessed = *recorded;
+      write_file(*record_, trace_of(report, &recorder));
+    }
     if (report.identical == false || (report.break_even && !report.break_even->identical)) {
       throw Error("the text differs from plain decoding: this is a bug of specdec");
     }
@@ -157,6 +171,8 @@ class Run : public Job {
     sampler_.check();
     make_rule(rule_);
     choose_depths();
+    if (record_top_ < 0) throw UsageError("--record-top {}: expected 0 (all) or more", record_top_);
+    if (record_top_ > 0 && !record_) throw UsageError("--record-top is given, but no --record FILE");
     if (max_tokens_ < 1) throw UsageError("--max-tokens {}: expected 1 or more", max_tokens_);
     if (prefill_step_ < 1) throw UsageError("--prefill-step {}: expected 1 or more", prefill_step_);
     if (prompt_tokens_ && (prompt_ || prompt_file_)) {
@@ -164,7 +180,7 @@ class Run : public Job {
     }
     const auto replayed = parse_drafter_spec(draft_).options;
     const fs::path replayed_text = replayed.contains("text") ? replayed.at("text") : "";
-    check_outputs({json_, trace_, svg_}, std::span(&replayed_text, 1));
+    check_outputs({json_, trace_, record_, svg_}, std::span(&replayed_text, 1));
     if (always_reject_ && rule_ != "sampled") {
       throw UsageError("--rule {} and --always-reject are both given; expected one of them", rule_);
     }
@@ -228,7 +244,8 @@ class Run : public Job {
   EngineOptions engine_;
   int prefill_step_ = 256;
   bool ignore_eos_ = false, text_only_ = false;
-  std::optional<std::string> json_, trace_, svg_;
+  std::optional<std::string> json_, trace_, record_, svg_;
+  int record_top_ = 0;
   Prompt read_;
 };
 
