@@ -43,8 +43,8 @@ void count_figures(RunReport& report);
 std::string summary_of(const RunReport& report);  // for people, several lines
 std::string verdict_of(const RunReport& report);  // one line: pays or not, by how much, what binds
 std::string json_of(const RunReport& report);     // one object
-// JSON, one object on each line: the run, then every step. The recorder, if any, was told of every pass: its part of the
-// line goes with each step.
+// JSON, one object on each line: the run, then every step. The recorder, if any, was told of every pass: its part of
+// the line goes with each step.
 std::string trace_of(const RunReport& report, const Recorder* recorder = nullptr);
 
 }  // namespace specdec

@@ -55,7 +55,9 @@ class BasicDistribution {
 
   int size() const { return size_; }
   std::optional<TokenId> certain() const { return certain_; }  // the token of a point mass
-  std::span<const Stored> weights() const { return weights_ ? std::span<const Stored>(*weights_) : std::span<const Stored>(); }
+  std::span<const Stored> weights() const {
+    return weights_ ? std::span<const Stored>(*weights_) : std::span<const Stored>();
+  }
   const Scalar& total() const { return total_; }  // of the weights; of a point mass there are none
   Scalar operator[](TokenId token) const {
     SPECDEC_DASSERT(index(token) >= 0 && index(token) < size_);

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string_view>
+#include <utility>
 
 #include "core/error.h"
 #include "core/files/json.h"
@@ -18,32 +19,43 @@ std::string text_of(const nlohmann::json& line, const char* key, const std::stri
 }
 
 // see(line, where it stands)
-void for_each_line(const std::filesystem::path& path,
+void for_each_line(std::string_view rest, std::string_view name,
                    const std::function<void(const nlohmann::json&, const std::string&)>& see) {
-  const MappedFile file(path);
-  std::string_view rest = file.text();
   for (int number = 1; !rest.empty(); ++number) {
     const std::size_t end = rest.find('\n');
-    const std::string origin = fmt::format("{}:{}", path.string(), number);
+    const std::string origin = fmt::format("{}:{}", name, number);
     const nlohmann::json line = parse_json(rest.substr(0, end), origin);
     see(line, origin);
     rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
   }
 }
 
-}  // namespace
-
-std::vector<NamedPrompt> read_prompt_file(const std::filesystem::path& path) {
+std::vector<NamedPrompt> prompts_of(std::string_view text, std::string_view name) {
   std::vector<NamedPrompt> prompts;
-  for_each_line(path, [&](const nlohmann::json& line, const std::string& origin) {
+  for_each_line(text, name, [&](const nlohmann::json& line, const std::string& origin) {
     prompts.push_back({text_of(line, "id", origin), text_of(line, "domain", origin), text_of(line, "prompt", origin)});
   });
   return prompts;
 }
 
+}  // namespace
+
+std::vector<NamedPrompt> built_in_prompts() {
+  std::vector<NamedPrompt> all;
+  for (const NamedText& file : prompt_files()) {
+    for (NamedPrompt& prompt : prompts_of(file.text, file.name)) all.push_back(std::move(prompt));
+  }
+  return all;
+}
+
+std::vector<NamedPrompt> read_prompt_file(const std::filesystem::path& path) {
+  return prompts_of(MappedFile(path).text(), path.string());
+}
+
 std::vector<std::string> read_texts(const std::filesystem::path& path) {
   std::vector<std::string> texts;
-  for_each_line(path, [&](const nlohmann::json& line, const std::string& origin) {
+  const MappedFile file(path);
+  for_each_line(file.text(), path.string(), [&](const nlohmann::json& line, const std::string& origin) {
     texts.push_back(text_of(line, "text", origin));
   });
   return texts;

@@ -2,14 +2,20 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
+
+#include "verify/hardware.h"
 
 namespace specdec {
 
 struct NamedPrompt {
   std::string id, domain, text;
 };
+
+std::span<const NamedText> prompt_files();  // that the program brings along
+std::vector<NamedPrompt> built_in_prompts();
 
 // Throws Error that names the line that is not a prompt.
 std::vector<NamedPrompt> read_prompt_file(const std::filesystem::path& path);

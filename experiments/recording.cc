@@ -95,8 +95,8 @@ void Recorder::pass(const DraftTree& tree, const MatView& logits) {
       std::vector<float> values;
       for (const std::int32_t id : ids) values.push_back(row[static_cast<std::size_t>(id)]);
       values.push_back(logit_of_rest(row, ids, detail_.temperature));
-      rows.push_back({{"ids", packed(std::span<const std::int32_t>(ids))},
-                      {"logits", packed(std::span<const float>(values))}});
+      rows.push_back(
+          {{"ids", packed(std::span<const std::int32_t>(ids))}, {"logits", packed(std::span<const float>(values))}});
     }
     if (node == 0) continue;
     const Node& guess = tree[node];
@@ -104,12 +104,12 @@ void Recorder::pass(const DraftTree& tree, const MatView& logits) {
     laws.push_back(guess.q ? json_of(*guess.q, recorded[static_cast<std::size_t>(guess.parent)]) : Json());
     confidences.push_back(guess.confidence);
   }
-  passes_.push_back(Json{{"anchor", index(tree[0].token)},
-                         {"guesses", tokens},
-                         {"drawn_from", laws},
-                         {"confidences", confidences},
-                         {"laws", rows}}
-                        .dump());
+  passes_.push_back(Json{
+      {"anchor", index(tree[0].token)},
+      {"guesses", tokens},
+      {"drawn_from", laws},
+      {"confidences", confidences},
+      {"laws", rows}}.dump());
 }
 
 Distribution RecordedRow::law(const Sampler& sampler, int size) const {
@@ -193,7 +193,8 @@ std::optional<Distribution> read_law(const nlohmann::json& object, const Recorde
   }
   if (!row.tokens.empty()) {
     std::vector<float> spread(static_cast<std::size_t>(size));
-    for (std::size_t i = 0; i < weights.size(); ++i) spread[static_cast<std::size_t>(index(row.tokens[i]))] = weights[i];
+    for (std::size_t i = 0; i < weights.size(); ++i)
+      spread[static_cast<std::size_t>(index(row.tokens[i]))] = weights[i];
     weights = std::move(spread);
   }
   return Distribution(std::move(weights), total);
@@ -204,10 +205,8 @@ RecordedStep read_step(const Line& line, const Recording& recording) {
   const auto token = [&](const nlohmann::json& value) {
     return TokenId{line.whole(value, "a token of this model", 0, recording.vocab - 1)};
   };
-  RecordedStep step{DraftTree(token(line.at("anchor")), line.whole(line.at("position"), "'position'", 0, kMostPosition)),
-                    {},
-                    {},
-                    {}};
+  RecordedStep step{
+      DraftTree(token(line.at("anchor")), line.whole(line.at("position"), "'position'", 0, kMostPosition)), {}, {}, {}};
   const nlohmann::json& parents = line.list("parents");
   const nlohmann::json& guesses = line.list("guesses");
   const nlohmann::json& drawn_from = line.list("drawn_from");
@@ -244,7 +243,8 @@ void read_head(const Line& line, Recording& recording) {
   };
   constexpr int kMost = 1 << 24;
   recording.vocab = head.whole(head.at("vocab"), "'vocab'", 1, kMost);
-  recording.detail = {head.whole(head.at("top"), "'top'", 0, kMost), head.number(head.at("temperature"), "'temperature'")};
+  recording.detail = {head.whole(head.at("top"), "'top'", 0, kMost),
+                      head.number(head.at("temperature"), "'temperature'")};
   recording.sampler = {.temperature = recording.detail.temperature,
                        .top_k = head.whole(head.at("top_k"), "'top_k'", 0, kMost),
                        .top_p = head.number(head.at("top_p"), "'top_p'"),

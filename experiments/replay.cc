@@ -42,7 +42,8 @@ Budget budget_of(const Recording& recording, Budget budget) {
       width = std::max(width, static_cast<int>(step.tree.children(node).size()));
   }
   if (budget.depth > depth)
-    throw UsageError("k = {}: the record's drafts have {} guesses at most; record a run with more", budget.depth, depth);
+    throw UsageError("k = {}: the record's drafts have {} guesses at most; record a run with more", budget.depth,
+                     depth);
   if (budget.width > width)
     throw UsageError("width {}: the record's guesses have {} siblings at most; record a run with more", budget.width,
                      width);
@@ -144,9 +145,9 @@ Replayed replay(const Recording& recording, const ReplayOptions& options) {
     replayed.alpha = static_cast<double>(counts.accepted) / static_cast<double>(counts.accepted + counts.rejections);
   }
   for (const PositionTally& position : counts.positions) replayed.conditional.push_back(position.rate());
-  replayed.tokens_per_pass = bootstrap(
-      replayed.tokens_by_step.size(),
-      [&](std::span<const std::size_t> which) { return mean_of(replayed.tokens_by_step, which); });
+  replayed.tokens_per_pass = bootstrap(replayed.tokens_by_step.size(), [&](std::span<const std::size_t> which) {
+    return mean_of(replayed.tokens_by_step, which);
+  });
   return replayed;
 }
 

@@ -36,10 +36,10 @@ struct Replayed {
   std::optional<int> first_difference{};  // the step
   Interval tokens_per_pass{};             // mean of all judgings; over the steps, by bootstrap
   double drafted_per_pass = 0;
-  double alpha = 0;                        // accepted / (accepted + rejections)
-  std::vector<double> conditional;         // [i]: guess i + 1 accepted, of those whose elders all were
-  std::vector<double> tokens_by_step;      // means over the judgings
-  double unrecorded = 0;                   // share of judgings that end with a token that was not recorded
+  double alpha = 0;                    // accepted / (accepted + rejections)
+  std::vector<double> conditional;     // [i]: guess i + 1 accepted, of those whose elders all were
+  std::vector<double> tokens_by_step;  // means over the judgings
+  double unrecorded = 0;               // share of judgings that end with a token that was not recorded
 };
 
 // Throws UsageError for what the record cannot answer: longer or wider drafts, other temperatures of a record that

@@ -70,8 +70,8 @@ struct TrialOptions {
   std::uint64_t seed = 1;
   int max_tokens = 128;
   int prefill_step = 256;
-  std::vector<TokenId> eos{};    // empty: the text never ends by itself
-  std::string rule = "sampled";  // NAME[,key=value…]
+  std::vector<TokenId> eos{};                                              // empty: the text never ends by itself
+  std::string rule = "sampled";                                            // NAME[,key=value…]
   std::function<void(const DraftTree&, const MatView& logits)> on_pass{};  // of SessionOptions
 };
 

@@ -47,7 +47,8 @@ std::string base64_encoded(std::string_view bytes) {
     };
     const std::uint32_t bits = byte(i) << 16 | byte(i + 1) << 8 | byte(i + 2);
     const std::size_t digits = std::min<std::size_t>(4, bytes.size() - i + 1);
-    for (std::size_t digit = 0; digit < 4; ++digit) text += digit < digits ? kAlphabet[bits >> (18 - 6 * digit) & 63] : '=';
+    for (std::size_t digit = 0; digit < 4; ++digit)
+      text += digit < digits ? kAlphabet[bits >> (18 - 6 * digit) & 63] : '=';
   }
   return text;
 }

@@ -1,4 +1,6 @@
 // specdec replay: what other rules, shorter drafts, temperatures and policies would have made of the passes of a run.
+#include "experiments/replay.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -10,7 +12,6 @@
 #include "core/kinds.h"
 #include "draft/options.h"
 #include "experiments/provenance.h"
-#include "experiments/replay.h"
 
 namespace specdec {
 namespace {
@@ -101,32 +102,34 @@ class Replay : public Job {
   }
 
   std::string text_of(const Recording& recording, const Replayed& as_run, const std::vector<Replayed>& lines) const {
-    std::string text = fmt::format(
-        "{}: {} guessed for by {}, {} passes, rule {}, temperature {}, seed {}\n", recording.path, recording.target,
-        recording.drafter, recording.steps.size(), recording.rule, recording.sampler.temperature, recording.seed);
-    text += fmt::format("  with its own settings {} of {} passes end as recorded{}\n\n", as_run.same_as_recorded,
-                        as_run.steps,
-                        as_run.first_difference ? fmt::format("; the first other one is pass {}", *as_run.first_difference)
-                                                : "");
-    text += fmt::format("  {:<34}{:>24}{:>28}{:>10}{:>8}   {}\n", "rule", "tokens per pass", "more than recorded settings",
-                        "guesses", "alpha", "accepted, of those that were reached");
+    std::string text = fmt::format("{}: {} guessed for by {}, {} passes, rule {}, temperature {}, seed {}\n",
+                                   recording.path, recording.target, recording.drafter, recording.steps.size(),
+                                   recording.rule, recording.sampler.temperature, recording.seed);
+    text += fmt::format(
+        "  with its own settings {} of {} passes end as recorded{}\n\n", as_run.same_as_recorded, as_run.steps,
+        as_run.first_difference ? fmt::format("; the first other one is pass {}", *as_run.first_difference) : "");
+    text += fmt::format("  {:<34}{:>24}{:>28}{:>10}{:>8}   {}\n", "rule", "tokens per pass",
+                        "more than recorded settings", "guesses", "alpha", "accepted, of those that were reached");
     const auto add = [&](const std::string& name, const Replayed& one) {
       std::string conditional;
       for (const double rate : one.conditional) conditional += fmt::format("{:>6.3f}", rate);
-      text += fmt::format("  {:<34}{:>24}{:>28}{:>10.2f}{:>8.3f}  {}\n", name, interval_text(one.tokens_per_pass, ".3f"),
-                          interval_text(gain(one, as_run), "+.3f"), one.drafted_per_pass, one.alpha, conditional);
+      text +=
+          fmt::format("  {:<34}{:>24}{:>28}{:>10.2f}{:>8.3f}  {}\n", name, interval_text(one.tokens_per_pass, ".3f"),
+                      interval_text(gain(one, as_run), "+.3f"), one.drafted_per_pass, one.alpha, conditional);
     };
     add("as recorded: " + as_run.rule, as_run);
     for (const Replayed& line : lines) add(line.lossless ? line.rule : line.rule + " (lossy)", line);
     text += fmt::format("\nMeans of {} judgings of each pass, with 95 % intervals over the passes.\n", as_run.judgings);
     if (recording.detail.top > 0) {
       text += fmt::format(
-          "The record keeps the {} likeliest tokens: the others are judged as one, up to {:.2g} of a law; {:.2g} of the "
+          "The record keeps the {} likeliest tokens: the others are judged as one, up to {:.2g} of a law; {:.2g} of "
+          "the "
           "judgings end with one of them.\n",
           recording.detail.top, largest_rest(recording), as_run.unrecorded);
     }
     return text +
-           "A record cannot say how the text goes on after other tokens, what longer or wider drafts or another drafter "
+           "A record cannot say how the text goes on after other tokens, what longer or wider drafts or another "
+           "drafter "
            "would have guessed, or how long it takes.\n";
   }
 
