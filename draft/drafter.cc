@@ -1,5 +1,6 @@
 #include "draft/drafter.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/error.h"
@@ -8,13 +9,26 @@
 
 namespace specdec {
 
+namespace {
+
+bool reads_no_checkpoint(std::string_view name) {
+  const auto kind = std::ranges::find(drafter_kinds(), name, &DrafterKind::name);
+  return kind != drafter_kinds().end() && !kind->needs_model && !kind->needs_head;
+}
+
+}  // namespace
+
 DrafterSpec parse_drafter_spec(std::string_view text) {
   DrafterSpec spec;
   std::size_t comma = text.find(',');
   const std::string_view head = text.substr(0, comma);
   const std::size_t colon = head.find(':');
   spec.kind = head.substr(0, colon);
-  if (colon != std::string_view::npos) spec.path = head.substr(colon + 1);
+  if (reads_no_checkpoint(spec.kind) && head.find('=') != std::string_view::npos) {
+    comma = std::min(colon, comma);  // self:experts=1
+  } else if (colon != std::string_view::npos) {
+    spec.path = head.substr(colon + 1);
+  }
   while (comma != std::string_view::npos) {
     text.remove_prefix(comma + 1);
     comma = text.find(',');

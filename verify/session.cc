@@ -83,6 +83,7 @@ Session::Session(const Model& target, Drafter& drafter, const Rule& rule, const 
     throw UsageError("context of {} tokens: {} has 1 to {}", options_.capacity, target.info().path, context);
   }
   state_ = target.new_state(options_.capacity);
+  drafter.lend(*state_);
 }
 
 void Session::prefill(std::span<const TokenId> prompt) {
