@@ -86,6 +86,7 @@ SuffixAutomaton::Context SuffixAutomaton::shorter(const Context& context) const 
 
 SuffixAutomaton::Followers SuffixAutomaton::followers(const Context& context) const {
   Followers followers;
+  followers.different = static_cast<int>(at(context.state).next.size());
   for (const auto& [token, state] : at(context.state).next) {
     followers.total += at(state).count;
     if (token == kEnd) continue;

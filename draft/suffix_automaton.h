@@ -40,6 +40,7 @@ class SuffixAutomaton {
   struct Followers {
     std::vector<Follower> tokens;  // the most frequent first, of equals the one seen last
     int total = 0;                 // times that something followed: one of these, or the end of a document
+    int different = 0;             // things that followed: these, and perhaps the end
   };
   Followers followers(const Context& context) const;
 

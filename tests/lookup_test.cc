@@ -13,6 +13,7 @@
 #include "tests/error_line.h"
 #include "tests/temporary_directory.h"
 #include "tests/toy_model.h"
+#include "tests/toy_tokenizers.h"
 
 namespace specdec {
 namespace {
@@ -235,6 +236,31 @@ TEST(Suffix, ReadsATraceAsACorpus) {
   expect_error([&] { make({{"corpus", "none.jsonl"}}); }, {"none.jsonl", "cannot be read"});
   expect_error([&] { make({{"corpus", "notes.txt"}}); }, {"notes.txt", "toy", "no tokenizer", ".jsonl"});
   expect_error([&] { make({{"min", "65"}}); }, {"drafter suffix", "min=65", "max=64"});
+}
+
+TEST(Suffix, ReadsATextAsACorpus) {
+  const TemporaryDirectory directory;
+  const std::string text = directory.write("notes.txt", "abcd").string();
+  const auto tokenizer = toy_tokenizer({"a", "b", "c", "d"}, {});
+  const ToyModel target({});
+  const auto drafter = make_drafter({"suffix", "", {{"corpus", text}}},
+                                    {.target = target, .tokenizer = tokenizer.get(), .capacity = 16});
+  DraftTree tree(TokenId{1}, 0);
+  drafter->propose(tree, {.depth = 4}, Rng(1));
+  ASSERT_EQ(tree.guesses(), 2);  // to the end of the text, which nothing follows
+  EXPECT_EQ(tree[1].token, TokenId{2});
+  EXPECT_EQ(tree[2].token, TokenId{3});
+}
+
+// "ca" was followed by the end alone: half of the chance is left for what came after "a".
+TEST(Suffix, WhereADocumentEndsAShorterContextGoesOn) {
+  const TemporaryDirectory directory;
+  const std::string trace =
+      directory.write("t.jsonl", "{}\n{\"position\": 4, \"emitted\": [97, 98, 99, 97]}\n").string();
+  const Guesses guesses("suffix", {{"corpus", trace}}, "zc", {.depth = 2});
+  EXPECT_EQ(guesses.branches(), (Branches{"ab"}));
+  EXPECT_NEAR(guesses.tree[1].confidence, 1, 1e-12);
+  EXPECT_NEAR(guesses.tree[2].confidence, 0.25, 1e-12);
 }
 
 }  // namespace

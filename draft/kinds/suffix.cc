@@ -61,7 +61,7 @@ class Suffix : public TextDrafter {
         const double confidence = escape * next.count / followers.total;
         open.push_back({parent, next.token, confidence, sureness * confidence, next.context});
       }
-      const auto different = static_cast<double>(followers.tokens.size());
+      const double different = followers.different;
       if (followers.total > 0) escape *= different / (followers.total + different);
     }
   }
