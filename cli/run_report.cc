@@ -436,8 +436,11 @@ std::string payment(const RunReport& report) {
   const std::string_view pays = speed_up > 1 + kNoise   ? "It pays"
                                 : speed_up < 1 - kNoise ? "It does not pay"
                                                         : "It makes no difference";
-  return fmt::format("{}: {:.2f} times the speed of plain decoding; a pass gives {:.2f} tokens, {:.2f} break even.",
-                     pays, speed_up, report.tally.tokens_per_pass, report.comparison.break_even_seconds);
+  const std::string warning =
+      report.lossless ? ""
+                      : fmt::format("Lossy, by rule {}: the text is not the target's. ", report.trial_options.rule);
+  return fmt::format("{}{}: {:.2f} times the speed of plain decoding; a pass gives {:.2f} tokens, {:.2f} break even.",
+                     warning, pays, speed_up, report.tally.tokens_per_pass, report.comparison.break_even_seconds);
 }
 
 std::string binding(const RunReport& report) {

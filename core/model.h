@@ -109,6 +109,12 @@ struct SharedWeights {
   const Weight* head = nullptr;
 };
 
+// What a model leaves out when it does a part of its work.
+struct Shortcut {
+  std::optional<int> experts_per_token;  // routed ones of a row, at most as many as it takes; 0: shared ones alone
+  std::vector<int> skipped;              // layers, ascending
+};
+
 // const: everything that changes is in State, but for the experts that ExpertStore packs. Thread-compatible; one Engine
 // runs one forward at a time.
 class Model {
@@ -120,6 +126,10 @@ class Model {
 
   // Appends the rows of `batch` to `state`. Row i is bit for bit what a pass of that row alone would give.
   virtual Output forward(const Batch& batch, State& state, const Taps& taps) const = 0;
+
+  // The same weights with less work, so cheaper and less right. It runs on States of this model, whatever rows they
+  // hold, and does not outlive it. Null if this model cannot.
+  virtual std::unique_ptr<Model> with(const Shortcut&) const { return nullptr; }
 
   virtual const DraftHead* mtp() const { return nullptr; }
   virtual SharedWeights shared_weights() const { return {}; }

@@ -9,11 +9,25 @@
 
 namespace specdec {
 
+namespace {
+
+bool reads_no_checkpoint(std::string_view name) {
+  const auto kind = std::ranges::find(drafter_kinds(), name, &DrafterKind::name);
+  return kind != drafter_kinds().end() && !kind->needs_model && !kind->needs_head;
+}
+
+}  // namespace
+
 DrafterSpec parse_drafter_spec(std::string_view text) {
   const std::size_t end = std::min(text.find(':'), text.find(','));  // of the kind
   DrafterSpec spec{std::string(text.substr(0, end)), "", {}};
   if (end == std::string_view::npos) return spec;
-  auto [path, options] = split_options(text.substr(text[end] == ':' ? end + 1 : end), "drafter " + spec.kind);
+  std::string_view rest = text.substr(text[end] == ':' ? end + 1 : end);
+  const std::string options_alone = fmt::format(",{}", rest);  // self:experts=1
+  if (reads_no_checkpoint(spec.kind) && rest.substr(0, rest.find(',')).find('=') != std::string_view::npos) {
+    rest = options_alone;
+  }
+  auto [path, options] = split_options(rest, "drafter " + spec.kind);
   spec.path = std::move(path);
   spec.options = std::move(options);
   return spec;

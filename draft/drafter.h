@@ -24,6 +24,7 @@
 namespace specdec {
 
 class Bridge;
+class Tokenizer;
 
 // What the target said for certain: tokens that follow all those told before, and the hidden states asked for.
 struct Final {
@@ -46,6 +47,9 @@ class Drafter {
  public:
   virtual ~Drafter() = default;
   virtual Taps needs() const { return {}; }  // what it must see of the target
+  // The target's State of this text, once, before anything is told. Within propose() rows may be appended to it; all of
+  // them are dropped again by then. It outlives the drafter's last call.
+  virtual void lend(State&) {}
   virtual void observe(const Final& seen) = 0;
   virtual void prompt_ends() {}  // all of the prompt but its last token was told: what it makes of that, it makes now
 
@@ -64,6 +68,7 @@ struct DrafterContext {
   std::shared_ptr<const Model> draft{};          // a kind with needs_model: the checkpoint of DrafterSpec::path
   std::shared_ptr<const DraftHead> head{};       // a kind with needs_head: that of DrafterSpec::path
   std::shared_ptr<const Bridge> bridge{};        // between its vocabulary and the target's; null = the same ids
+  const Tokenizer* tokenizer = nullptr;          // the target's; null: none
   Sampler sampler{};                             // the target's; a drafter draws with it unless an option says else
   int capacity = 0;                              // positions, as in the target's State
   std::map<std::string, std::string> options{};  // key=value of the kind, without those of the budget
@@ -77,7 +82,7 @@ struct DrafterKind {
 };
 std::span<const DrafterKind> drafter_kinds();
 
-// KIND[:PATH][,key=value…]
+// KIND[:PATH][,key=value…], or KIND:key=value… for a kind that reads no checkpoint
 struct DrafterSpec {
   std::string kind, path;
   std::map<std::string, std::string> options;

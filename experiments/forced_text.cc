@@ -42,14 +42,16 @@ std::vector<StepRecord> forced_steps(const LoadedTarget& target, const LoadedDra
                                .draft = drafter.model,
                                .head = drafter.head,
                                .bridge = drafter.bridge,
+                               .tokenizer = target.tokenizer.get(),
                                .sampler = sampler,
                                .capacity = static_cast<int>(text.size()),
                                .options = {}};
   const std::unique_ptr<Drafter> guesses = make_drafter(drafter.spec, context);
+  const auto state = target.model->new_state(static_cast<int>(text.size()));
+  guesses->lend(*state);
   guesses->prompt_ends();
   Taps taps = guesses->needs();
   taps.logits = false;
-  const auto state = target.model->new_state(static_cast<int>(text.size()));
   while (text.size() > static_cast<std::size_t>(state->length()) + 1) {
     const auto rest = text.subspan(static_cast<std::size_t>(state->length()));
     DraftTree tree(rest.front(), state->length());

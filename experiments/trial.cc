@@ -150,6 +150,7 @@ Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::s
                          .draft = drafter.model,
                          .head = drafter.head,
                          .bridge = drafter.bridge,
+                         .tokenizer = target.tokenizer.get(),
                          .sampler = options.sampler,
                          .capacity = capacity,
                          .options = {}};

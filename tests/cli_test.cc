@@ -70,13 +70,15 @@ TEST_F(Cli, HelpAndVersionSucceed) {
 
 TEST_F(Cli, AWrongWordTeachesTheRightOnes) {
   expect_refused({}, 2, {"no command", "specdec run"});
-  expect_refused({"runn"}, 2,
-                 {"runn", "bench, convert, experts, inspect, logits, models, predict, probe, run, synth, vocab"});
+  expect_refused(
+      {"runn"}, 2,
+      {"runn", "bench, certify, convert, experts, inspect, logits, models, predict, probe, replay, run, synth, vocab"});
   expect_refused({"run", "--foo"}, 2, {"--foo", "--target", "--draft"});
   expect_refused({"run", "--k", "many"}, 2, {"--k", "many"});
   expect_refused({"run", "--max-tokens"}, 2, {"--max-tokens"});
   expect_refused({"logits"}, 2, {"--model"});
-  expect_refused(run_ids({"--draft", "eagel"}), 2, {"eagel", "mtp, none, replay, small"});
+  expect_refused(run_ids({"--draft", "eagel"}), 2,
+                 {"eagel", "eagle, mtp, ngram, none, oracle, replay, self, small, suffix, wrong"});
   expect_refused(run_ids({"--draft", "mtp,depht=3"}), 2, {"depht"});
   expect_refused(run_ids({"--draft", "mtp:nonexistent"}), 2, {"reads no checkpoint", "mtp:nonexistent"});
   expect_refused(run_ids({"--draft", "none:xyz"}), 2, {"reads no checkpoint", "none:xyz"});

@@ -1,4 +1,4 @@
-// What drafters must be told before they can be made, for tests that run over all kinds.
+// What drafters must be told before they can be made, or to be wrong now and then, for tests that run over all kinds.
 //   make_drafter({std::string(kind.name), "", needed_options(kind.name)}, context);
 #pragma once
 

@@ -167,6 +167,7 @@ class ToyHead : public DraftHead {
   WeightBytes bytes_;
 };
 
+// A part of its work gives its logits, disturbed.
 class ToyModel : public Model {
  public:
   explicit ToyModel(const ToyOptions& options) : options_(options) {
@@ -189,6 +190,14 @@ class ToyModel : public Model {
   std::unique_ptr<State> new_state(int capacity) const override {
     return std::make_unique<ToyState<TokenId>>(capacity);
   }
+  std::unique_ptr<Model> with(const Shortcut& shortcut) const override {
+    ToyOptions options = options_;
+    options.noise += 0.8;
+    options.mtp_noise.reset();
+    auto shorter = std::make_unique<ToyModel>(options);
+    shorter->info_.experts_per_token = shortcut.experts_per_token.value_or(info_.experts_per_token);
+    return shorter;
+  }
 
   Output forward(const Batch& batch, State& state, const Taps& taps) const override {
     auto& toy = static_cast<ToyState<TokenId>&>(state);
@@ -206,7 +215,7 @@ class ToyModel : public Model {
       toy.hidden.insert(toy.hidden.end(), hidden.begin(), hidden.end());
       if (options_.experts > 0) {
         const int first = static_cast<int>(text % static_cast<std::uint64_t>(options_.experts - 1));
-        for (int k = 0; k < kToyExpertsPerToken; ++k) toy.routed.push_back({static_cast<int>(i), 1, first + k});
+        for (int k = 0; k < info_.experts_per_token; ++k) toy.routed.push_back({static_cast<int>(i), 1, first + k});
       }
     }
     const auto rows = static_cast<Eigen::Index>(batch.tokens.size());

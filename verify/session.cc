@@ -86,6 +86,7 @@ Session::Session(const Model& target, Drafter& drafter, const Rule& rule, const 
   }
   if (!budget.siblings) budget.siblings = rule.siblings;
   state_ = target.new_state(options_.capacity);
+  drafter.lend(*state_);
 }
 
 void Session::prefill(std::span<const TokenId> prompt) {

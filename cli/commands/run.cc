@@ -37,7 +37,9 @@ class Run : public Job {
         {{"target", &target_name_,
           "the model to speed up: a directory, a .gguf file, a shipped name or a hub id in the local cache"},
          {"draft", &draft_,
-          "who guesses: KIND[:PATH][,key=value…] with KIND mtp, small, eagle, replay or none, or a checkpoint"},
+          "who guesses: KIND[:PATH][,key=value…] with KIND mtp, eagle, small, self, ngram, suffix, oracle, wrong, "
+          "replay "
+          "or none, or a checkpoint"},
          {"prompt", &prompt_, "the text to continue; else standard input, else a built-in one"},
          {"prompt-file", &prompt_file_, "a file with the text to continue"},
          {"prompt-tokens", &prompt_tokens_, "the ids to continue, such as 1,2,3"},
@@ -178,9 +180,13 @@ class Run : public Job {
     if (prompt_tokens_ && (prompt_ || prompt_file_)) {
       throw UsageError("--prompt-tokens and a text to continue are both given; expected one of them");
     }
-    const auto replayed = parse_drafter_spec(draft_).options;
-    const fs::path replayed_text = replayed.contains("text") ? replayed.at("text") : "";
-    check_outputs({json_, trace_, record_, svg_}, std::span(&replayed_text, 1));
+    const auto draft_options = parse_drafter_spec(draft_).options;
+    std::vector<fs::path> texts;  // that replay and suffix read
+    for (const char* option : {"text", "corpus"}) {
+      if (const auto found = draft_options.find(option); found != draft_options.end())
+        texts.emplace_back(found->second);
+    }
+    check_outputs({json_, trace_, record_, svg_}, texts);
     if (always_reject_ && rule_ != "sampled") {
       throw UsageError("--rule {} and --always-reject are both given; expected one of them", rule_);
     }

@@ -56,7 +56,7 @@ class Decoder : public Model {
     }
     file.expect_all_used(ignored);
     if (file.packs()) experts_.settle(spec_.moe.experts);
-    count_bytes();
+    bytes_ = count_bytes({});
   }
 
   const ModelInfo& info() const override { return spec_.info; }
@@ -71,8 +71,18 @@ class Decoder : public Model {
   }
 
   Output forward(const Batch& batch, State& state, const Taps& taps) const override {
+    return run(spec_, {}, batch, state, taps);
+  }
+  std::unique_ptr<Model> with(const Shortcut& shortcut) const override;
+
+ private:
+  friend class ShorterDecoder;
+
+  // spec: this one's, but for the experts per token. skipped: ascending.
+  Output run(const DecoderSpec& spec, std::span<const int> skipped, const Batch& batch, State& state,
+             const Taps& taps) const {
     auto& kv_state = static_cast<KvState&>(state);
-    Pass pass = begin_pass(engine_, spec_, batch, kv_state);
+    Pass pass = begin_pass(engine_, spec, batch, kv_state);
     PassBuffers& buffers = kv_state.buffers();
     const std::int64_t size = pass.count() * spec_.hidden;
     if (buffers.taps.size() < taps.layers.size() + 1) buffers.taps.resize(taps.layers.size() + 1);
@@ -83,7 +93,9 @@ class Decoder : public Model {
     };
     embed(engine_, embedding_, batch.tokens, pass.x);
     for (int layer = 0; layer < spec_.info.layers; ++layer) {
-      run_layer(pass, layers_[static_cast<std::size_t>(layer)], layer);
+      if (!std::ranges::binary_search(skipped, layer)) {
+        run_layer(pass, layers_[static_cast<std::size_t>(layer)], layer);
+      }
       keep(layer, pass.x);
     }
     float* normed = buffers.taps.back().get(size);
@@ -97,7 +109,6 @@ class Decoder : public Model {
     return {head_logits(pass, head_, normed, taps.logits ? pass.count() : 0), buffers.tapped, buffers.routed};
   }
 
- private:
   // A head that is stored although it is the embedding must be that.
   static void expect_one_table(const WeightFile& file) {
     const StoredTensor* head = file.peek("lm_head.weight");
@@ -110,14 +121,16 @@ class Decoder : public Model {
         file.directory().string());
   }
 
-  void count_bytes() {
+  WeightBytes count_bytes(const Shortcut& shortcut) const {
     StoredBytes stored;
     stored.routed.resize(layers_.size());
     for (const StoredTensor* tensor : file_->used()) {
       const Place place = place_of(tensor->name, spec_.info.layers);
-      if (!place.mtp) stored.add(place, static_cast<std::int64_t>(tensor->bytes));
+      const bool is_skipped = std::ranges::binary_search(shortcut.skipped, place.layer);
+      const bool asks_no_router = place.group == Group::router && shortcut.experts_per_token == 0;
+      if (!place.mtp && !is_skipped && !asks_no_router) stored.add(place, static_cast<std::int64_t>(tensor->bytes));
     }
-    bytes_ = stored.weights(spec_.moe.experts, head_.bytes(), embedding_.bytes() / embedding_.out);
+    return stored.weights(spec_.moe.experts, head_.bytes(), embedding_.bytes() / embedding_.out);
   }
 
   std::shared_ptr<WeightFile> file_;
@@ -130,6 +143,35 @@ class Decoder : public Model {
   std::unique_ptr<DraftHead> mtp_;
   WeightBytes bytes_;
 };
+
+class ShorterDecoder : public Model {
+ public:
+  ShorterDecoder(const Decoder& whole, const Shortcut& shortcut)
+      : whole_(whole), spec_(whole.spec_), skipped_(shortcut.skipped), bytes_(whole.count_bytes(shortcut)) {
+    const int experts = shortcut.experts_per_token.value_or(spec_.moe.experts_per_token);
+    SPECDEC_ASSERT(experts >= 0 && experts <= spec_.moe.experts_per_token);
+    spec_.moe.experts_per_token = spec_.info.experts_per_token = experts;
+    spec_.info.mtp_layers = 0;
+  }
+  const ModelInfo& info() const override { return spec_.info; }
+  const WeightBytes& bytes() const override { return bytes_; }
+  std::unique_ptr<State> new_state(int capacity) const override { return whole_.new_state(capacity); }
+  Output forward(const Batch& batch, State& state, const Taps& taps) const override {
+    return whole_.run(spec_, skipped_, batch, state, taps);
+  }
+  SharedWeights shared_weights() const override { return whole_.shared_weights(); }
+  ExpertStore* experts() const override { return whole_.experts(); }
+
+ private:
+  const Decoder& whole_;
+  DecoderSpec spec_;
+  std::vector<int> skipped_;
+  WeightBytes bytes_;
+};
+
+std::unique_ptr<Model> Decoder::with(const Shortcut& shortcut) const {
+  return std::make_unique<ShorterDecoder>(*this, shortcut);
+}
 
 void require(bool holds, const ConfigReader& config, const std::string& what) {
   if (!holds) throw Error("{}: {}", config.origin(), what);

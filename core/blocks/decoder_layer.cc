@@ -63,7 +63,12 @@ void run_layer(Pass& pass, const DecoderLayer& weights, int layer) {
   pass.engine.lap(Part::attention);
   norm_rows(pass, pass.x, weights.ffn_norm, normed);
   pass.engine.lap(Part::norms);
-  if (weights.moe) {
+  if (weights.moe && pass.spec.moe.experts_per_token == 0) {
+    if (weights.moe->shared) {
+      feed_forward(pass.engine, *weights.moe->shared, normed, pass.count(), hidden, buffers, pass.x);
+    }
+    pass.engine.lap(Part::shared);
+  } else if (weights.moe) {
     feed_forward(pass.engine, pass.spec.moe, *weights.moe, layer, normed, pass.count(), hidden, buffers, pass.x);
   } else {
     feed_forward(pass.engine, *weights.dense, normed, pass.count(), hidden, buffers, pass.x);

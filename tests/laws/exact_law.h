@@ -91,7 +91,7 @@ inline double deviation(const std::vector<int>& counts, const std::vector<double
 using MakeDrafter = std::function<std::unique_ptr<Drafter>()>;
 
 inline double deviation_of(const Model& target, const MakeDrafter& make, const Rule& rule, const Sampler& sampler,
-                           const Budget& budget, int samples = 100000) {
+                           const Budget& budget, int samples = 40000) {
   const auto law = exact_law(target, sampler);
   std::vector<int> counts(law.size());
   for (int i = 0; i < samples; ++i) {
