@@ -74,6 +74,22 @@ def rotate(x, cos, sin):
     return torch.cat([r.to(x.dtype), x[..., size:]], -1)
 
 
+def chained_attention(q, history):
+    """q [batch, position, head, head_dim] over history[0] up to its own position, and over its own position in the rest."""
+    heads, kv_heads, head_dim = q.shape[2], *history[0][0].shape[2:]
+    q = q.unflatten(2, (kv_heads, heads // kv_heads)) * head_dim**-0.5
+    length = q.shape[1]
+    scores = torch.einsum("bikgd,bjkd->bkgij", q, history[0][0])
+    future = torch.ones(length, length, dtype=torch.bool, device=q.device).triu(1)
+    scores = scores.masked_fill(future, float("-inf"))
+    own = [torch.einsum("bikgd,bikd->bkgi", q, keys)[..., None] for keys, _ in history[1:]]
+    p = torch.cat([scores, *own], -1).float().softmax(-1).to(q.dtype)
+    y = torch.einsum("bkgij,bjkd->bikgd", p[..., :length], history[0][1])
+    for step, (_, values) in enumerate(history[1:]):
+        y = y + torch.einsum("bkgi,bikd->bikgd", p[..., length + step], values)
+    return y.flatten(2, 3)
+
+
 class Attention(nn.Module):
     def __init__(self, s):
         super().__init__()
@@ -112,18 +128,7 @@ class Attention(nn.Module):
         """
         q, k, v = self.qkv(x, cos, sin)
         history.append((k, v))
-        group = self.heads // self.kv_heads
-        q = q.unflatten(2, (self.kv_heads, group)) * self.head_dim**-0.5
-        length = x.shape[1]
-        scores = torch.einsum("bikgd,bjkd->bkgij", q, history[0][0])
-        future = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
-        scores = scores.masked_fill(future, float("-inf"))
-        own = [torch.einsum("bikgd,bikd->bkgi", q, keys)[..., None] for keys, _ in history[1:]]
-        p = torch.cat([scores, *own], -1).float().softmax(-1).to(x.dtype)
-        y = torch.einsum("bkgij,bjkd->bikgd", p[..., :length], history[0][1])
-        for step, (_, values) in enumerate(history[1:]):
-            y = y + torch.einsum("bkgi,bikd->bikgd", p[..., length + step], values)
-        return self.o_proj(y.flatten(2))
+        return self.o_proj(chained_attention(q, history).flatten(2))
 
 
 class MLP(nn.Module):

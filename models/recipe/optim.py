@@ -55,7 +55,7 @@ class Muon:
 class Optimizer:
     def __init__(self, modules, muon_lr=0.02, decay=0.1, adam_lr=3e-3, embedding_lr=1e-2):
         named = [(n, p) for module in modules for n, p in module.named_parameters()]
-        embedding = [p for n, p in named if n == "embed_tokens"]
+        embedding = [p for n, p in named if n.startswith("embed_tokens")]
         other = [p for n, p in named if p.dim() < 2 or n.startswith("lm_head") or n.endswith(".gate")]
         taken = {id(p) for p in embedding + other}
         matrices = [(n, p) for n, p in named if id(p) not in taken]

@@ -1,14 +1,15 @@
 """Trains demo-eagle3 for the shipped demo-moe on one GPU, and measures it beside the MTP layer.
 
-    python3 train_eagle3.py --corpus CORPUS_DIR --models MODELS_DIR --out OUT_DIR [--minutes M] [--resume-at P --from DIR]
-                            [--taps A,B,C --heads N --kv-heads N --width N --draft-vocab N --dropout P]
-                            [--data FILE] [--sample WINDOWS]
+    python3 train_eagle3.py --corpus CORPUS_DIR --models MODELS_DIR --out OUT_DIR [--minutes M | --tokens M]
+                            [--resume-at P --from DIR] [--taps A,B,C --heads N --kv-heads N --width N --draft-vocab N]
+                            [--batch TOKENS --windows N] [--data FILE] [--sample WINDOWS]
 
-The teacher is demo-moe as shipped, dequantised. The head is trained as it drafts (training-time test): STEPS chained
-steps, each on the states that it made itself. The schedule runs on the clock.
+The teacher is demo-moe as shipped, dequantised; it reads the corpus once, and the outputs of its tapped layers stay on the
+GPU (68 GB). The head is trained as it drafts (training-time test): STEPS chained steps, each on the states that it made
+itself. The schedule runs on the clock, or over --tokens million tokens.
 Outputs: eagle3.safetensors in the shipped format, eagle3.json (training and measurements), eagle3.pt (float32), the last
 two every 20 s. --resume-at: starts from --from, the outputs of an earlier run, at this part of the schedule (0 to 1).
---data: keeps the tokenised corpus in this file, or reads it from there.
+--data: keeps the tokenised corpus in this file, or reads it from there. --windows: trains on so many windows of it.
 """
 
 import argparse
@@ -18,90 +19,183 @@ import pathlib
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
+from torch.nn.attention.flex_attention import create_block_mask
 
 import eagle3
 import evaluate
-from data import Windows, bpe_stream, read_corpus
-from eagle3 import Eagle3, EagleShape, hidden_and_taps
-from model import MOE, rope_table
+from data import EOS, bpe_stream, read_corpus
+from eagle3 import Eagle3, EagleShape, chain_mask, chain_rope, hidden_and_taps
+from model import MOE
 from optim import Optimizer
 from quantize import load_mtp, load_target, pass_bytes
 from text import DOMAINS
-from train import DEVICE, EOS, SEED, Clock, distil, drafter_windows, factor, log, tv_weight
+from train import DEVICE, SEED, Clock, factor, log, tv_weight
 
 STEPS = 4
 STEP_WEIGHTS = (1.0, 0.8, 0.6, 0.5)
-REPEATS = {"code": 2, "structured": 1, "documentation": 3, "prose": 1}
+SHARES = {"code": 0.38, "structured": 0.17, "documentation": 0.28, "prose": 0.17}  # of the training windows
+LENGTHS = (512, 2048)  # of the parts trained on: in the end the target's context, or the head is lost beyond its own
+LONG_SHARE = 0.4  # of the time
+WINDOW = LENGTHS[1] + STEPS
+TEACHER_BATCH = 32
 SAVE_SECONDS = 20
 
 
-def most_frequent(stream, count):
-    counts = torch.bincount(stream.long(), minlength=MOE.vocab_size)
+def most_frequent(streams, count):
+    counts = sum(torch.bincount(s.long(), minlength=MOE.vocab_size) / len(s) * SHARES[d] for d, s in streams.items())
     counts[EOS] = counts.max()
     ids = counts.argsort(descending=True)[:count].sort().values
-    log(f"{count} draft ids are {counts[ids].sum() / counts.sum():.4%} of the training stream")
+    log(f"{count} draft ids are {counts[ids].sum() / counts.sum():.4%} of the training windows")
     return ids
 
 
 def prepare(corpus_folder, bpe_file, file):
-    """(training stream, held-out windows by domain), kept in `file` if there is one."""
+    """(training stream by domain, held-out windows by domain), kept in `file` if there is one."""
     if file and file.exists():
         return torch.load(file)
     corpus = read_corpus(corpus_folder)
-    streams = []
+    parts = {}
     for source, (_, train) in corpus.items():
-        streams += [bpe_stream(bpe_file, [text for _, text in train])] * REPEATS[DOMAINS[source]]
-    data = torch.cat(streams), evaluate.heldout(corpus, bpe_file)
+        parts.setdefault(DOMAINS[source], []).append(bpe_stream(bpe_file, [text for _, text in train]))
+    data = {domain: torch.cat(p) for domain, p in parts.items()}, evaluate.heldout(corpus, bpe_file)
     if file:
         torch.save(data, file)
     return data
 
 
-@torch.no_grad()
-def scale_taps(target, head, windows):
-    _, taps = hidden_and_taps(target, windows.draw(16, 512), head.shape.taps)
-    sizes = taps.float().unflatten(-1, (3, -1)).square().mean((0, 1, 3)).sqrt()
+class TaughtWindows:
+    """Windows of the training text with the target's tapped states, on the GPU; draws parts of them."""
+
+    def __init__(self, streams, target, taps, count):
+        parts, self.shares = [], []
+        total = sum(len(s) // WINDOW for s in streams.values())
+        for domain, stream in streams.items():
+            windows = stream[: len(stream) // WINDOW * WINDOW].view(-1, WINDOW)
+            windows = windows[:: max(1, total // count)] if count else windows
+            parts.append(windows.int())
+            self.shares += [SHARES[domain] / len(windows)] * len(windows)
+        self.shares = torch.tensor(self.shares, device=DEVICE)
+        self.tokens = torch.cat(parts).to(DEVICE)
+        self.states = torch.empty(*self.tokens.shape, len(taps) * MOE.hidden, dtype=torch.bfloat16, device=DEVICE)
+        with torch.no_grad():
+            for start in range(0, len(self.tokens), TEACHER_BATCH):
+                rows = slice(min(start, max(0, len(self.tokens) - TEACHER_BATCH)), start + TEACHER_BATCH)
+                self.states[rows] = hidden_and_taps(target, self.tokens[rows].long(), taps)[1]
+        self.generator = torch.Generator(DEVICE).manual_seed(SEED + 4)
+        log(f"the target has read {self.tokens.numel() / 1e6:.1f} M tokens")
+
+    def draw(self, batch, length):
+        """(tokens, states) of `batch` parts of `length` tokens."""
+        rows = torch.multinomial(self.shares, batch, replacement=True, generator=self.generator)
+        starts = torch.randint(WINDOW - length + 1, (batch,), generator=self.generator, device=DEVICE)
+        places = (rows * WINDOW + starts)[:, None] + torch.arange(length, device=DEVICE)
+        return self.tokens.flatten()[places].long(), self.states.flatten(0, 1)[places]
+
+
+def scale_taps(head, windows):
+    states = windows.states[:: len(windows.states) // 16]
+    sizes = states.float().unflatten(-1, (3, -1)).square().mean((0, 1, 3)).sqrt()
     head.tap_scale.copy_(1 / sizes)
     log("size of the tapped states", [round(s, 3) for s in sizes.tolist()])
 
 
-def train(target, windows, head, head_ids, minutes, start, save):
-    for layer in target.layers:
-        layer.compile()
+@torch.compile
+def said_by_teacher(norm, states, rows, count):
+    """Probabilities of the first `count` of all `rows`."""
+    return F.linear(norm(states), rows).float().softmax(-1)[..., :count].bfloat16()
+
+
+@torch.compile
+def slopes(logits, teacher, tv):
+    """By row: loss (divergence from the teacher and total variation, whose share is tv), overlap, and the slopes of the
+    loss by the logits."""
+    log_q = logits.float().log_softmax(-1)
+    p, q = teacher.float(), log_q.exp()
+    overlap = torch.minimum(p, q).sum(-1)
+    loss = (1 - tv) * -(p * log_q).sum(-1) + tv * 2 * (1 - overlap)
+    under = (q < p).float()
+    slope = (1 - tv) * (q * p.sum(-1, keepdim=True) - p) - 2 * tv * q * (under - (q * under).sum(-1, keepdim=True))
+    return loss, overlap, slope.to(logits.dtype)
+
+
+class Distil(torch.autograd.Function):
+    """Loss and overlap of every row of `said`; only one tensor as large as the logits is kept for the way back."""
+
+    @staticmethod
+    def forward(ctx, said, head, teacher, tv):
+        loss, overlap, slope = slopes(F.linear(said, head), teacher, tv)
+        ctx.save_for_backward(said, head, slope)
+        ctx.mark_non_differentiable(overlap)
+        return loss, overlap
+
+    @staticmethod
+    def backward(ctx, grad, _):
+        said, head, slope = ctx.saved_tensors
+        grad, slope = grad.to(slope.dtype)[..., None], slope.flatten(0, 1)
+        return (slope @ head).view_as(said) * grad, slope.mT @ (said * grad).flatten(0, 1), None, None
+
+
+def step_weights(overlaps, tv):
+    """Of every step and base. With the total variation comes the slope of tokens per pass by the overlap of the step: the
+    chance that the chain reaches it, times what it leads to."""
+    leads_to = [1.0]
+    for overlap in reversed(overlaps[1:]):
+        leads_to.insert(0, 1 + overlap * leads_to[0])
+    reach, weights = 1.0, []
+    for fixed, overlap, ahead in zip(STEP_WEIGHTS, overlaps, leads_to):
+        weights.append((1 - tv) * fixed + tv * reach * ahead)
+        reach = reach * overlap
+    return weights
+
+
+def train(target, windows, head, head_ids, args, save):
     lm_head = target.lm_head.weight.detach()
-    step, logits_of = torch.compile(head.step), torch.compile(head.logits)
+    unsaid = torch.ones(len(lm_head), dtype=torch.bool, device=DEVICE).index_fill_(0, head_ids, False)
+    rows = torch.cat([lm_head[head_ids], lm_head[unsaid]]).bfloat16()
+    matrices, step = torch.compile(head.matrices), torch.compile(head.step)
     optimizer = Optimizer([head])
-    clock, progress, tokens, saved, seen = Clock(minutes, start), start, 0, 0.0, 0
+    clock, tokens, saved, length = Clock(args.minutes, args.resume_at), 0, 0.0, 0
+    progress = args.resume_at
+
+    def numbers():
+        return {"tokens": tokens, "steps": clock.steps, "seconds": clock.spent, "progress": progress}
+
     while progress < 1:
         tv = tv_weight(progress)
-        batch, length = drafter_windows(progress)
-        data = windows.draw(batch, length)
+        wanted = LENGTHS[progress > 1 - LONG_SHARE]
+        fresh = wanted != length
+        if fresh:
+            length = wanted
+            masks = [create_block_mask(*chain_mask(s, length), device=DEVICE) for s in range(STEPS)]
+            if DEVICE == "cpu":  # compiles no such attention
+                masks = [None] * STEPS
+            ropes = [chain_rope(head.shape, s, length, DEVICE) for s in range(STEPS)]
+        data, states = windows.draw(args.batch // length, length + STEPS)
         with torch.no_grad():
-            states, taps = hidden_and_taps(target, data, head.shape.taps)
-            teacher = F.linear(states, lm_head.bfloat16()).float().softmax(-1)[..., head_ids]
-        bases = length - STEPS
-        state, history, loss, overlaps = head.join(taps[:, :bases]), [], 0.0, []
+            teacher = said_by_teacher(target.norm, states[..., -MOE.hidden :], rows, len(head_ids))
+        w = matrices(torch.bfloat16)
+        embedded = F.embedding(data, w["embed_tokens"])
+        state, history, losses, overlaps = F.linear(states[:, :length], w["fc"]), [], [], []
         for s in range(STEPS):
-            cos, sin = rope_table(head.shape, torch.arange(s, s + bases, device=DEVICE)[None])
-            embedded = F.embedding(data[:, 1 + s : 1 + s + bases], target.embed_tokens).bfloat16()
-            state = step(state, embedded, cos, sin, history)
-            part, overlap = distil(logits_of(state), teacher[:, 1 + s : 1 + s + bases], tv)
-            loss = loss + STEP_WEIGHTS[s] * part
-            overlaps.append(overlap.detach())
-        loss.backward()
+            state, said = step(w, state, embedded[:, 1 + s : 1 + s + length], *ropes[s], history, masks[s])
+            loss, overlap = Distil.apply(said, w["lm_head"], teacher[:, 1 + s : 1 + s + length], tv)
+            losses.append(loss)
+            overlaps.append(overlap)
+        sum((loss * weight).mean() for loss, weight in zip(losses, step_weights(overlaps, tv))).backward()
         optimizer.step(factor(progress))
-        if clock.steps < 5 or length != seen:
+        if fresh or clock.steps < 5:
             clock.pause()
-        seen = length
         tokens += data.numel()
         progress = clock.tick()
+        if args.tokens:
+            progress = tokens / args.tokens / 1e6
         if clock.steps % 100 == 0:
             log(f"eagle3 step {clock.steps} {progress:.3f} {tokens / max(clock.spent, 1) / 1e6:.3f} M/s overlap "
-                + " ".join(f"{o.item():.3f}" for o in overlaps))
+                + " ".join(f"{o.mean().item():.3f}" for o in overlaps))
         if clock.spent - saved > SAVE_SECONDS:
             saved = clock.spent
-            save({"tokens": tokens, "steps": clock.steps, "seconds": clock.spent, "progress": progress})
-    return {"tokens": tokens, "steps": clock.steps, "seconds": clock.spent, "progress": progress}
+            save(numbers())
+    return numbers()
 
 
 def accepted_guesses(logits_of_steps, ids, said):
@@ -166,16 +260,18 @@ def main():
     parser.add_argument("--models", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--data", type=pathlib.Path)
-    parser.add_argument("--minutes", type=float, default=14.5)
+    parser.add_argument("--minutes", type=float, default=19.2)
+    parser.add_argument("--tokens", type=float)
+    parser.add_argument("--batch", type=int, default=65536)
+    parser.add_argument("--windows", type=int)
     parser.add_argument("--resume-at", type=float, metavar="PROGRESS", default=0.0)
+    parser.add_argument("--from", type=pathlib.Path, dest="before")
     shape = EagleShape()
     parser.add_argument("--taps", default=",".join(map(str, shape.taps)))
     parser.add_argument("--heads", type=int, default=shape.heads)
     parser.add_argument("--kv-heads", type=int, default=shape.kv_heads)
     parser.add_argument("--width", type=int, default=shape.intermediate)
     parser.add_argument("--draft-vocab", type=int, default=shape.draft_vocab)
-    parser.add_argument("--dropout", type=float, default=0.0)
-    parser.add_argument("--from", type=pathlib.Path, dest="before")
     parser.add_argument("--sample", type=int, default=96)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -184,50 +280,49 @@ def main():
     ratio = eagle3.step_bytes(shape) / pass_bytes(MOE, MOE.vocab_size)
     log(shape, f"a step reads {eagle3.step_bytes(shape):,.0f} bytes, {ratio:.2%} of a plain pass")
 
-    stream, held = prepare(args.corpus, args.models / "demo-moe/tokenizer.json", args.data)
+    streams, held = prepare(args.corpus, args.models / "demo-moe/tokenizer.json", args.data)
     if args.minutes == 0:
         return
-    windows, held = Windows(stream, SEED + 4, DEVICE), evaluate.sample(held, args.sample)
-    if args.resume_at:
-        offsets = load_file(args.before / "eagle3.safetensors")["d2t"]
-        head_ids = (offsets + torch.arange(len(offsets))).to(DEVICE)
-    else:
-        head_ids = most_frequent(stream, args.draft_vocab).to(DEVICE)
+    held = evaluate.sample(held, args.sample)
     shipped = load_file(args.models / "demo-moe/model.safetensors")
     target = load_target(MOE, shipped, DEVICE).requires_grad_(False)
+    for layer in target.layers:
+        layer.compile()
+    windows = TaughtWindows(streams, target, taps, args.windows)
 
     torch.manual_seed(SEED + 4)
     head = Eagle3(shape).to(DEVICE)
-    head.dropout = args.dropout
-    with torch.no_grad():
-        head.lm_head.weight.copy_(target.lm_head.weight[head_ids])
+    head_ids = most_frequent(streams, args.draft_vocab).to(DEVICE)
     if args.resume_at:
         head.load_state_dict(torch.load(args.before / "eagle3.pt", map_location=DEVICE))
     else:
-        scale_taps(target, head, windows)
+        with torch.no_grad():
+            head.lm_head.weight.copy_(target.lm_head.weight[head_ids])
+            head.embed_tokens.weight.copy_(target.embed_tokens)
+        scale_taps(head, windows)
 
     def save(numbers):
         torch.save(head.state_dict(), args.out / "eagle3.pt.new")
         (args.out / "eagle3.pt.new").rename(args.out / "eagle3.pt")
         (args.out / "eagle3.json").write_text(json.dumps(numbers, indent=2) + "\n")
 
-    numbers = train(target, windows, head, head_ids, args.minutes, args.resume_at, save)
+    numbers = train(target, windows, head, head_ids, args, save)
     save(numbers)
-    tensors = eagle3.export(head, head_ids, MOE.vocab_size)
+    tensors = eagle3.export(head, head_ids)
     save_file(tensors, args.out / "eagle3.safetensors")
 
     ids = f"model.layers.{MOE.layers}.shared_head.d2t"
     mtp_ids = (shipped[ids] + torch.arange(len(shipped[ids]))).to(DEVICE)
     mtp = load_mtp(MOE, shipped, DEVICE).requires_grad_(False)
     mtp_head = target.lm_head.weight[mtp_ids]
-    on_grid = eagle3.restore(tensors, shape)[0].to(DEVICE).requires_grad_(False)
+    on_grid = eagle3.restore(tensors, shape)[0].to(DEVICE)
     drafters = {
-        "eagle3": (head_ids, lambda states, tapped, tokens: on_grid(tapped, tokens, target.embed_tokens, STEPS)),
+        "eagle3": (head_ids, lambda states, tapped, tokens: on_grid(tapped, tokens, STEPS)),
         "mtp": (mtp_ids, lambda states, tapped, tokens: mtp_logits(mtp, mtp_head, states, tokens, target.embed_tokens)),
     }
     with torch.compiler.set_stance("force_eager"):
         numbers["held_out"] = measure(target, drafters, held, taps)
-    numbers |= {"windows": {d: len(w) for d, (w, _) in held.items()}, "taps": taps, "dropout": args.dropout}
+    numbers |= {"windows": {d: len(w) for d, (w, _) in held.items()}, "taps": taps, "shares": SHARES}
     numbers |= {"step_bytes": eagle3.step_bytes(shape), "plain_pass_bytes": pass_bytes(MOE, MOE.vocab_size)}
     save(numbers)
     log("done")
