@@ -15,6 +15,7 @@
 #include "core/rng.h"
 #include "core/routing_table.h"
 #include "draft/drafter.h"
+#include "verify/pass_forecast.h"
 #include "verify/rule.h"
 
 namespace specdec {
@@ -79,6 +80,7 @@ class Session {
   bool ends(TokenId token) const;
   bool cut_after_end(const DraftTree& tree, std::vector<int>& path) const;  // whether the end was among the guesses
   void tell(std::span<const TokenId> tokens, std::span<const int> rows, const Output& out);
+  void tell_policy(const DraftTree& tree, const Verdict& verdict, const StepRecord& record) const;
   void append(std::span<const TokenId> emitted);
   void look_ahead(TokenId token);  // at what it used when it was last seen
 
@@ -95,6 +97,8 @@ class Session {
   Ending ending_ = Ending::none;
   double prefill_s_ = 0;
   RoutingTable routing_;
+  bool learns_routing_;
+  std::unique_ptr<PassForecast> forecast_;  // null if no policy reads it
   std::vector<ExpertEvent> prefill_expert_events_;
   ExpertTraffic prefill_experts_;
 };
