@@ -32,6 +32,8 @@ std::vector<int> split(std::string_view text, char separator, std::string_view w
   }
 }
 
+bool by_level(const Ranks& a, const Ranks& b) { return std::pair(a.size(), a) < std::pair(b.size(), b); }
+
 StaticTree of_levels(const std::vector<int>& counts, std::string_view text) {
   StaticTree tree;
   std::vector<int> level{0};
@@ -47,8 +49,7 @@ StaticTree of_levels(const std::vector<int>& counts, std::string_view text) {
 }
 
 StaticTree of_nodes(std::vector<Ranks> nodes, std::string_view text) {
-  std::ranges::sort(nodes,
-                    [](const Ranks& a, const Ranks& b) { return std::pair(a.size(), a) < std::pair(b.size(), b); });
+  std::ranges::sort(nodes, by_level);
   StaticTree tree;
   std::map<Ranks, int> number_of{{{}, 0}};
   for (const Ranks& node : nodes) {
@@ -82,7 +83,7 @@ int StaticTree::width() const {
 }
 
 std::string StaticTree::text() const {
-  std::vector<std::size_t> counts(static_cast<std::size_t>(depth()));
+  std::vector<std::size_t> counts;  // of children, on each level
   std::vector<Ranks> ranks(children_.size());
   bool even = true;
   for (std::size_t node = 0; node < children_.size(); ++node) {
@@ -92,11 +93,11 @@ std::string StaticTree::text() const {
       child = ranks[node];
       child.push_back(static_cast<int>(rank));
     }
-    if (level == counts.size()) continue;
-    if (counts[level] == 0) counts[level] = children_[node].size();
+    if (level >= counts.size()) counts.resize(level + 1, children_[node].size());
     even = even && counts[level] == children_[node].size();
   }
-  if (even) return fmt::format("{}", fmt::join(counts, "x"));
+  if (even) return fmt::format("{}", fmt::join(std::span(counts).first(static_cast<std::size_t>(depth())), "x"));
+  std::ranges::sort(ranks, by_level);
   std::vector<std::string> names;
   for (const Ranks& node : std::span(ranks).subspan(1)) names.push_back(fmt::format("{}", fmt::join(node, ".")));
   return fmt::format("{}", fmt::join(names, "/"));

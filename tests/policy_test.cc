@@ -221,7 +221,8 @@ TEST(PassForecast, CountsTheExpertsThatAGuessAdds) {
   EXPECT_DOUBLE_EQ(forecast.added(tree, TokenId{1}).read, 1 / plain);
   EXPECT_DOUBLE_EQ(forecast.added(tree, {}).read, (1 + 0.75 * 7 * 2 * (1 - 3.0 / 6)) / plain);
   // One expert more was forecast, and three came; as if 1.5 of two had come before.
-  forecast.learn(tree, std::vector<RouterUse>{{0, 1, 0}, {0, 1, 3}, {1, 1, 1}, {1, 1, 4}, {1, 1, 5}});
+  forecast.expect(tree);
+  forecast.learn(std::vector<RouterUse>{{0, 1, 0}, {0, 1, 3}, {1, 1, 1}, {1, 1, 4}, {1, 1, 5}}, 0);
   forecast.begin();
   EXPECT_DOUBLE_EQ(forecast.added(DraftTree(TokenId{0}, 10), TokenId{1}).read, (1 + 7 * (1.5 + 3) / (2 + 1)) / plain);
   const ReadCost cost = forecast.cost_of(2, uses, 30, 0);
@@ -282,6 +283,7 @@ TEST(StaticTree, IsWrittenAsLevelsOrNodes) {
   EXPECT_EQ(uneven.guesses(), 5);
   EXPECT_EQ(uneven.text(), "0/1/0.0/0.1/0.0.0");
   EXPECT_EQ(parse_static_tree("0").text(), "1");
+  EXPECT_EQ(parse_static_tree("1.0/0/1").text(), "0/1/1.0");
   EXPECT_EQ(parse_static_tree("0/0.0").text(), "1x1");
   for (const char* wrong : {"", "2x", "x2", "2x0", "two", "2x-1", "0/", "0./1", "1/0.a"}) {
     expect_error([&] { parse_static_tree(wrong); }, {"tree=", "3x2x1", "0/1/0.0"});

@@ -8,6 +8,7 @@ namespace {
 // Of the experts that a second row adds by even routing, those that it added: 0.70 to 0.79 in three published
 // measurements (reference/evidence.md, section 3).
 constexpr double kComes = 0.75;
+constexpr double kLoads = 0.5;  // plain passes of loads after which what came counts as much as what was forecast
 
 }  // namespace
 
@@ -22,8 +23,9 @@ PassForecast::PassForecast(const Model& target, const RoutingTable& routing, std
     layers_.push_back({static_cast<int>(layer), static_cast<double>(bytes.expert[layer]) / plain_bytes_,
                        std::vector<bool>(static_cast<std::size_t>(target.info().experts))});
   }
-  forecast_ = std::max(1.0, static_cast<double>(layers_.size()) * target.info().experts_per_token);  // of one row
-  came_ = kComes * forecast_;
+  experts_.forecast = std::max(1.0, static_cast<double>(layers_.size()) * target.info().experts_per_token);  // of a row
+  experts_.came = kComes * experts_.forecast;
+  loads_.forecast = loads_.came = kLoads;
 }
 
 void PassForecast::begin() {
@@ -33,7 +35,7 @@ void PassForecast::begin() {
     layer.unknown = 0;
   }
   counted_ = 0;
-  forecast_now_ = 0;
+  experts_.now = loads_.now = 0;
 }
 
 // One more row of even and independent routing: U(t + 1) - U(t) = k (1 - U(t) / E).
@@ -75,13 +77,14 @@ ReadCost PassForecast::of_row(const std::optional<TokenId>& token) const {
 }
 
 void PassForecast::add(TokenId token) {
+  loads_.now += of_row(token).loaded;
   const auto seen = routing_.of(token);
   for (Layer& layer : layers_) {
     const auto used = std::ranges::find(seen, layer.layer, &RoutedLayer::layer);
     if (used == seen.end()) {
       const double more = woken_anew(layer);
       layer.unknown += more;
-      forecast_now_ += more;
+      experts_.now += more;
       continue;
     }
     for (const int expert : used->experts) {
@@ -89,31 +92,28 @@ void PassForecast::add(TokenId token) {
       if (woken) continue;
       woken = true;
       ++layer.known;
-      ++forecast_now_;
+      ++experts_.now;
     }
   }
 }
 
-void PassForecast::catch_up(const DraftTree& tree) {
+void PassForecast::expect(const DraftTree& tree) {
   for (; counted_ < tree.size(); ++counted_) {
     add(tree[counted_].token);
-    if (counted_ == 0) forecast_now_ = 0;  // the anchor is no guess
+    if (counted_ == 0) experts_.now = 0;  // the anchor is no guess
   }
 }
 
 ReadCost PassForecast::added(const DraftTree& tree, const std::optional<TokenId>& token) {
-  catch_up(tree);
-  ReadCost cost = of_row(token);
-  cost.read = row_ + cost.read * came_ / forecast_;
-  cost.loaded *= came_ / forecast_;
-  return cost;
+  expect(tree);
+  const ReadCost row = of_row(token);
+  return {row_ + row.read * experts_.scale(), row.loaded * loads_.scale()};
 }
 
-void PassForecast::learn(const DraftTree& tree, RouterTrace routed) {
-  catch_up(tree);
+void PassForecast::learn(RouterTrace routed, std::int64_t loaded_bytes) {
   const double anchor = static_cast<double>(layers_.size()) * target_.info().experts_per_token;
-  forecast_ += forecast_now_;
-  came_ += static_cast<double>(woken_experts(routed).size()) - anchor;
+  experts_.learn(static_cast<double>(woken_experts(routed).size()) - anchor);
+  loads_.learn(static_cast<double>(loaded_bytes) / plain_bytes_);
 }
 
 ReadCost PassForecast::cost_of(int rows, RouterTrace routed, std::int64_t draft_bytes,

@@ -3,7 +3,8 @@
 //   PassForecast forecast(*target, routing, drafter.step_bytes());
 //   forecast.begin();                        // a tree
 //   forecast.added(tree, TokenId{7}).read;   // while it grows
-//   forecast.learn(tree, out.routed);        // after the pass, before the table of routing does
+//   forecast.expect(tree);                   // before the pass
+//   forecast.learn(out.routed, loaded_bytes);
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,8 @@ class PassForecast : public RowCost {
   void begin();
   ReadCost guess() const override { return {.read = guess_}; }
   ReadCost added(const DraftTree& tree, const std::optional<TokenId>& token) override;
-  void learn(const DraftTree& tree, RouterTrace routed);
+  void expect(const DraftTree& tree);
+  void learn(RouterTrace routed, std::int64_t loaded_bytes);
 
   // Of a step that is done.
   ReadCost cost_of(int rows, RouterTrace routed, std::int64_t draft_bytes, std::int64_t loaded_bytes) const;
@@ -43,7 +45,6 @@ class PassForecast : public RowCost {
   };
   ReadCost of_row(const std::optional<TokenId>& token) const;
   void add(TokenId token);
-  void catch_up(const DraftTree& tree);
   double woken_anew(const Layer& layer) const;
   double share_in_storage(int layer) const;
 
@@ -52,9 +53,18 @@ class PassForecast : public RowCost {
   double plain_bytes_, guess_, row_;
   std::vector<Layer> layers_;
   int counted_ = 0;  // nodes of the tree
-  // Experts that guesses added, as they were forecast and as they came: what was forecast is scaled by their ratio.
-  double forecast_ = 0, came_ = 0;
-  double forecast_now_ = 0;  // of the tree so far, not scaled
+  // What was forecast and what came, in all: forecasts are scaled by the ratio.
+  struct Kept {
+    double now = 0;  // forecast for the tree so far, not scaled
+    double forecast = 0, came = 0;
+    double scale() const { return came / forecast; }
+    void learn(double of_pass) {
+      forecast += now;
+      came += of_pass;
+    }
+  };
+  Kept experts_;  // that guesses add
+  Kept loads_;    // of the whole pass and of the drafter, in plain passes
 };
 
 }  // namespace specdec

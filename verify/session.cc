@@ -149,6 +149,7 @@ StepRecord Session::step() {
   }
   if (forecast_) forecast_->begin();
   drafter_.propose(tree, budget_left(), rng_.fork(kGuess));  // guess
+  if (forecast_) forecast_->expect(tree);
   record.times.guess_s = watch.lap();
 
   const Output out = target_.forward(batch_of(tree), *state_, taps_);  // look, once for all guesses
@@ -162,7 +163,6 @@ StepRecord Session::step() {
   state_->commit(verdict.path);  // keep
   record.times.keep_s = watch.lap();
 
-  if (forecast_) forecast_->learn(tree, out.routed);
   if (learns_routing_) routing_.learn(batch_of(tree).tokens, out.routed);
   tell(tokens_of(tree, verdict.path), verdict.path, out);  // tell
   record.times.tell_s = watch.lap();
@@ -208,11 +208,12 @@ void Session::tell(std::span<const TokenId> tokens, std::span<const int> rows, c
   drafter_.observe({tokens, rows, out.hidden});
 }
 
-void Session::tell_policy(const DraftTree& tree, const Verdict& verdict, const StepRecord& record) const {
+void Session::tell_policy(const DraftTree& tree, const Verdict& verdict, const StepRecord& record) {
   StepFacts facts{.tree = tree, .verdict = verdict, .seconds = record.times.total_s()};
   if (forecast_) {
     std::int64_t loaded = 0;
     for (const LayerTraffic& layer : record.experts) loaded += layer.traffic.loaded_bytes;
+    forecast_->learn(record.routed, loaded);
     facts.cost = forecast_->cost_of(record.rows, record.routed, record.draft.bytes, loaded);
   }
   options_.budget.policy->observe(facts);

@@ -80,7 +80,7 @@ class Session {
   bool ends(TokenId token) const;
   bool cut_after_end(const DraftTree& tree, std::vector<int>& path) const;  // whether the end was among the guesses
   void tell(std::span<const TokenId> tokens, std::span<const int> rows, const Output& out);
-  void tell_policy(const DraftTree& tree, const Verdict& verdict, const StepRecord& record) const;
+  void tell_policy(const DraftTree& tree, const Verdict& verdict, const StepRecord& record);
   void append(std::span<const TokenId> emitted);
   void look_ahead(TokenId token);  // at what it used when it was last seen
 

@@ -18,7 +18,19 @@
 namespace specdec {
 namespace {
 
-constexpr double kMemory = 0.95;  // of the rate, for the step before
+// Of steps, of which later ones weigh more. At first that of plain decoding with all experts in memory.
+class Rate {
+ public:
+  void add(double tokens, double cost) {
+    tokens_ = kMemory * tokens_ + tokens;
+    cost_ = kMemory * cost_ + cost;
+  }
+  double rate() const { return tokens_ / cost_; }
+
+ private:
+  static constexpr double kMemory = 0.95;
+  double tokens_ = 1, cost_ = 1;
+};
 
 struct Weights {
   double storage, row;  // of bytes loaded; of a row besides its bytes, in plain passes
@@ -57,16 +69,16 @@ class ExpertAware : public Policy {
     catch_up(facts.tree);
     learn(facts.tree, facts.verdict);
     idle_ = facts.tree.guesses() > 0 ? 0 : idle_ + 1;
-    tokens_ = kMemory * tokens_ + facts.verdict.accepted() + 1;
-    cost_ = kMemory * cost_ + weigh(facts.cost) + weights_.row * facts.tree.guesses();
-    loads_ = loads_ || facts.cost.loaded > 0;
+    const double cost = weigh(facts.cost) + weights_.row * facts.tree.guesses();
+    lately_.add(facts.verdict.accepted() + 1, cost);
+    if (facts.tree.guesses() == 0) plain_.add(1, cost);
   }
 
  private:
   double weigh(const ReadCost& cost) const { return cost.read + weights_.storage * cost.loaded; }
   bool probes(const DraftTree& tree) const { return idle_ >= weights_.probe && tree.guesses() == 0; }
-  // In tokens per plain pass. Where all experts are in memory, plain decoding has 1, and the best rate is no worse.
-  double rate() const { return std::max(tokens_ / cost_, loads_ ? 0.0 : 1.0); }
+  // Tokens per cost. The best rate is no worse than plain decoding's.
+  double rate() const { return std::max(lately_.rate(), plain_.rate()); }
 
   double cost_of(const DraftTree& tree, const Outlook& outlook, RowCost& cost) const {
     if (!weights_.seen) return weights_.row + weigh(cost.added(tree, {}));
@@ -107,9 +119,8 @@ class ExpertAware : public Policy {
 
   Weights weights_;
   AcceptanceTable table_;
-  double tokens_ = 2, cost_ = 2;  // of the steps so far; at first those of plain decoding
+  Rate lately_, plain_;  // of all steps, and of those without guesses
   int idle_ = 0;
-  bool loads_ = false;
   // Of the nodes of the tree: how sure the drafter was before it drew them; the chance that the target comes to the
   // node and takes none of the children that it has.
   std::vector<double> sureness_, left_;
