@@ -40,16 +40,6 @@ Interval tau_of(const std::vector<Passes>& all) {
   return bootstrap(all.size(), [&](auto chosen) { return tau_of(all, chosen); });
 }
 
-std::int64_t step_bytes(const LoadedTarget& target, const LoadedDrafter& drafter) {
-  const DrafterContext context{.target = *target.model,
-                               .draft = drafter.model,
-                               .head = drafter.head,
-                               .bridge = drafter.bridge,
-                               .capacity = 1,
-                               .options = {}};
-  return make_drafter(drafter.spec, context)->step_bytes();
-}
-
 void measure(const std::string& target_name, const std::vector<std::string>& drafts) {
   Engine engine({});
   const LoadedTarget target = load_target(target_name, engine);
@@ -77,7 +67,7 @@ void measure(const std::string& target_name, const std::vector<std::string>& dra
       domains[passes.domain].push_back(passes);
       domains["all"].push_back(passes);
     }
-    const double ratio = 100 * static_cast<double>(step_bytes(target, drafter)) / plain;
+    const double ratio = 100 * static_cast<double>(step_bytes_of(target, drafter)) / plain;
     for (const auto& [domain, texts] : domains) {
       const Interval tau = tau_of(texts);
       fmt::print("| {} | {} | {} | {:.3f} ({:.3f} to {:.3f}) | {:.2f} % |\n", draft, domain, texts.size(), tau.value,

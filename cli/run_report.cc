@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/memory.h"
 #include "verify/rule.h"
+#include "verify/sequoia.h"
 
 namespace specdec {
 namespace {
@@ -132,6 +133,24 @@ Section speed(const RunReport& report) {
                     bytes_text(static_cast<double>(report.target.model->bytes().total)))}}};
 }
 
+struct BestTree {
+  std::string shape, note;
+};
+
+// For the acceptance of this run, if it depends on the rank alone.
+BestTree best_tree(const RunReport& report, std::span<const double> ranks) {
+  if (ranks.empty() || report.break_even) return {"-", "nothing was tested"};
+  const Model& model = *report.target.model;
+  const Budget limits{.depth = 8, .rows = 32};
+  const PlannedTree best =
+      plan_tree(ranks, tree_costs(model.info(), model.bytes(), report.trials.guessed.drafter_step_bytes), limits);
+  if (best.tree.guesses() == 0) return {"none", "no tree reads fewer bytes per token than plain decoding"};
+  std::string note = fmt::format("{:.2f} tokens per pass expected, {:.2f} x fewer bytes per token: tree={}",
+                                 best.tokens, best.rate(), best.tree.text());
+  if (ranks.size() == 1) note += "; of wider ones nothing is known";
+  return {best.tree.text(), note};
+}
+
 Section guesses(const RunReport& report) {
   const Tally& tally = report.tally;
   std::vector<double> rates;
@@ -140,6 +159,10 @@ Section guesses(const RunReport& report) {
     rates.push_back(position.rate());
     shown += fmt::format("{}{:.2f}", shown.empty() ? "" : " ", position.rate());
   }
+  const std::vector<double> ranks = chances_by_rank(tally.ranks);
+  std::string ranks_shown;
+  for (const double chance : ranks) ranks_shown += fmt::format("{}{:.2f}", ranks_shown.empty() ? "" : " ", chance);
+  const BestTree best = best_tree(report, ranks);
   Section section{
       "guesses",
       {{"tokens_per_pass", tally.tokens_per_pass, "tokens per pass", fmt::format("{:.2f}", tally.tokens_per_pass),
@@ -156,6 +179,9 @@ Section guesses(const RunReport& report) {
         "chance that a guess is accepted (maximum likelihood, censored)"},
        {"acceptance_by_position", rates, "accepted by position", shown.empty() ? "-" : shown,
         "1st guess, 2nd, …, each when all before it were accepted"},
+       {"acceptance_by_rank", ranks, "accepted by rank", ranks_shown.empty() ? "-" : ranks_shown,
+        "shares of places where the 1st, 2nd, … sibling stays"},
+       {"best_tree", best.shape, "best tree by bytes", best.shape, best.note},
        {"repeated_4grams", tally.repeated_ngrams, "repeated 4-grams", percent_text(tally.repeated_ngrams),
         "of the text: repetition is easy to guess"}}};
   const auto& bridge = report.drafter.bridge;
@@ -380,7 +406,11 @@ Json provenance(const RunReport& report) {
   Json drafter = {{"kind", report.drafter.spec.kind},          {"path", report.drafter.spec.path},
                   {"k", report.drafter.budget.depth},          {"width", report.drafter.budget.width},
                   {"rows", report.drafter.budget.row_limit()}, {"options", report.drafter.spec.options}};
-  if (report.drafter.policy != nullptr) drafter["policy"] = report.drafter.policy->name;
+  if (report.drafter.policy.kind != nullptr) {
+    drafter["policy"] = report.drafter.policy.kind->name;
+    drafter["policy_options"] = report.drafter.policy.options;
+  }
+  if (report.drafter.budget.tree != nullptr) drafter["tree"] = report.drafter.budget.tree->text();
   if (report.drafter.bridge != nullptr) drafter["bridge"] = report.drafter.bridge->name();
   if (report.drafter.model != nullptr) drafter["model"] = Json::parse(json_of(*report.drafter.model));
   Json target = Json::parse(json_of(*report.target.model));
@@ -517,14 +547,16 @@ std::string json_of(const RunReport& report) {
   for (const Section& section : sections_of(report)) {
     for (const Figure& figure : section.figures) figures[figure.key] = figure.value;
   }
-  std::vector<std::int64_t> tested;
+  std::vector<std::int64_t> tested, tested_by_rank;
   for (const PositionTally& position : report.tally.positions) tested.push_back(position.tested);
+  for (const PositionTally& rank : report.tally.ranks) tested_by_rank.push_back(rank.tested);
   figures["steps"] = report.tally.steps;
   figures["tokens"] = report.tally.tokens;
   figures["drafted"] = report.tally.drafted;
   figures["accepted"] = report.tally.accepted;
   figures["rejections"] = report.tally.rejections;
   figures["tested_by_position"] = tested;
+  figures["tested_by_rank"] = tested_by_rank;
   figures["draft_passes"] = report.tally.draft_passes;
   figures["repeats"] = report.trials.repeats;
   const ExpertTraffic& plain = report.trials.plain.experts;

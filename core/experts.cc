@@ -124,6 +124,12 @@ const ExpertStore::Layer* ExpertStore::layer_at(int layer) const {
   return found != layers_.end() ? &*found : nullptr;
 }
 
+bool ExpertStore::holds(int layer, int expert) const {
+  const Layer* found = layer_at(layer);
+  SPECDEC_ASSERT(found != nullptr && expert >= 0 && expert < found->count);
+  return cache_ == nullptr || cache_->holds(found->first + expert);
+}
+
 int ExpertStore::experts_of(int layer) const {
   const Layer* found = layer_at(layer);
   return found != nullptr ? found->count : 0;

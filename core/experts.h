@@ -70,9 +70,10 @@ class ExpertStore {
   std::int64_t all_bytes() const { return sizes_.all_bytes; }      // that all would take
   const ExpertSizes& sizes() const { return sizes_; }
   const ExpertRoom& room() const { return room_; }
-  int experts_of(int layer) const;  // how many were added
-  std::vector<int> layers() const;  // that have any
-  std::string_view reads() const;   // how: "io_uring", past the page cache, …
+  int experts_of(int layer) const;          // how many were added
+  std::vector<int> layers() const;          // that have any
+  bool holds(int layer, int expert) const;  // in memory, packed
+  std::string_view reads() const;           // how: "io_uring", past the page cache, …
 
   ExpertTraffic traffic() const;  // since it was made
   std::span<const LayerTraffic> traffic_by_layer() const { return traffic_; }

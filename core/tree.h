@@ -26,7 +26,8 @@ struct BasicNode {
   // The drafter's own probability of the token after its parent, for shapes and policies only; 1 if nobody asked for
   // it.
   double confidence = 1;
-  int depth = 0;  // of the anchor 0
+  double entropy = 0;  // of the law that it comes from, given its elder siblings, in nats; 0 if nobody asked
+  int depth = 0;       // of the anchor 0
 };
 using Node = BasicNode<double>;
 
@@ -43,10 +44,11 @@ class BasicDraftTree {
   void tell(std::function<void(TokenId)> listener) { listener_ = std::move(listener); }
 
   // Its number.
-  int add(int parent, TokenId token, std::optional<BasicDistribution<Scalar>> q = {}, double confidence = 1) {
+  int add(int parent, TokenId token, std::optional<BasicDistribution<Scalar>> q = {}, double confidence = 1,
+          double entropy = 0) {
     SPECDEC_ASSERT(parent >= 0 && parent < size());
     const int depth = (*this)[parent].depth + 1;
-    nodes_.push_back({token, parent, std::move(q), confidence, depth});
+    nodes_.push_back({token, parent, std::move(q), confidence, entropy, depth});
     depth_ = std::max(depth_, depth);
     if (listener_) listener_(token);
     return size() - 1;

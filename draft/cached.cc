@@ -24,9 +24,7 @@ Sampler draft_sampler(const DrafterContext& context, const std::string& owner) {
   Sampler sampler = context.sampler;
   Options options(context.options, owner);
   sampler.temperature = options.number("temperature", sampler.temperature, 0.0, 100.0);
-  std::vector<std::string> elsewhere{"k", "width", "rows", "siblings", "policy"};
-  if (context.draft != nullptr) elsewhere.push_back("bridge");
-  options.refuse_unknown(std::move(elsewhere));
+  options.refuse_unknown(context.elsewhere);
   return sampler;
 }
 

@@ -1,6 +1,8 @@
 #include "draft/drafter.h"
 
 #include <algorithm>
+#include <memory>
+#include <numeric>
 #include <utility>
 
 #include "core/error.h"
@@ -8,8 +10,17 @@
 #include "draft/options.h"
 
 namespace specdec {
-
 namespace {
+
+void keep_rest(const Options& taken, DrafterSpec& spec) {
+  spec.options = taken.unread();
+  spec.elsewhere.insert(spec.elsewhere.end(), taken.known().begin(), taken.known().end());
+}
+
+bool asks_for_plan(const DrafterSpec& spec) {
+  const auto tree = spec.options.find("tree");
+  return tree != spec.options.end() && tree->second == "sequoia";
+}
 
 bool reads_no_checkpoint(std::string_view name) {
   const auto kind = std::ranges::find(drafter_kinds(), name, &DrafterKind::name);
@@ -34,11 +45,19 @@ DrafterSpec parse_drafter_spec(std::string_view text) {
 }
 
 Budget take_budget(DrafterSpec& spec, const Budget& otherwise) {
-  Options options(std::move(spec.options), "drafter " + spec.kind);
+  Options options(spec.options, "drafter " + spec.kind);
   Budget budget = otherwise;
-  budget.depth = options.integer("k", otherwise.depth, 0, 64);
-  budget.width = options.integer("width", otherwise.width, 1, 64);
-  budget.rows = options.integer("rows", otherwise.rows, 0, 1024);
+  if (const std::string tree = asks_for_plan(spec) ? "" : options.text("tree", ""); !tree.empty()) {
+    for (const char* other : {"k", "width", "rows"}) {
+      if (options.unread().contains(other)) {
+        throw UsageError("drafter {}: tree and {} are both given; expected one of them", spec.kind, other);
+      }
+    }
+    budget = with_tree(budget, parse_static_tree(tree));
+  }
+  budget.depth = options.integer("k", budget.depth, 0, 64);
+  budget.width = options.integer("width", budget.width, 1, 64);
+  budget.rows = options.integer("rows", budget.rows, 0, 1024);
   if (const std::string drawn = options.text("siblings", ""); drawn == "distinct" || drawn == "independent") {
     budget.siblings = drawn == "distinct" ? Siblings::distinct : Siblings::independent;
   } else if (!drawn.empty()) {
@@ -46,21 +65,52 @@ Budget take_budget(DrafterSpec& spec, const Budget& otherwise) {
   }
   constexpr int kMostRows = 256;  // of a tree whose size was not asked for
   if (budget.rows == 0 && budget.row_limit() > kMostRows) budget.rows = kMostRows;
-  spec.options = options.unread();
+  keep_rest(options, spec);
   return budget;
 }
 
-const PolicyKind& take_policy(DrafterSpec& spec) {
+std::optional<std::vector<double>> take_plan(DrafterSpec& spec) {
+  if (!asks_for_plan(spec)) return std::nullopt;
+  Options options(std::move(spec.options), "drafter " + spec.kind);
+  options.text("tree", "");
+  std::vector<double> ranks = options.numbers("ranks", {}, 0, 1);
+  keep_rest(options, spec);
+  if (ranks.empty()) {
+    throw UsageError(
+        "drafter {}: tree=sequoia needs ranks=…, the accepted by rank that specdec run prints: ranks=0.6/0.2",
+        spec.kind);
+  }
+  if (const double sum = std::accumulate(ranks.begin(), ranks.end(), 0.0); sum > 1 + 1e-9) {
+    throw UsageError("drafter {}: ranks: expected shares of places that add up to 1 at most, not to {}", spec.kind,
+                     sum);
+  }
+  return ranks;
+}
+
+Budget with_tree(Budget budget, StaticTree tree) {
+  budget.depth = tree.depth();
+  budget.width = tree.width();
+  budget.rows = tree.guesses();
+  budget.tree = std::make_shared<const StaticTree>(std::move(tree));
+  return budget;
+}
+
+PolicySpec take_policy(DrafterSpec& spec) {
   Options options(std::move(spec.options), "drafter " + spec.kind);
   const std::string name = options.text("policy", "fixed");
-  spec.options = options.unread();
-  return find_kind(policy_kinds(), "policy", name);
+  keep_rest(options, spec);
+  PolicySpec policy{&find_kind(policy_kinds(), "policy", name), spec.options};
+  Options of_policy(std::move(spec.options), "policy " + name);
+  policy.kind->make(of_policy);
+  keep_rest(of_policy, spec);
+  for (const auto& [key, value] : spec.options) policy.options.erase(key);
+  return policy;
 }
 
 std::string take_bridge(DrafterSpec& spec) {
   Options options(std::move(spec.options), "drafter " + spec.kind);
   std::string name = options.text("bridge", "auto");
-  spec.options = options.unread();
+  keep_rest(options, spec);
   return name;
 }
 
@@ -82,6 +132,7 @@ std::unique_ptr<Drafter> make_drafter(const DrafterSpec& spec, DrafterContext co
     throw UsageError("drafter {} needs a head: write {}:PATH", kind.name, kind.name);
   }
   context.options = spec.options;
+  context.elsewhere = spec.elsewhere;
   return kind.make(context);
 }
 

@@ -72,6 +72,7 @@ struct DrafterContext {
   Sampler sampler{};                             // the target's; a drafter draws with it unless an option says else
   int capacity = 0;                              // positions, as in the target's State
   std::map<std::string, std::string> options{};  // key=value of the kind, without those of the budget
+  std::vector<std::string> elsewhere{};          // keys that others took or would have taken
 };
 
 struct DrafterKind {
@@ -86,18 +87,26 @@ std::span<const DrafterKind> drafter_kinds();
 struct DrafterSpec {
   std::string kind, path;
   std::map<std::string, std::string> options;
+  std::vector<std::string> elsewhere{};  // keys of options that were asked for and are not there any more
 };
 DrafterSpec parse_drafter_spec(std::string_view text);
 
 // By the kind's name. Throws UsageError when the spec has a path that this kind does not read.
 const DrafterKind& find_drafter(const DrafterSpec& spec);
 
-// Takes k (depth), width, rows and siblings out of the options: how much is drafted is not the drafter's choice.
+// Takes k (depth), width and rows, or tree, and siblings out of the options: how much is drafted is not the drafter's
+// choice.
 Budget take_budget(DrafterSpec& spec, const Budget& otherwise);
+// Takes tree=sequoia and ranks out of the options, if that is what they ask for: a tree is to be planned for these
+// chances of siblings, with k and rows at most.
+std::optional<std::vector<double>> take_plan(DrafterSpec& spec);
+// The budget of a tree of this shape.
+Budget with_tree(Budget budget, StaticTree tree);
 // Takes bridge out of the options: the name of one, or auto.
 std::string take_bridge(DrafterSpec& spec);
-// Takes policy out of the options, which says how much within the budget. Throws UsageError naming the policies.
-const PolicyKind& take_policy(DrafterSpec& spec);
+// Takes policy and its own options out of the options: it says how much within the budget. Throws UsageError naming the
+// policies, or what is wrong with the options.
+PolicySpec take_policy(DrafterSpec& spec);
 
 std::unique_ptr<Drafter> make_drafter(const DrafterSpec& spec, DrafterContext context);
 

@@ -14,35 +14,42 @@ struct Guess {
   TokenId token;
   std::optional<Distribution> q;
   double confidence;
+  Outlook outlook;
 };
+
+bool reads_confidence(const Budget& budget) {
+  return budget.tells_confidence || (budget.policy && budget.policy->reads_confidence());
+}
 
 std::vector<Guess> surest(std::span<const float> logits, int count, const DraftLaw& law, const Budget& budget) {
   const auto first = static_cast<std::size_t>(argmax(logits));
-  if (budget.width == 1 && !(budget.policy && budget.policy->reads_confidence())) return {{law.token(first), {}, 1}};
+  if (budget.width == 1 && !reads_confidence(budget)) return {{law.token(first), {}, 1, {}}};
 
   std::vector<Guess> guesses;
-  for (const LikelyToken& next : likeliest(logits, count, law)) guesses.push_back({next.token, {}, next.confidence});
+  for (const LikelyToken& next : likeliest(logits, count, law))
+    guesses.push_back({next.token, {}, next.confidence, next.outlook});
   return guesses;
 }
 
 std::vector<Guess> drawn(std::span<const float> logits, int count, const DraftLaw& law, const Rng& draws,
-                         Siblings siblings) {
+                         const Budget& budget) {
   std::vector<Guess> guesses;
   std::optional<Distribution> q = law.of(logits);
-  if (siblings == Siblings::independent) {
+  if (budget.siblings == Siblings::independent) {
     for (int rank = 0; rank < count; ++rank) {
       const TokenId token = q->sample(draws.uniform(static_cast<std::uint64_t>(rank)));
-      guesses.push_back({token, q, (*q)[token]});
+      guesses.push_back({token, q, (*q)[token], reads_confidence(budget) ? outlook_of(*q) : Outlook{}});
     }
     return guesses;
   }
   double left = 1;  // of the whole law, after the elder siblings
   for (int rank = 0; rank < count && q; ++rank) {
+    const Outlook outlook = reads_confidence(budget) ? outlook_of(*q) : Outlook{};
     const TokenId token = q->sample(draws.uniform(static_cast<std::uint64_t>(rank)));
     const double chance = (*q)[token];
     std::optional<Distribution> rest;
     if (rank + 1 < count) rest = residual(*q, Distribution::point(token, q->size()));
-    guesses.push_back({token, std::move(q), left * chance});
+    guesses.push_back({token, std::move(q), left * chance, outlook});
     q = std::move(rest);
     left *= 1 - chance;
   }
@@ -51,19 +58,46 @@ std::vector<Guess> drawn(std::span<const float> logits, int count, const DraftLa
 
 }  // namespace
 
+Outlook outlook_of(const Distribution& law) {
+  if (const auto token = law.certain()) return {*token, 1, 0, true};
+  Outlook outlook{.surest = 0};
+  for (int id = 0; id < law.size(); ++id) {
+    const double chance = law[TokenId{id}];
+    if (chance == 0) continue;
+    outlook.entropy -= chance * std::log(chance);
+    if (chance > outlook.surest) {
+      outlook.likeliest = TokenId{id};
+      outlook.surest = chance;
+    }
+  }
+  return outlook;
+}
+
 std::vector<LikelyToken> likeliest(std::span<const float> known, int count, const DraftLaw& law) {
   const auto first = static_cast<std::size_t>(argmax(known));
   const Eigen::Map<const Eigen::ArrayXf> values(known.data(), static_cast<Eigen::Index>(known.size()));
-  const auto confidence = [&, sum = (values - known[first]).exp().sum()](std::size_t i) {
-    return static_cast<double>(std::exp(known[i] - known[first]) / sum);
-  };
+  const Eigen::ArrayXf weights = (values - known[first]).exp();
+  const double whole = weights.sum();
+  double left = whole;  // of the weights, after the elder siblings
+  double surprise =
+      (weights > 0).select(weights * (known[first] - values), 0).sum();  // of what is left, not normalised
   std::vector<std::size_t> order(known.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   const std::size_t kept = std::min(order.size(), static_cast<std::size_t>(count));
   std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept), order.end(),
                     [&](std::size_t a, std::size_t b) { return known[a] != known[b] ? known[a] > known[b] : a < b; });
   std::vector<LikelyToken> tokens;
-  for (std::size_t i = 0; i < kept; ++i) tokens.push_back({law.token(order[i]), confidence(order[i])});
+  for (const std::size_t i : std::span(order).first(kept)) {
+    const double weight = weights[static_cast<Eigen::Index>(i)];
+    Outlook outlook{law.token(i), 0, 0, true};
+    if (weight > 0 && left > 0) {
+      outlook.surest = std::min(1.0, weight / left);
+      outlook.entropy = std::max(0.0, std::log(left) + surprise / left);
+      surprise -= weight * static_cast<double>(known[first] - known[i]);
+      left -= weight;
+    }
+    tokens.push_back({law.token(i), weight / whole, outlook});
+  }
   return tokens;
 }
 
@@ -113,18 +147,26 @@ Distribution DraftLaw::of(std::span<const float> known) const {
 void grow(DraftTree& tree, const Budget& budget, const Rng& rng, const DraftLaw& law, const LookAhead& look) {
   const auto may_extend = [&](int node) { return !budget.policy || budget.policy->extend(tree, node, budget); };
   std::vector<int> level{0};
+  std::vector<int> place{0};        // of each node in a static tree
   std::vector<double> sureness{1};  // of each node: the product of confidences from the anchor
   std::vector<float> buffer;
   int rows_left = budget.row_limit();
+  const auto most_children = [&](int node) {
+    if (!budget.tree) return budget.width;
+    return static_cast<int>(budget.tree->children(place[static_cast<std::size_t>(node)]).size());
+  };
 
   for (int depth = 1; depth <= budget.depth && rows_left > 0; ++depth) {
-    int share = std::max(1, rows_left / (budget.depth - depth + 1));
+    int share = budget.tree ? rows_left : std::max(1, rows_left / (budget.depth - depth + 1));
     std::stable_sort(level.begin(), level.end(), [&](int a, int b) {
       return sureness[static_cast<std::size_t>(a)] > sureness[static_cast<std::size_t>(b)];
     });
     std::vector<int> parents;
+    int planned = 0;
     for (const int node : level) {
-      if (static_cast<int>(parents.size()) * budget.width < share && may_extend(node)) parents.push_back(node);
+      if (planned >= share || most_children(node) == 0 || !may_extend(node)) continue;
+      parents.push_back(node);
+      planned += most_children(node);
     }
     if (parents.empty()) return;
 
@@ -133,16 +175,18 @@ void grow(DraftTree& tree, const Budget& budget, const Rng& rng, const DraftLaw&
     for (std::size_t i = 0; i < parents.size(); ++i) {
       const int parent = parents[i];
       const auto known = law.known(row_span(logits, static_cast<Eigen::Index>(i)), buffer);
-      const int count = std::min(budget.width, share);
+      const int count = std::min(most_children(parent), share);
       const Rng draws = rng.fork(static_cast<std::uint64_t>(tree.position(parent)) + 1).fork(i);
-      const Siblings siblings = budget.siblings.value_or(Siblings::distinct);
-      auto guesses = law.sampler().temperature == 0 ? surest(known, count, law, budget)
-                                                    : drawn(known, count, law, draws, siblings);
+      auto guesses =
+          law.sampler().temperature == 0 ? surest(known, count, law, budget) : drawn(known, count, law, draws, budget);
       for (std::size_t rank = 0; rank < guesses.size(); ++rank) {
         Guess& guess = guesses[rank];
         if (rank > 0 && !may_extend(parent)) break;
-        level.push_back(tree.add(parent, guess.token, std::move(guess.q), guess.confidence));
+        if (budget.policy && reads_confidence(budget) && !budget.policy->adds(tree, parent, guess.outlook, budget))
+          break;
+        level.push_back(tree.add(parent, guess.token, std::move(guess.q), guess.confidence, guess.outlook.entropy));
         sureness.push_back(sureness[static_cast<std::size_t>(parent)] * guess.confidence);
+        if (budget.tree) place.push_back(budget.tree->children(place[static_cast<std::size_t>(parent)])[rank]);
         --share;
         --rows_left;
       }

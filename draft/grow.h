@@ -50,10 +50,14 @@ class DraftLaw {
   std::shared_ptr<const DraftColumns> columns_;
 };
 
+// What a policy is told of a guess that this law draws.
+Outlook outlook_of(const Distribution& law);
+
 // The largest of known logits, with the drafter's own probability of each; of equals the lowest token first.
 struct LikelyToken {
   TokenId token;
   double confidence;
+  Outlook outlook;
 };
 std::vector<LikelyToken> likeliest(std::span<const float> known, int count, const DraftLaw& law);
 
@@ -62,8 +66,8 @@ using LookAhead = std::function<MatView(std::span<const int> nodes)>;
 
 // At a temperature siblings are drawn without replacement, each with the law that it was drawn from; at temperature 0
 // they are the largest logits and certain. A level gets its share of the rows that are left, so a chain of side
-// branches grows along the surest path when rows = depth * width. Nothing is dropped after it was drawn: that would
-// bias it.
+// branches grows along the surest path when rows = depth * width. In a static tree every node gets the children that it
+// has there. Nothing is dropped after it was drawn: that would bias it.
 void grow(DraftTree& tree, const Budget& budget, const Rng& rng, const DraftLaw& law, const LookAhead& look);
 
 // The same with passes in the ids of the drafter's model.

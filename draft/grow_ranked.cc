@@ -11,6 +11,7 @@ struct Seen {
   int parent;  // among all seen; -1 = the anchor
   TokenId token;
   double confidence;
+  Outlook outlook;
   double sureness;  // log of the product from the anchor
   int row = -1;     // of the passes; -1 = not fed
 };
@@ -34,7 +35,7 @@ void grow_ranked(DraftTree& tree, const Budget& budget, const DraftLaw& law, int
   const auto add_children = [&](int parent, std::span<const float> logits) {
     const double so_far = parent < 0 ? 0 : seen[static_cast<std::size_t>(parent)].sureness;
     for (const LikelyToken& next : likeliest(law.known(logits, buffer), budget.width, law))
-      seen.push_back({parent, next.token, next.confidence, so_far + std::log(next.confidence)});
+      seen.push_back({parent, next.token, next.confidence, next.outlook, so_far + std::log(next.confidence)});
   };
   add_children(-1, row_span(look({}), 0));
   int level = 0;  // where the last level begins
@@ -59,8 +60,11 @@ void grow_ranked(DraftTree& tree, const Budget& budget, const DraftLaw& law, int
   for (const int i : surest_of(seen, 0, budget.row_limit())) {
     const Seen& one = seen[static_cast<std::size_t>(i)];
     const int parent = one.parent < 0 ? 0 : node_of[static_cast<std::size_t>(one.parent)];
-    if (parent < 0 || (budget.policy && !budget.policy->extend(tree, parent, budget))) continue;
-    node_of[static_cast<std::size_t>(i)] = tree.add(parent, one.token, {}, one.confidence);
+    if (parent < 0 || (budget.policy && !(budget.policy->extend(tree, parent, budget) &&
+                                          budget.policy->adds(tree, parent, one.outlook, budget)))) {
+      continue;
+    }
+    node_of[static_cast<std::size_t>(i)] = tree.add(parent, one.token, {}, one.confidence, one.outlook.entropy);
   }
 }
 

@@ -54,7 +54,7 @@ class HeadDrafter : public CachedDrafter {
   }
 
   void guess(DraftTree& tree, const Budget& budget, const Rng& rng, const DraftLook& look) override {
-    if (shape_ == TreeShape::ranked && budget.width > 1) {
+    if (shape_ == TreeShape::ranked && budget.width > 1 && !budget.tree) {
       grow_ranked(tree, budget, law_, room(), own_id, look);
     } else {
       grow(tree, budget, rng, law_, own_id, look);

@@ -55,6 +55,19 @@ double Options::number(const std::string& key, double otherwise, double least, d
   return value.empty() ? otherwise : parse(owner_, key, value.mapped(), least, most);
 }
 
+std::vector<double> Options::numbers(const std::string& key, std::vector<double> otherwise, double least, double most) {
+  known_.push_back(key);
+  const auto value = values_.extract(key);
+  if (value.empty()) return otherwise;
+  std::vector<double> numbers;
+  for (std::string rest = value.mapped();;) {
+    const std::size_t end = rest.find('/');
+    numbers.push_back(parse(owner_, key, rest.substr(0, end), least, most));
+    if (end == std::string::npos) return numbers;
+    rest.erase(0, end + 1);
+  }
+}
+
 std::string Options::text(const std::string& key, const std::string& otherwise) {
   known_.push_back(key);
   const auto value = values_.extract(key);

@@ -83,7 +83,8 @@ float logit_of_rest(std::span<const float> logits, const std::vector<std::int32_
 }  // namespace
 
 void Recorder::pass(const DraftTree& tree, const MatView& logits) {
-  Json tokens = Json::array(), laws = Json::array(), confidences = Json::array(), rows = Json::array();
+  Json tokens = Json::array(), laws = Json::array(), confidences = Json::array(), entropies = Json::array();
+  Json rows = Json::array();
   std::vector<std::vector<std::int32_t>> recorded;
   for (int node = 0; node < tree.size(); ++node) {
     const auto row = row_span(logits, node);
@@ -103,12 +104,14 @@ void Recorder::pass(const DraftTree& tree, const MatView& logits) {
     tokens.push_back(index(guess.token));
     laws.push_back(guess.q ? json_of(*guess.q, recorded[static_cast<std::size_t>(guess.parent)]) : Json());
     confidences.push_back(guess.confidence);
+    entropies.push_back(guess.entropy);
   }
   passes_.push_back(Json{
       {"anchor", index(tree[0].token)},
       {"guesses", tokens},
       {"drawn_from", laws},
       {"confidences", confidences},
+      {"entropies", entropies},
       {"laws", rows}}.dump());
 }
 
@@ -211,12 +214,14 @@ RecordedStep read_step(const Line& line, const Recording& recording) {
   const nlohmann::json& guesses = line.list("guesses");
   const nlohmann::json& drawn_from = line.list("drawn_from");
   const nlohmann::json& confidences = line.list("confidences");
+  const nlohmann::json& entropies = line.list("entropies");
   const nlohmann::json& laws = line.list("laws");
   const std::size_t nodes = parents.size();
-  if (nodes == 0 || guesses.size() + 1 != nodes || drawn_from.size() + 1 != nodes || confidences.size() + 1 != nodes ||
+  if (nodes == 0 || guesses.size() + 1 != nodes || drawn_from.size() + 1 != nodes || confidences.size() + 1 != nodes || entropies.size() + 1 != nodes ||
       laws.size() != nodes) {
-    throw Error("{}: lists of {} parents, {} guesses, {} drawn_from, {} confidences and {} laws do not fit together",
-                line.where, nodes, guesses.size(), drawn_from.size(), confidences.size(), laws.size());
+    throw Error("{}: {} parents, {} guesses, {} drawn_from, {} confidences, {} entropies and {} laws do not fit together",
+                line.where, nodes, guesses.size(), drawn_from.size(), confidences.size(), entropies.size(),
+                laws.size());
   }
   for (const nlohmann::json& row : laws) step.rows.push_back(read_row(row, recording, line));
   for (std::size_t i = 1; i < nodes; ++i) {
@@ -226,7 +231,8 @@ RecordedStep read_step(const Line& line, const Recording& recording) {
     if (q && !((*q)[guess] > 0)) {
       throw Error("{}: guess {} cannot have been drawn: its own law gives it no chance", line.where, i);
     }
-    step.tree.add(parent, guess, std::move(q), line.number(confidences[i - 1], "a confidence"));
+    step.tree.add(parent, guess, std::move(q), line.number(confidences[i - 1], "a confidence"),
+                  line.number(entropies[i - 1], "an entropy"));
   }
   for (const nlohmann::json& node : line.list("path")) {
     step.path.push_back(line.whole(node, "a node of 'path'", 0, static_cast<std::int64_t>(nodes) - 1));

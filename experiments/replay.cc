@@ -6,10 +6,18 @@
 #include <span>
 
 #include "core/error.h"
+#include "draft/grow.h"
 #include "verify/judging.h"
 
 namespace specdec {
 namespace {
+
+// elders: the confidence of its elder siblings together.
+Outlook outlook_of(const Node& guess, double elders) {
+  if (guess.q) return specdec::outlook_of(*guess.q);
+  const double left = 1 - elders;
+  return {guess.token, left > 0 ? std::min(1.0, guess.confidence / left) : 0, guess.entropy, true};
+}
 
 // What is left of a recorded draft, and which recorded node each of its nodes was.
 struct PrunedTree {
@@ -20,14 +28,20 @@ struct PrunedTree {
 PrunedTree prune(const DraftTree& whole, const Budget& budget) {
   PrunedTree left{DraftTree(whole[0].token, whole.position(0)), {0}};
   std::vector<int> kept(static_cast<std::size_t>(whole.size()), -1), children(kept.size());
+  std::vector<double> elders(kept.size());
   kept[0] = 0;
   for (int node = 1; node < whole.size() && left.tree.guesses() < budget.row_limit(); ++node) {
     const Node& guess = whole[node];
     const auto parent = static_cast<std::size_t>(guess.parent);
     if (kept[parent] < 0 || guess.depth > budget.depth || children[parent] == budget.width) continue;
-    if (budget.policy && !budget.policy->extend(left.tree, kept[parent], budget)) continue;
+    if (budget.policy && !(budget.policy->extend(left.tree, kept[parent], budget) &&
+                           budget.policy->adds(left.tree, kept[parent], outlook_of(guess, elders[parent]), budget))) {
+      continue;
+    }
     ++children[parent];
-    kept[static_cast<std::size_t>(node)] = left.tree.add(kept[parent], guess.token, guess.q, guess.confidence);
+    elders[parent] += guess.confidence;
+    kept[static_cast<std::size_t>(node)] =
+        left.tree.add(kept[parent], guess.token, guess.q, guess.confidence, guess.entropy);
     left.recorded.push_back(node);
   }
   return left;
@@ -54,6 +68,9 @@ Budget budget_of(const Recording& recording, Budget budget) {
 }
 
 void check_answerable(const Recording& recording, const ReplayOptions& options, const Rule& rule) {
+  if (options.budget.policy && options.budget.policy->reads_cost()) {
+    throw UsageError("this policy decides by what passes cost, which a record does not say; run it instead");
+  }
   if (recording.detail.top == 0) return;
   const Sampler& sampler = options.sampler;
   const int top = recording.detail.top;
@@ -127,7 +144,7 @@ Replayed replay(const Recording& recording, const ReplayOptions& options) {
       counts.unrecorded += !ended && index(verdict.next) >= recording.vocab ? 1 : 0;
       emitted += verdict.accepted() + (ended ? 0 : 1);
       if (i > 0) continue;
-      if (budget.policy) budget.policy->observe(tree, verdict);
+      if (budget.policy) budget.policy->observe({tree, verdict});
       std::vector<int> path;
       for (const int node : verdict.path) path.push_back(recorded[static_cast<std::size_t>(node)]);
       const bool same = path == step.path && (ended || verdict.next == step.emitted.back());

@@ -15,6 +15,7 @@
 #include "experiments/checkpoint_role.h"
 #include "tokenizers/spellings.h"
 #include "verify/rule.h"
+#include "verify/sequoia.h"
 
 namespace specdec {
 namespace {
@@ -23,6 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr int kDefaultDepth = 3;
 constexpr int kMostDepth = 64;
+constexpr int kMostPlannedDepth = 8, kMostPlannedRows = 32;  // of a tree, if nobody says
 
 bool is_drafter_kind(std::string_view name) {
   return std::ranges::any_of(drafter_kinds(), [&](const DrafterKind& kind) { return kind.name == name; });
@@ -41,6 +43,27 @@ void check_shape(const LoadedDrafter& drafter) {
   if (!bridge.grows_trees) {
     throw UsageError("bridge {} guesses chains: width={} cannot be had", bridge.name, drafter.budget.width);
   }
+}
+
+void load_draft_model(LoadedDrafter& drafter, const LoadedTarget& target, Engine& engine) {
+  const std::string bridge = take_bridge(drafter.spec);
+  if (drafter.spec.path.empty()) {
+    throw UsageError("drafter {} needs the checkpoint of a draft model: --draft {}:PATH", drafter.spec.kind,
+                     drafter.spec.kind);
+  }
+  const fs::path directory = resolve_model(drafter.spec.path);
+  drafter.model = load_model(directory, engine);
+  drafter.tokenizer = load_tokenizer(directory);
+  drafter.bridge = make_bridge(bridge, sides_between(target, drafter));
+}
+
+StaticTree planned_tree(std::span<const double> ranks, const LoadedTarget& target, const LoadedDrafter& drafter) {
+  const PlannedTree best = plan_tree(
+      ranks, tree_costs(target.model->info(), target.model->bytes(), step_bytes_of(target, drafter)), drafter.budget);
+  if (best.tree.guesses() > 0) return best.tree;
+  throw UsageError(
+      "tree=sequoia: no tree reads fewer bytes per token than plain decoding with ranks={}; that is --draft none",
+      fmt::join(ranks, "/"));
 }
 
 }  // namespace
@@ -98,8 +121,11 @@ LoadedDrafter load_drafter(const std::string& text, std::optional<int> depth, co
     Options(drafter.spec.options, "drafter none").refuse_unknown();
     return drafter;
   }
-  drafter.budget = take_budget(drafter.spec, {.depth = depth.value_or(kDefaultDepth)});
-  drafter.policy = &take_policy(drafter.spec);
+  const auto ranks = take_plan(drafter.spec);
+  drafter.budget =
+      ranks ? take_budget(drafter.spec, {.depth = depth.value_or(kMostPlannedDepth), .rows = kMostPlannedRows})
+            : take_budget(drafter.spec, {.depth = depth.value_or(kDefaultDepth)});
+  drafter.policy = take_policy(drafter.spec);
   check_depth(drafter.budget.depth);
   if (kind.needs_head) {
     if (drafter.spec.path.empty()) {
@@ -107,17 +133,20 @@ LoadedDrafter load_drafter(const std::string& text, std::optional<int> depth, co
     }
     drafter.head = load_eagle(resolve_model(drafter.spec.path), *target.model, engine);
   }
-  if (!kind.needs_model) return drafter;
-  const std::string bridge = take_bridge(drafter.spec);
-  if (drafter.spec.path.empty()) {
-    throw UsageError("drafter {} needs the checkpoint of a draft model: --draft {}:PATH", kind.name, kind.name);
-  }
-  const fs::path directory = resolve_model(drafter.spec.path);
-  drafter.model = load_model(directory, engine);
-  drafter.tokenizer = load_tokenizer(directory);
-  drafter.bridge = make_bridge(bridge, sides_between(target, drafter));
-  check_shape(drafter);
+  if (kind.needs_model) load_draft_model(drafter, target, engine);
+  if (ranks) drafter.budget = with_tree(drafter.budget, planned_tree(*ranks, target, drafter));
+  if (drafter.bridge != nullptr) check_shape(drafter);
   return drafter;
+}
+
+std::int64_t step_bytes_of(const LoadedTarget& target, const LoadedDrafter& drafter) {
+  const DrafterContext context{.target = *target.model,
+                               .draft = drafter.model,
+                               .head = drafter.head,
+                               .bridge = drafter.bridge,
+                               .capacity = 1,
+                               .options = {}};
+  return make_drafter(drafter.spec, context)->step_bytes();
 }
 
 BridgeSides sides_between(const LoadedTarget& target, const LoadedDrafter& drafter) {
@@ -143,7 +172,7 @@ LoadedDrafter no_drafter() {
 Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::span<const TokenId> prompt,
                 const TrialOptions& options, Engine& engine,
                 const std::function<Continue(const StepRecord&)>& on_step) {
-  const int rows = 1 + drafter.budget.depth * drafter.budget.width;
+  const int rows = 1 + drafter.budget.row_limit();
   const std::int64_t wanted = static_cast<std::int64_t>(prompt.size()) + options.max_tokens + rows;
   const int capacity = static_cast<int>(std::min<std::int64_t>(target.model->info().context, wanted));
   DrafterContext context{.target = *target.model,
@@ -156,7 +185,7 @@ Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::s
                          .options = {}};
   const std::unique_ptr<Drafter> guesses = make_drafter(drafter.spec, std::move(context));
   Budget budget = drafter.budget;
-  const std::unique_ptr<Policy> policy = drafter.policy != nullptr ? drafter.policy->make({}) : nullptr;
+  const std::unique_ptr<Policy> policy = drafter.policy.make();
   budget.policy = policy.get();
   const Rule rule = make_rule(options.rule);
   Session session(*target.model, *guesses, rule, options.sampler,

@@ -41,8 +41,8 @@ std::vector<TokenId> encode_prompt(const LoadedTarget& target, std::string_view 
 
 struct LoadedDrafter {
   DrafterSpec spec;
-  Budget budget;                               // without its policy, which a trial makes
-  const PolicyKind* policy = nullptr;          // null: as far as the budget goes
+  Budget budget;  // without its policy, which a trial makes
+  PolicySpec policy;
   std::shared_ptr<const Model> model;          // null for a kind without one
   std::shared_ptr<const DraftHead> head;       // null for a kind without one; it may share weights of the target
   std::shared_ptr<const Tokenizer> tokenizer;  // of the model; null if it has none
@@ -55,6 +55,9 @@ struct LoadedDrafter {
 // outlives it.
 LoadedDrafter load_drafter(const std::string& text, std::optional<int> depth, const LoadedTarget& target,
                            Engine& engine);
+
+// Weights that a pass of one row of the drafter reads.
+std::int64_t step_bytes_of(const LoadedTarget& target, const LoadedDrafter& drafter);
 
 // What a bridge between the vocabularies of a target and of a drafter's model is made from.
 BridgeSides sides_between(const LoadedTarget& target, const LoadedDrafter& drafter);

@@ -83,7 +83,12 @@ TEST_F(Cli, AWrongWordTeachesTheRightOnes) {
   expect_refused(run_ids({"--draft", "mtp:nonexistent"}), 2, {"reads no checkpoint", "mtp:nonexistent"});
   expect_refused(run_ids({"--draft", "none:xyz"}), 2, {"reads no checkpoint", "none:xyz"});
   expect_refused(run_ids({"--draft", "none,k=3"}), 2, {"drafter none", "'k'"});
-  expect_refused(run_ids({"--draft", "mtp,policy=bold"}), 2, {"policy", "bold", "fixed"});
+  expect_refused(run_ids({"--draft", "mtp,policy=bold"}), 2,
+                 {"bold", "confidence, ema, entropy, expert-aware, fixed, utility"});
+  expect_refused(run_ids({"--draft", "mtp,policy=confidence,treshold=1"}), 2, {"treshold", "threshold", "width"});
+  expect_refused(run_ids({"--draft", "mtp,tree=0/2"}), 2, {"tree=0/2", "no elder sibling"});
+  expect_refused(run_ids({"--draft", "mtp,tree=2,k=3"}), 2, {"tree and k", "one of them"});
+  expect_refused(run_ids({"--draft", "mtp,tree=sequoia"}), 2, {"tree=sequoia", "ranks"});
   expect_refused(run_ids({"--cpu", "sse9"}), 2, {"sse9", "generic"});
   expect_refused(run_ids({"--compute", "f8"}), 2, {"f8", "default, f32"});
   expect_refused(run_ids({"--cache", "q4"}), 2, {"q4", "auto, f32, f16, q8"});

@@ -63,7 +63,7 @@ TEST(DrafterKinds, AreNamedLikeTheirFiles) {
   }
   for (const std::string_view name : {"none", "small", "mtp"}) EXPECT_TRUE(names.contains(name)) << name;
   for (const PolicyKind& kind : policy_kinds()) EXPECT_FALSE(kind.summary.empty()) << kind.name;
-  EXPECT_NE(find_kind(policy_kinds(), "policy", "fixed").make({}), nullptr);
+  EXPECT_NE(PolicySpec{&find_kind(policy_kinds(), "policy", "fixed")}.make(), nullptr);
 }
 
 TEST(DrafterKinds, SayWhatIsMissing) {
@@ -205,7 +205,7 @@ TEST(Grow, ADrawDoesNotDependOnHowFarOthersAreDrafted) {
 TEST(Grow, APolicyStopsBeforeAPass) {
   struct AtMostTwo : Policy {
     bool extend(const DraftTree& tree, int, const Budget&) override { return tree.guesses() < 2; }
-    void observe(const DraftTree&, const Verdict&) override {}
+    void observe(const StepFacts&) override {}
   } policy;
   EXPECT_LT(Grown({.depth = 1, .policy = &policy}, {}, {0, 2, 1}).tree[1].confidence, 1);
   EXPECT_EQ(Grown({.depth = 5, .policy = &policy}, {}, {0, 2, 1}).passes.size(), 2U);

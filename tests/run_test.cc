@@ -113,6 +113,10 @@ TEST_F(Run, JsonHoldsWhatWasRunAndWhatCameOut) {
   EXPECT_EQ(figures["resident_bytes"], what["target"]["weight_bytes"].get<std::int64_t>() +
                                            what["drafter"]["model"]["weight_bytes"].get<std::int64_t>());
   EXPECT_EQ(what["drafter"]["policy"], "fixed");
+  ASSERT_EQ(figures["acceptance_by_rank"].size(), 1U);
+  EXPECT_DOUBLE_EQ(figures["acceptance_by_rank"][0], figures["alpha"]);
+  EXPECT_EQ(figures["tested_by_rank"][0].get<int>(), tested);
+  EXPECT_FALSE(figures["best_tree"].get<std::string>().empty());
   EXPECT_NEAR(figures["bytes_per_token"].get<double>(),
               figures["accepted_bytes_per_token"].get<double>() + figures["rejected_bytes_per_token"].get<double>() +
                   figures["draft_bytes_per_token"].get<double>(),

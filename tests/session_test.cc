@@ -380,9 +380,9 @@ TEST(Session, TheSameSeedGivesTheSameSteps) {
 TEST(Session, ThePolicyIsAskedAndTold) {
   struct Counting : Policy {
     bool extend(const DraftTree& tree, int, const Budget&) override { return tree.guesses() < 1; }
-    void observe(const DraftTree& tree, const Verdict& verdict) override {
-      guesses += tree.guesses();
-      accepted += verdict.accepted();
+    void observe(const StepFacts& facts) override {
+      guesses += facts.tree.guesses();
+      accepted += facts.verdict.accepted();
     }
     int guesses = 0, accepted = 0;
   } policy;

@@ -64,6 +64,32 @@ TEST(Tally, AcceptanceIsCountedWhereItWasTested) {
   EXPECT_DOUBLE_EQ(tally.positions[2].rate(), 1);
 }
 
+// The anchor 0 has the children 1, 2, 3; of these, 2 has 4 and 5.
+TEST(Tally, SiblingsAreTestedUntilOneStays) {
+  const auto step = [](std::vector<int> path, bool rejected) {
+    StepRecord record;
+    record.rows = 6;
+    record.parents = {-1, 0, 0, 0, 2, 2};
+    record.path = std::move(path);
+    record.rejected = rejected;
+    record.emitted.resize(record.path.size());
+    return record;
+  };
+  const auto ranks = [](std::vector<StepRecord> steps) {
+    std::vector<std::pair<std::int64_t, std::int64_t>> found;
+    for (const PositionTally& rank : tally_of(steps, {}, {}).ranks) found.emplace_back(rank.tested, rank.accepted);
+    return found;
+  };
+  using Ranks = std::vector<std::pair<std::int64_t, std::int64_t>>;
+  EXPECT_EQ(ranks({step({0}, true)}), (Ranks{{1, 0}, {1, 0}, {1, 0}}));
+  EXPECT_EQ(ranks({step({0, 1}, false)}), (Ranks{{1, 1}}));
+  EXPECT_EQ(ranks({step({0, 2, 5}, false)}), (Ranks{{2, 0}, {2, 2}}));
+  EXPECT_EQ(ranks({step({0, 2}, false)}), (Ranks{{1, 0}, {1, 1}}));  // an end of text: what follows was not tested
+  EXPECT_EQ(ranks({step({0, 2}, true)}), (Ranks{{2, 0}, {2, 1}}));
+  const std::vector<PositionTally> half{{.tested = 10, .accepted = 5}, {.tested = 4, .accepted = 2}};
+  EXPECT_EQ(chances_by_rank(half), (std::vector<double>{0.5, 0.25}));
+}
+
 TEST(Tally, AlphaDoesNotDependOnTheLengthOfDrafts) {
   const Rng rng(4);
   std::uint64_t draw = 0;

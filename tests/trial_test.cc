@@ -91,10 +91,27 @@ TEST(Trial, ThePolicyIsAnOptionOfTheDrafter) {
   Engine engine({.threads = 1});
   const LoadedTarget target{"toy", std::make_unique<ToyModel>(ToyOptions{.vocab = 32, .mtp_noise = 0.0}), nullptr, {}};
   const LoadedDrafter drafter = load_drafter("mtp,k=2,policy=fixed", {}, target, engine);
-  EXPECT_EQ(drafter.policy->name, "fixed");
+  EXPECT_EQ(drafter.policy.kind->name, "fixed");
   EXPECT_TRUE(drafter.spec.options.empty());
   const std::vector<TokenId> prompt{TokenId{1}, TokenId{2}};
   EXPECT_EQ(run_trial(target, drafter, prompt, {.max_tokens = 9}, engine).steps.size(), 3U);
+}
+
+TEST(Trial, ATreeMayBePlanned) {
+  Engine engine({.threads = 1});
+  const LoadedTarget target{
+      "toy", std::make_unique<ToyModel>(ToyOptions{.vocab = 32, .experts = 6, .mtp_noise = 0.3}), nullptr, {}};
+  const LoadedDrafter drafter = load_drafter("mtp,rows=6,tree=sequoia,ranks=0.6/0.3", {}, target, engine);
+  EXPECT_GE(drafter.budget.width, 1);
+  EXPECT_LE(drafter.budget.rows, 6);
+  ASSERT_NE(drafter.budget.tree, nullptr);
+  EXPECT_EQ(drafter.budget.rows, drafter.budget.tree->guesses());
+  const std::vector<TokenId> prompt{TokenId{1}, TokenId{2}};
+  const Trial trial = run_trial(target, drafter, prompt, {.max_tokens = 20}, engine);
+  EXPECT_EQ(trial.steps.front().drafted(), drafter.budget.rows);
+  EXPECT_EQ(trial.generated, run_trial(target, no_drafter(), prompt, {.max_tokens = 20}, engine).generated);
+  expect_error([&] { load_drafter("mtp,tree=sequoia,ranks=0.01", {}, target, engine); },
+               {"ranks=0.01", "--draft none"});
 }
 
 TEST(Trial, WhoSeesTheStepsMayEndThem) {

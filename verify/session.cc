@@ -85,8 +85,14 @@ Session::Session(const Model& target, Drafter& drafter, const Rule& rule, const 
     throw UsageError("rule {} judges chains, but width={} makes trees; use rule traversal", rule.name, budget.width);
   }
   if (!budget.siblings) budget.siblings = rule.siblings;
+  budget.tells_confidence = options_.on_pass != nullptr;
   state_ = target.new_state(options_.capacity);
   drafter.lend(*state_);
+  if (options_.budget.policy && options_.budget.policy->reads_cost()) {
+    forecast_ = std::make_unique<PassForecast>(target, routing_, drafter.step_bytes());
+    options_.budget.cost = forecast_.get();
+  }
+  learns_routing_ = forecast_ || follows_drafts(target.experts());
 }
 
 void Session::prefill(std::span<const TokenId> prompt) {
@@ -121,7 +127,7 @@ void Session::prefill(std::span<const TokenId> prompt) {
     const Output out = target_.forward(chain_of(tokens), *state_, taps);
     const auto path = whole_chain(static_cast<int>(tokens.size()));
     state_->commit(path);
-    if (follows_drafts(store)) routing_.learn(tokens, out.routed);
+    if (learns_routing_) routing_.learn(tokens, out.routed);
     tell(tokens, path, out);
     rest = rest.subspan(tokens.size());
   }
@@ -146,7 +152,9 @@ StepRecord Session::step() {
     look_ahead(text_.back());
     tree.tell([this](TokenId token) { look_ahead(token); });
   }
+  if (forecast_) forecast_->begin();
   drafter_.propose(tree, budget_left(), drafters_numbers(rng_, record.position));  // guess
+  if (forecast_) forecast_->expect(tree);
   record.times.guess_s = watch.lap();
 
   const Output out = target_.forward(batch_of(tree), *state_, taps_);  // look, once for all guesses
@@ -164,9 +172,8 @@ StepRecord Session::step() {
   state_->commit(verdict.path);  // keep
   record.times.keep_s = watch.lap();
 
-  if (follows_drafts(store)) routing_.learn(batch_of(tree).tokens, out.routed);
+  if (learns_routing_) routing_.learn(batch_of(tree).tokens, out.routed);
   tell(tokens_of(tree, verdict.path), verdict.path, out);  // tell
-  if (options_.budget.policy) options_.budget.policy->observe(tree, verdict);
   record.times.tell_s = watch.lap();
 
   record.rows = tree.size();
@@ -180,6 +187,7 @@ StepRecord Session::step() {
   record.draft = drafter_.cost() - before;
   record.experts = traffic.lap();
   if (store != nullptr) record.expert_events = store->take_events();
+  if (options_.budget.policy) tell_policy(tree, verdict, record);
   append(record.emitted);
   return record;
 }
@@ -199,6 +207,17 @@ bool Session::ends(TokenId token) const {
 
 void Session::tell(std::span<const TokenId> tokens, std::span<const int> rows, const Output& out) {
   drafter_.observe({tokens, rows, out.hidden});
+}
+
+void Session::tell_policy(const DraftTree& tree, const Verdict& verdict, const StepRecord& record) {
+  StepFacts facts{.tree = tree, .verdict = verdict, .seconds = record.times.total_s()};
+  if (forecast_) {
+    std::int64_t loaded = 0;
+    for (const LayerTraffic& layer : record.experts) loaded += layer.traffic.loaded_bytes;
+    forecast_->learn(record.routed, loaded);
+    facts.cost = forecast_->cost_of(record.rows, record.routed, record.draft.bytes, loaded);
+  }
+  options_.budget.policy->observe(facts);
 }
 
 void Session::look_ahead(TokenId token) {

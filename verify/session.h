@@ -17,6 +17,7 @@
 #include "core/routing_table.h"
 #include "draft/drafter.h"
 #include "verify/judging.h"
+#include "verify/pass_forecast.h"
 #include "verify/rule.h"
 
 namespace specdec {
@@ -81,6 +82,7 @@ class Session {
   Budget budget_left() const;
   bool ends(TokenId token) const;
   void tell(std::span<const TokenId> tokens, std::span<const int> rows, const Output& out);
+  void tell_policy(const DraftTree& tree, const Verdict& verdict, const StepRecord& record);
   void append(std::span<const TokenId> emitted);
   void look_ahead(TokenId token);  // at what it used when it was last seen
 
@@ -96,6 +98,8 @@ class Session {
   Ending ending_ = Ending::none;
   double prefill_s_ = 0;
   RoutingTable routing_;
+  bool learns_routing_;
+  std::unique_ptr<PassForecast> forecast_;  // null if no policy reads it
   std::vector<ExpertEvent> prefill_expert_events_;
   ExpertTraffic prefill_experts_;
 };

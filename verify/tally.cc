@@ -24,6 +24,21 @@ void count_acceptance(const StepRecord& step, Tally& tally) {
   tally.rejections += step.rejected;
 }
 
+void count_ranks(const StepRecord& step, Tally& tally) {
+  std::vector<std::size_t> children(step.path.size());  // tested so far, of each row that stayed
+  std::size_t at = 0;
+  for (int row = 1; row < step.rows; ++row) {
+    if (step.parents.at(static_cast<std::size_t>(row)) != step.path.at(at)) continue;
+    const bool accepted = at + 1 < step.path.size() && step.path[at + 1] == row;
+    if (!accepted && at + 1 == step.path.size() && !step.rejected) return;  // the text ends here
+    const std::size_t rank = children[at]++;
+    if (tally.ranks.size() <= rank) tally.ranks.resize(rank + 1);
+    ++tally.ranks[rank].tested;
+    tally.ranks[rank].accepted += accepted;
+    at += accepted;
+  }
+}
+
 std::vector<WokenExpert> woken_by(std::span<const RouterUse> routed, std::span<const int> rows) {
   std::vector<RouterUse> kept;
   std::copy_if(routed.begin(), routed.end(), std::back_inserter(kept),
@@ -101,6 +116,16 @@ double uniform_overlap(int experts, int experts_per_token) {
   return experts == 0 ? 0 : static_cast<double>(experts_per_token) * experts_per_token / experts;
 }
 
+std::vector<double> chances_by_rank(std::span<const PositionTally> ranks) {
+  std::vector<double> chances;
+  double left = 1;
+  for (const PositionTally& rank : ranks) {
+    chances.push_back(left * rank.rate());
+    left -= chances.back();
+  }
+  return chances;
+}
+
 Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, const WeightBytes& weights) {
   Tally tally;
   std::vector<TokenId> text;
@@ -115,6 +140,7 @@ Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, cons
     tally.draft_passes += step.draft.passes;
     tally.retokenised += step.draft.retokenised;
     count_acceptance(step, tally);
+    count_ranks(step, tally);
     text.insert(text.end(), step.emitted.begin(), step.emitted.end());
 
     const auto woken = woken_experts(step.routed);

@@ -13,7 +13,8 @@
 
 namespace specdec {
 
-// Guesses at one distance from the anchor, counted only when all before them were accepted.
+// Guesses that were tested. By distance from the anchor: where all before them were accepted. By rank among siblings:
+// where their elders were rejected, too.
 struct PositionTally {
   std::int64_t tested = 0;
   std::int64_t accepted = 0;
@@ -64,6 +65,7 @@ struct Tally {
   double tokens_per_pass = 0;            // accepted guesses and the one more token
   double alpha = 0;                      // sum a / (sum a + rejections): maximum likelihood under right censoring
   std::vector<PositionTally> positions;  // [0]: the first guess after the anchor
+  std::vector<PositionTally> ranks;      // [0]: the first child of its parent
   double repeated_ngrams = 0;            // share of the generated 4-grams that occurred before in the generated text
   std::vector<LayerTally> layers;        // those with routed experts
   Neighbours overlap;                    // of all these layers: pairs of each of them
@@ -76,6 +78,10 @@ struct Tally {
   }
   double seconds_per_token() const { return tokens == 0 ? 0 : times.total_s() / static_cast<double>(tokens); }
 };
+
+// Chances that the first, second, … child is the one that stays, of a parent that did: Sequoia's acceptance vector
+// (Chen et al. 2024, arXiv 2402.12374).
+std::vector<double> chances_by_rank(std::span<const PositionTally> ranks);
 
 Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, const WeightBytes& weights);
 

@@ -98,7 +98,10 @@ class Replay : public Job {
   std::unique_ptr<Policy> make_policy() const {
     if (!policy_) return nullptr;
     const NamedOptions named = split_options(*policy_, "policy");
-    return find_kind(policy_kinds(), "policy", named.name).make(named.values);
+    Options options(named.values, "policy " + named.name);
+    std::unique_ptr<Policy> policy = find_kind(policy_kinds(), "policy", named.name).make(options);
+    options.refuse_unknown();
+    return policy;
   }
 
   std::string text_of(const Recording& recording, const Replayed& as_run, const std::vector<Replayed>& lines) const {

@@ -12,6 +12,7 @@
 
 #include "core/distribution.h"
 #include "draft/draft_text.h"
+#include "draft/grow.h"
 
 namespace specdec {
 namespace {
@@ -60,12 +61,18 @@ class Slrs : public Bridge {
       std::vector<float> weights = law_after(walk);
       if (std::ranges::all_of(weights, [](float weight) { return weight == 0; })) return;
       TokenId token{static_cast<std::int32_t>(std::ranges::max_element(weights) - weights.begin())};
+      Distribution law(std::move(weights));
+      if (budget.policy && budget.policy->reads_confidence()) {
+        Outlook outlook = outlook_of(law);
+        outlook.certain = view.sampler.temperature == 0;
+        if (!budget.policy->adds(tree, node, outlook, budget)) return;
+      }
       std::optional<Distribution> q;
       if (view.sampler.temperature > 0) {
-        q.emplace(std::move(weights));
-        token = q->sample(rng.fork(static_cast<std::uint64_t>(tree.position(node)) + 1).uniform(0));
+        token = law.sample(rng.fork(static_cast<std::uint64_t>(tree.position(node)) + 1).uniform(0));
+        q = law;
       }
-      node = tree.add(node, token, std::move(q));
+      node = tree.add(node, token, std::move(q), law[token]);
       if (tree[node].depth < wanted && !go_on(walk, token)) return;
     }
   }

@@ -46,7 +46,7 @@ DrafterKind drafter_replay() {
             Options options(context.options, "drafter replay");
             const std::string path = options.text("text", "");
             const double right = options.number("right", 1, 0, 1);
-            options.refuse_unknown();
+            options.refuse_unknown(context.elsewhere);
             if (path.empty()) throw UsageError("drafter replay needs the trace of a run: write replay,text=TRACE");
             const int vocab = context.target.info().vocab;
             return std::unique_ptr<Drafter>(std::make_unique<Replay>(read_traced_text(path, vocab), right, vocab));

@@ -1,5 +1,4 @@
 // Always as far as the budget goes.
-#include "draft/options.h"
 #include "draft/policy.h"
 
 namespace specdec {
@@ -9,16 +8,14 @@ class Fixed : public Policy {
  public:
   bool reads_confidence() const override { return false; }
   bool extend(const DraftTree&, int, const Budget&) override { return true; }
-  void observe(const DraftTree&, const Verdict&) override {}
+  void observe(const StepFacts&) override {}
 };
 
 }  // namespace
 
 PolicyKind policy_fixed() {
-  return {"fixed", "always as far as the budget goes", [](const std::map<std::string, std::string>& options) {
-            Options(options, "policy fixed").refuse_unknown();
-            return std::unique_ptr<Policy>(std::make_unique<Fixed>());
-          }};
+  return {"fixed", "always as far as the budget goes",
+          [](Options&) { return std::unique_ptr<Policy>(std::make_unique<Fixed>()); }};
 }
 
 }  // namespace specdec

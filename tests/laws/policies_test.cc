@@ -1,0 +1,118 @@
+// Every policy changes nothing but the speed: at temperature 0 the same tokens as no drafter, at temperature 1 the same
+// law. So do static trees.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+
+#include "core/kinds.h"
+#include "draft/drafter.h"
+#include "tests/kind_options.h"
+#include "tests/laws/exact_law.h"
+#include "tests/toy_model.h"
+
+namespace specdec {
+namespace {
+
+struct PolicyBench {
+  ToyModel target;
+  std::shared_ptr<const ToyModel> draft;
+  std::shared_ptr<const ToyHead> head;
+
+  explicit PolicyBench(int vocab)
+      : target({.vocab = vocab, .experts = 6, .mtp_noise = 0.8}),
+        draft(std::make_shared<ToyModel>(ToyOptions{.vocab = vocab, .noise = 0.8})),
+        head(std::make_shared<ToyHead>(ToyOptions{.vocab = vocab, .mtp_noise = 0.8}, std::vector{0, 1})) {}
+
+  std::unique_ptr<Drafter> drafter(std::string_view kind, const Sampler& sampler = {}) const {
+    DrafterContext context{.target = target, .draft = draft, .head = head, .sampler = sampler, .capacity = kCapacity};
+    return make_drafter({std::string(kind), "", needed_options(kind)}, std::move(context));
+  }
+};
+
+// As they come, and more eager to decide both ways: texts here are short.
+std::vector<PolicySpec> policies() {
+  std::vector<PolicySpec> all;
+  for (const PolicyKind& kind : policy_kinds()) all.push_back({&kind});
+  const auto add = [&](std::string_view name, std::map<std::string, std::string> options) {
+    all.push_back({&find_kind(policy_kinds(), "policy", name), std::move(options)});
+  };
+  add("confidence", {{"threshold", "0.3"}, {"of", "path"}});
+  add("ema", {{"depths", "0/1/3"}, {"rate", "1"}});
+  add("utility", {{"depths", "1/3"}, {"test", "1"}, {"set", "1"}});
+  add("expert-aware", {{"row", "0.3"}, {"probe", "1"}});
+  return all;
+}
+
+TEST(PolicyLaws, GreedyTextIsThatOfNoDrafter) {
+  const PolicyBench bench(64);
+  const auto plain = generate(bench.target, *bench.drafter("none"), sampled(), {}, {}, 150, Rng(1));
+  for (const DrafterKind& kind : drafter_kinds()) {
+    for (const PolicySpec& spec : policies()) {
+      for (Budget budget : {Budget{.depth = 5}, Budget{.depth = 3, .width = 3},
+                            with_tree({}, parse_static_tree("0/1/0.0/0.1/1.0/0.0.0"))}) {
+        const auto policy = spec.make();
+        budget.policy = policy.get();
+        EXPECT_EQ(generate(bench.target, *bench.drafter(kind.name), sampled(), {}, budget, 150, Rng(1)), plain)
+            << kind.name << ", " << spec.kind->name << ", width " << budget.width;
+      }
+    }
+  }
+}
+
+// The policy outlives the drafts that it decides about, so that what it learned decides, too.
+TEST(PolicyLaws, SampledTextKeepsTheExactLaw) {
+  constexpr int kSamples = 20000;
+  const PolicyBench bench(kVocab);
+  const Sampler sampler{.temperature = 1};
+  for (const PolicySpec& spec : policies()) {
+    for (Budget budget : {Budget{.depth = 3}, Budget{.depth = 2, .width = 2}}) {
+      const auto policy = spec.make();
+      budget.policy = policy.get();
+      const MakeDrafter make = [&] { return bench.drafter("small", sampler); };
+      EXPECT_LT(deviation_of(bench.target, make, sampled(), sampler, budget, kSamples), kSuspicious)
+          << spec.kind->name << ", width " << budget.width;
+    }
+  }
+}
+
+TEST(PolicyLaws, AStaticTreeKeepsTheExactLaw) {
+  constexpr int kSamples = 50000;
+  const PolicyBench bench(kVocab);
+  const Sampler sampler{.temperature = 1};
+  for (const char* tree : {"2x2", "0/1/2/1.0/1.1"}) {
+    const MakeDrafter make = [&] { return bench.drafter("small", sampler); };
+    EXPECT_LT(deviation_of(bench.target, make, sampled(), sampler, with_tree({}, parse_static_tree(tree)), kSamples),
+              kSuspicious)
+        << tree;
+  }
+}
+
+// Drops every guess that turned out unlikely when it was drawn: what a policy cannot do, since it is asked before.
+class DropsByTheDraw : public Drafter {
+ public:
+  explicit DropsByTheDraw(std::unique_ptr<Drafter> inner) : inner_(std::move(inner)) {}
+  Taps needs() const override { return inner_->needs(); }
+  void observe(const Final& seen) override { inner_->observe(seen); }
+  void propose(DraftTree& tree, const Budget& budget, const Rng& rng) override {
+    DraftTree all(tree[0].token, tree.position(0));
+    inner_->propose(all, budget, rng);
+    for (int node = 1; node < all.size(); ++node) {
+      if ((*all[node].q)[all[node].token] < 0.3) return;
+      tree.add(node - 1, all[node].token, all[node].q);
+    }
+  }
+
+ private:
+  std::unique_ptr<Drafter> inner_;
+};
+
+TEST(PolicyLaws, ToDropAGuessByItsOwnDrawFails) {
+  const PolicyBench bench(kVocab);
+  const Sampler sampler{.temperature = 1};
+  const MakeDrafter make = [&] { return std::make_unique<DropsByTheDraw>(bench.drafter("small", sampler)); };
+  EXPECT_GT(deviation_of(bench.target, make, sampled(), sampler, {.depth = 3}, 20000), 2 * kSuspicious);
+}
+
+}  // namespace
+}  // namespace specdec
