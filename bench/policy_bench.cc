@@ -1,7 +1,7 @@
 // Draft policies against the best fixed length, by domain: bytes of weights read per token, in those of plain decoding,
 // and tokens per pass; then the same for bytes of experts that are loaded where memory holds a quarter of them.
-// Counted, not timed. Prompts of experiments/prompts. Markdown; docs/policies.md is its output.
-//   policy_bench [TARGET [DRAFTER [POLICY...]]]     else demo-moe, mtp and all policies
+// Counted, not timed. Prompts of experiments/prompts, or another such file. Markdown; docs/policies.md is its output.
+//   policy_bench [PROMPTS.jsonl] [TARGET [DRAFTER [POLICY...]]]     else demo-moe, mtp and all policies
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -68,8 +68,8 @@ Taken in_hindsight(std::span<const StepRecord> steps, const Model& model) {
   return all;
 }
 
-std::vector<NamedPrompt> prompts_for(const Setting& setting) {
-  const auto all = read_prompt_file(SPECDEC_SOURCE_DIR "/experiments/prompts/losslessness.jsonl");
+std::vector<NamedPrompt> prompts_for(const Setting& setting, const std::string& file) {
+  const auto all = read_prompt_file(file);
   std::vector<NamedPrompt> prompts;
   for (std::size_t i = 0; i < all.size(); i += setting.loads() ? kEvery : 1) prompts.push_back(all[i]);
   return prompts;
@@ -77,11 +77,11 @@ std::vector<NamedPrompt> prompts_for(const Setting& setting) {
 
 class Bench {
  public:
-  Bench(const std::string& target, std::string drafter, const Setting& setting)
+  Bench(const std::string& prompts, const std::string& target, std::string drafter, const Setting& setting)
       : engine_({.expert_cache = setting.loads() ? setting.expert_cache : "auto"}),
         target_(load_target(target, engine_)),
         drafter_(std::move(drafter)),
-        prompts_(prompts_for(setting)),
+        prompts_(prompts_for(setting, prompts)),
         setting_(setting) {
     for (std::size_t i = 0; i < prompts_.size() && setting_.loads(); ++i) {
       const Trial plain = trial_of(no_drafter(), i);
@@ -151,9 +151,9 @@ void print_row(const std::string& name, const std::vector<Taken>& cells, std::sp
   fmt::print("\n");
 }
 
-void measure(const std::string& target, const std::string& drafter, const std::vector<std::string>& policies,
-             const Setting& setting) {
-  Bench bench(target, drafter, setting);
+void measure(const std::string& prompts, const std::string& target, const std::string& drafter,
+             const std::vector<std::string>& policies, const Setting& setting) {
+  Bench bench(prompts, target, drafter, setting);
   const std::vector<std::string> domains = bench.domains();
   std::vector<std::vector<std::size_t>> texts;
   for (const std::string& domain : domains) texts.push_back(bench.texts_of(domain));
@@ -219,6 +219,11 @@ void measure(const std::string& target, const std::string& drafter, const std::v
 
 int main(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
+  std::string prompts = SPECDEC_SOURCE_DIR "/experiments/prompts/losslessness.jsonl";
+  if (!words.empty() && words.front().ends_with(".jsonl")) {
+    prompts = words.front();
+    words.erase(words.begin());
+  }
   const std::string target = words.empty() ? "demo-moe" : words.front();
   const std::string drafter = words.size() < 2 ? "mtp" : words[1];
   std::vector<std::string> policies{"confidence",  "entropy", "ema", "utility", "expert-aware,experts=even",
@@ -226,7 +231,7 @@ int main(int argc, char** argv) {
   if (words.size() > 2) policies.assign(words.begin() + 2, words.end());
   try {
     for (const specdec::Setting& setting : {specdec::Setting{0, ""}, {1, ""}, {0, "25%"}}) {
-      specdec::measure(target, drafter, policies, setting);
+      specdec::measure(prompts, target, drafter, policies, setting);
     }
   } catch (const specdec::Error& error) {
     fmt::print(stderr, "{}\n", error.what());
