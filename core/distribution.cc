@@ -2,86 +2,157 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <limits>
 #include <utility>
 
 #include "core/error.h"
+#include "core/kernels/laws.h"
 
 namespace specdec {
 namespace {
 
-std::size_t slot(TokenId token) { return static_cast<std::size_t>(index(token)); }
+// A law as weights relative to the surest token, which has 1.
+struct Weights {
+  std::vector<float> each;
+  double total = 0;
+};
 
-// Zeroes what top-k, top-p and min-p leave out. `weights` are relative to the surest token, which has 1.
-void filter(std::vector<float>& weights, const Sampler& sampler) {
-  std::vector<std::size_t> order(weights.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  const auto surer = [&](std::size_t a, std::size_t b) {
-    return weights[a] != weights[b] ? weights[a] > weights[b] : a < b;
-  };
-  std::size_t kept = order.size();
-  if (sampler.top_k > 0) kept = std::min(kept, static_cast<std::size_t>(sampler.top_k));
-  if (kept < order.size()) {
-    std::nth_element(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept), order.end(), surer);
-  }
-  if (sampler.top_p < 1) {
-    const auto end = order.begin() + static_cast<std::ptrdiff_t>(kept);
-    double total = 0;
-    for (auto i = order.begin(); i != end; ++i) total += static_cast<double>(weights[*i]);
-    // Most of the mass is on few tokens: sort no more of a large vocabulary than is needed.
-    double reached = 0;
-    std::size_t taken = 0;
-    for (std::size_t sorted = 0; taken < kept && reached < sampler.top_p * total;) {
-      if (taken == sorted) {
-        sorted = std::min(kept, std::max<std::size_t>(64, sorted * 8));
-        std::partial_sort(order.begin() + static_cast<std::ptrdiff_t>(taken),
-                          order.begin() + static_cast<std::ptrdiff_t>(sorted), end, surer);
-      }
-      reached += static_cast<double>(weights[order[taken++]]);
+std::int64_t count_of(const std::vector<float>& values) { return static_cast<std::int64_t>(values.size()); }
+
+// The places of all weights of at least `least`, ascending. Most of a vocabulary is below it, block after block.
+std::vector<std::size_t> at_least(const std::vector<float>& weights, float least) {
+  constexpr std::size_t kBlock = 256;
+  std::vector<std::size_t> places;
+  for (std::size_t begin = 0; begin < weights.size(); begin += kBlock) {
+    const std::size_t end = std::min(weights.size(), begin + kBlock);
+    if (law_kernels().largest(&weights[begin], static_cast<std::int64_t>(end - begin)) < least) continue;
+    for (std::size_t i = begin; i < end; ++i) {
+      if (weights[i] >= least) places.push_back(i);
     }
-    kept = taken;
   }
-  for (std::size_t i = kept; i < order.size(); ++i) weights[order[i]] = 0;
-  for (float& weight : weights) {
-    if (static_cast<double>(weight) < sampler.min_p) weight = 0;
+  return places;
+}
+
+double sum_of(const std::vector<float>& weights, std::span<const std::size_t> places) {
+  double sum = 0;
+  for (const std::size_t i : places) sum += static_cast<double>(weights[i]);
+  return sum;
+}
+
+// Keeps what top-k, top-p and min-p let through. The surest tokens are looked for among those of large weight first.
+void filter(Weights& weights, const Sampler& sampler) {
+  const std::vector<float>& each = weights.each;
+  std::vector<std::size_t> places;
+  for (float least = 0x1p-5F;; least *= 0x1p-5F) {
+    if (least < std::numeric_limits<float>::min()) least = 0;
+    places = at_least(each, least);
+    const bool enough_tokens = sampler.top_k == 0 || places.size() >= static_cast<std::size_t>(sampler.top_k);
+    const bool enough_chance =
+        sampler.top_p == 1 || sampler.top_k > 0 || sum_of(each, places) >= sampler.top_p * weights.total;
+    const bool only_min_p = sampler.top_k == 0 && sampler.top_p == 1;
+    if (least == 0 || (only_min_p ? static_cast<double>(least) <= sampler.min_p : enough_tokens && enough_chance))
+      break;
   }
+  const auto surer = [&](std::size_t a, std::size_t b) { return each[a] != each[b] ? each[a] > each[b] : a < b; };
+  std::ranges::sort(places, surer);
+  if (sampler.top_k > 0) places.resize(std::min(places.size(), static_cast<std::size_t>(sampler.top_k)));
+  if (sampler.top_p < 1) {
+    const double wanted = sampler.top_p * (sampler.top_k > 0 ? sum_of(each, places) : weights.total);
+    double reached = 0;
+    std::size_t kept = 0;
+    while (kept < places.size() && reached < wanted) reached += static_cast<double>(each[places[kept++]]);
+    places.resize(kept);
+  }
+  while (static_cast<double>(each[places.back()]) < sampler.min_p) places.pop_back();
+
+  Weights kept{std::vector<float>(each.size()), sum_of(each, places)};
+  for (const std::size_t i : places) kept.each[i] = each[i];
+  weights = std::move(kept);
+}
+
+}  // namespace
+
+template <>
+TokenId BasicDistribution<double>::sample(const double& u) const {
+  if (certain_) return *certain_;
+  constexpr std::size_t kBlock = 1024;
+  const std::vector<float>& weights = *weights_;
+  const double wanted = u * total_;
+  double before = 0;
+  for (std::size_t begin = 0; begin < weights.size(); begin += kBlock) {
+    const std::size_t end = std::min(weights.size(), begin + kBlock);
+    const double block = law_kernels().sum(&weights[begin], static_cast<std::int64_t>(end - begin));
+    if (wanted < before + block) {
+      double reached = before;
+      for (std::size_t i = begin; i < end; ++i) {
+        reached += static_cast<double>(weights[i]);
+        if (weights[i] > 0 && wanted < reached) return TokenId{static_cast<std::int32_t>(i)};
+      }
+    }
+    before += block;
+  }
+  const auto last = std::find_if(weights.rbegin(), weights.rend(), [](float weight) { return weight > 0; });
+  return TokenId{static_cast<std::int32_t>(weights.rend() - last - 1)};  // rounding left the sum just below u
+}
+
+template <>
+std::optional<BasicResidual<double>> residual(const Distribution& p, const Distribution& q, const double& scale) {
+  SPECDEC_ASSERT(p.size() == q.size());
+  const auto part = [&](double of_p, double of_q) { return scale * of_p - of_q; };
+  if (p.certain()) return rest_of(p, q, part);
+  if (q.certain()) {
+    if (scale * p[*q.certain()] > 1) return rest_of(p, q, part);  // by rounding
+    std::vector<float> others(p.weights().begin(), p.weights().end());
+    others[static_cast<std::size_t>(index(*q.certain()))] = 0;
+    const double total = law_kernels().sum(others.data(), count_of(others));
+    if (!(total > 0)) return std::nullopt;
+    return BasicResidual<double>{Distribution(std::move(others), total), scale * total / p.total()};
+  }
+  std::vector<float> left(p.weights().size());
+  const double mass =
+      law_kernels().excess(p.weights().data(), static_cast<float>(scale / p.total()), q.weights().data(),
+                           static_cast<float>(1 / q.total()), count_of(left), left.data());
+  if (!(mass > 0)) return std::nullopt;
+  return BasicResidual<double>{Distribution(std::move(left), mass), mass};
+}
+
+namespace {
+
+// Throws what argmax() throws.
+float largest_of(std::span<const float> logits) {
+  const float largest =
+      logits.empty() ? -INFINITY : law_kernels().largest(logits.data(), static_cast<std::int64_t>(logits.size()));
+  if (std::isfinite(largest)) return largest;
+  const auto bad = std::find_if(logits.begin(), logits.end(), [](float x) { return std::isnan(x) || x == INFINITY; });
+  if (bad == logits.end()) throw Error("none of {} logits is finite: the weights are damaged", logits.size());
+  throw Error("the logit of column {} is {}: the weights are damaged or overflow float32", bad - logits.begin(), *bad);
 }
 
 }  // namespace
 
 int argmax(std::span<const float> logits) {
-  const Eigen::Map<const Eigen::ArrayXf> values(logits.data(), static_cast<Eigen::Index>(logits.size()));
-  const float largest = logits.empty() ? -INFINITY : values.maxCoeff<Eigen::PropagateNaN>();
-  if (!std::isfinite(largest)) {
-    const auto bad = std::find_if(logits.begin(), logits.end(), [](float x) { return std::isnan(x) || x == INFINITY; });
-    if (bad == logits.end()) throw Error("none of {} logits is finite: the weights are damaged", logits.size());
-    throw Error("the logit of column {} is {}: the weights are damaged or overflow float32", bad - logits.begin(),
-                *bad);
-  }
-  return static_cast<int>(std::find(logits.begin(), logits.end(), largest) - logits.begin());
+  const float largest = largest_of(logits);
+  return static_cast<int>(law_kernels().position_of(logits.data(), static_cast<std::int64_t>(logits.size()), largest));
 }
 
 Distribution Sampler::distribution(std::span<const float> logits, std::span<const TokenId> ids, int vocab) const {
   SPECDEC_ASSERT(ids.empty() || ids.size() == logits.size());
   if (vocab == 0) vocab = static_cast<int>(logits.size());
   SPECDEC_ASSERT(vocab >= static_cast<int>(logits.size()));
-  const auto surest = static_cast<std::size_t>(argmax(logits));
   if (temperature == 0) {
+    const auto surest = static_cast<std::size_t>(argmax(logits));
     return Distribution::point(ids.empty() ? TokenId{static_cast<std::int32_t>(surest)} : ids[surest], vocab);
   }
-  std::vector<float> weights(logits.size());
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    const double below = static_cast<double>(logits[i]) - static_cast<double>(logits[surest]);
-    weights[i] = static_cast<float>(std::exp(below / temperature));
-  }
+  const float top = largest_of(logits);
+  Weights weights{std::vector<float>(static_cast<std::size_t>(ids.empty() ? vocab : static_cast<int>(ids.size()))), 0};
+  const auto inverse = static_cast<float>(std::min(1 / temperature, 1e38));
+  weights.total =
+      law_kernels().weigh(logits.data(), static_cast<std::int64_t>(logits.size()), top, inverse, weights.each.data());
   if (top_k > 0 || top_p < 1 || min_p > 0) filter(weights, *this);
-  if (ids.empty()) {
-    weights.resize(static_cast<std::size_t>(vocab));
-    return Distribution(std::move(weights));
-  }
+  if (ids.empty()) return Distribution(std::move(weights.each), weights.total);
   std::vector<float> spread(static_cast<std::size_t>(vocab));
-  for (std::size_t i = 0; i < ids.size(); ++i) spread[slot(ids[i])] = weights[i];
-  return Distribution(std::move(spread));
+  for (std::size_t i = 0; i < ids.size(); ++i) spread[static_cast<std::size_t>(index(ids[i]))] = weights.each[i];
+  return Distribution(std::move(spread), weights.total);
 }
 
 Distribution Sampler::distribution_of_row(const MatView& logits, int row) const {

@@ -109,6 +109,10 @@ class BasicDistribution {
 
 using Distribution = BasicDistribution<double>;
 
+// The same with vector instructions.
+template <>
+TokenId BasicDistribution<double>::sample(const double& u) const;
+
 template <typename Scalar>
 struct BasicResidual {
   BasicDistribution<Scalar> law;
@@ -151,6 +155,10 @@ std::optional<BasicResidual<Scalar>> residual(const BasicDistribution<Scalar>& p
                                               const Scalar& scale) {
   return rest_of(p, q, [&scale](const Scalar& of_p, const Scalar& of_q) { return Scalar(scale * of_p - of_q); });
 }
+
+// The same with vector instructions.
+template <>
+std::optional<BasicResidual<double>> residual(const Distribution& p, const Distribution& q, const double& scale);
 
 template <typename Scalar>
 std::optional<BasicDistribution<Scalar>> residual(const BasicDistribution<Scalar>& p,

@@ -217,11 +217,11 @@ RecordedStep read_step(const Line& line, const Recording& recording) {
   const nlohmann::json& entropies = line.list("entropies");
   const nlohmann::json& laws = line.list("laws");
   const std::size_t nodes = parents.size();
-  if (nodes == 0 || guesses.size() + 1 != nodes || drawn_from.size() + 1 != nodes || confidences.size() + 1 != nodes || entropies.size() + 1 != nodes ||
-      laws.size() != nodes) {
-    throw Error("{}: {} parents, {} guesses, {} drawn_from, {} confidences, {} entropies and {} laws do not fit together",
-                line.where, nodes, guesses.size(), drawn_from.size(), confidences.size(), entropies.size(),
-                laws.size());
+  if (nodes == 0 || guesses.size() + 1 != nodes || drawn_from.size() + 1 != nodes || confidences.size() + 1 != nodes ||
+      entropies.size() + 1 != nodes || laws.size() != nodes) {
+    throw Error(
+        "{}: {} parents, {} guesses, {} drawn_from, {} confidences, {} entropies and {} laws do not fit together",
+        line.where, nodes, guesses.size(), drawn_from.size(), confidences.size(), entropies.size(), laws.size());
   }
   for (const nlohmann::json& row : laws) step.rows.push_back(read_row(row, recording, line));
   for (std::size_t i = 1; i < nodes; ++i) {

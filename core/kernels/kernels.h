@@ -11,6 +11,7 @@
 
 #include "core/dtype.h"
 #include "core/kernels/attention.h"
+#include "core/kernels/laws.h"
 
 namespace specdec {
 
@@ -85,6 +86,7 @@ struct Kernels {
   void (*narrow_bf16)(const float* x, std::int64_t n, std::uint16_t* out);  // rounds to nearest, ties to even
 
   const AttentionKernels* attention;
+  const LawKernels* laws;
 };
 
 // Levels compiled in and supported by this machine, best first; "generic" is always the last.

@@ -90,4 +90,6 @@ std::span<const Kernels* const> kernel_levels() {
   return levels;
 }
 
+const LawKernels& law_kernels() { return *kernel_levels().front()->laws; }
+
 }  // namespace specdec
