@@ -10,17 +10,18 @@
 #include "core/files/hf_cache.h"
 #include "experiments/prompt_file.h"
 #include "experiments/trial.h"
+#include "verify/rule.h"
 
 namespace specdec {
 namespace {
 
 constexpr int kTokens = 128;
 
-// Where passes are slow, every combination meets several prompts and every prompt four combinations.
+// Every combination meets several prompts, and every prompt some of them. All with all: DISABLED_Long…
 #if defined(__SANITIZE_ADDRESS__) || !defined(NDEBUG)
 constexpr std::size_t kMostPerPrompt = 4;
 #else
-constexpr std::size_t kMostPerPrompt = 1000;
+constexpr std::size_t kMostPerPrompt = 16;
 #endif
 
 std::vector<NamedPrompt> prompts() {
@@ -41,10 +42,12 @@ class Decoder {
 
   const LoadedTarget& target() const { return target_; }
 
-  std::vector<TokenId> text_after(const NamedPrompt& prompt, const std::string& drafter) {
+  std::vector<TokenId> text_after(const NamedPrompt& prompt, const std::string& drafter, int tokens = kTokens,
+                                  const std::string& rule = "sampled") {
     if (!drafters_.contains(drafter)) drafters_.emplace(drafter, load_drafter(drafter, {}, target_, engine_));
     TrialOptions options;
-    options.max_tokens = kTokens;
+    options.max_tokens = tokens;
+    options.rule = rule;
     return run_trial(target_, drafters_.at(drafter), encode_prompt(target_, prompt.text), options, engine_).generated;
   }
 
@@ -116,6 +119,91 @@ TEST_F(GreedyIdentity, TextIsThatOfPlainDecoding) {
         << prompt.id << " with " << other.drafter << " on " << other.threads << " threads";
   }
   EXPECT_GE(next, all.size());
+}
+
+struct LongRun {
+  std::string drafter;
+  std::string rule;
+};
+
+// Every drafter that serves the shipped model, chains and trees.
+std::vector<std::string> all_drafters() {
+  std::vector<std::string> all;
+  for (const char* kind : {"mtp", "eagle:demo-eagle3", "small:demo-draft", "small:demo-draft-spm,bridge=tli", "ngram",
+                           "suffix", "self,experts=1", "self,skip=3..5", "oracle,right=0.7", "wrong"}) {
+    for (const int k : {1, 2, 4, 8}) {
+      all.push_back(fmt::format("{},k={}", kind, k));
+      if (k > 1 && k < 8) all.push_back(fmt::format("{},k={},width=2", kind, k));
+    }
+    all.push_back(fmt::format("{},tree=3x2x1", kind));
+  }
+  for (const char* bridge : {"slem", "slrs"}) all.push_back(fmt::format("small:demo-draft-spm,bridge={},k=4", bridge));
+  for (const char* policy : {"confidence", "entropy", "ema", "utility", "expert-aware"})
+    all.push_back(fmt::format("mtp,k=8,policy={}", policy));
+  return all;
+}
+
+std::vector<NamedPrompt> hundred_prompts() {
+  std::vector<NamedPrompt> all = prompts();
+  for (NamedPrompt& prompt :
+       read_prompt_file(std::filesystem::path(SPECDEC_SOURCE_DIR) / "experiments/prompts/long.jsonl"))
+    all.push_back(std::move(prompt));
+  return all;
+}
+
+void expect_plain_texts(const std::vector<LongRun>& runs, std::span<const NamedPrompt> texts, int tokens) {
+  std::map<int, Decoder> decoders;
+  for (const int threads : {1, 2}) decoders.try_emplace(threads, threads);
+  for (const NamedPrompt& prompt : texts) {
+    const std::vector<TokenId> plain = decoders.at(1).text_after(prompt, "none", tokens);
+    for (const LongRun& run : runs) {
+      for (const int threads : {1, 2}) {
+        EXPECT_EQ(decoders.at(threads).text_after(prompt, run.drafter, tokens, run.rule), plain)
+            << prompt.id << " with " << run.drafter << " by rule " << run.rule << " on " << threads << " threads";
+      }
+    }
+  }
+}
+
+// `./dev test --long`: hours. Every drafter, K, tree and number of threads on 100 prompts; every other lossless rule
+// on 10.
+TEST_F(GreedyIdentity, DISABLED_LongEveryDrafter) {
+  std::vector<LongRun> runs;
+  for (const std::string& drafter : all_drafters()) runs.push_back({drafter, "sampled"});
+  expect_plain_texts(runs, hundred_prompts(), 256);
+}
+
+std::vector<LongRun> runs_of_other_rules() {
+  std::vector<LongRun> runs;
+  for (const RuleKind& kind : rule_kinds()) {
+    const Rule rule = make_rule(kind.name);
+    if (!rule.lossless || rule.name == "sampled") continue;
+    for (const std::string& drafter : all_drafters()) {
+      const bool grows_trees = drafter.find("width") != drafter.npos || drafter.find("tree") != drafter.npos;
+      if (!(rule.chains_only && grows_trees)) runs.push_back({drafter, rule.name});
+    }
+  }
+  return runs;
+}
+
+TEST_F(GreedyIdentity, DISABLED_LongEveryRule) {
+  const std::vector<NamedPrompt> all = hundred_prompts();
+  std::vector<NamedPrompt> ten;
+  for (std::size_t i = 0; i < all.size(); i += 10) ten.push_back(all[i]);
+  expect_plain_texts(runs_of_other_rules(), ten, 64);
+}
+
+// Of those, each prompt meets some.
+TEST_F(GreedyIdentity, OtherRulesAndTreesInTurn) {
+  std::vector<LongRun> runs = runs_of_other_rules();
+  for (const std::string& drafter : all_drafters()) runs.push_back({drafter, "sampled"});
+  constexpr std::size_t kPerPrompt = 6;
+  std::size_t next = 0;
+  for (const NamedPrompt& prompt : hundred_prompts()) {
+    std::vector<LongRun> some;
+    for (std::size_t i = 0; i < kPerPrompt; ++i) some.push_back(runs[next++ * 7 % runs.size()]);
+    expect_plain_texts(some, std::span(&prompt, 1), 32);
+  }
 }
 
 std::vector<float> logits_after(const Model& model, std::span<const TokenId> tokens, std::size_t step) {

@@ -217,7 +217,7 @@ TEST(Suffix, AShorterContextFillsTheBranchesThatALongerOneLeaves) {
 TEST(Suffix, APolicyStopsIt) {
   struct Surely : Policy {
     bool extend(const DraftTree& tree, int node, const Budget&) override { return tree[node].depth < 2; }
-    void observe(const DraftTree&, const Verdict&) override {}
+    void observe(const StepFacts&) override {}
   } policy;
   EXPECT_EQ(suffix("abcabcabc", {.depth = 7, .policy = &policy}), (Branches{"ab"}));
   EXPECT_EQ(ngram("abcabcabc", {.depth = 7, .policy = &policy}), (Branches{"ab"}));

@@ -38,8 +38,9 @@ struct Tiny {
   std::vector<StepRecord> steps(const std::string& kind, const Options& options, const Sampler& sampler = {},
                                 const Budget& budget = {.depth = 4}) const {
     const auto guesses = drafter(kind, options, sampler);
-    Session session(*model, *guesses, find_kind(rules(), "rule", "sampled"), sampler,
-                    {.budget = budget, .max_tokens = 64, .capacity = kCapacity}, Rng(1));
+    const Rule rule = make_rule("sampled");
+    Session session(*model, *guesses, rule, sampler, {.budget = budget, .max_tokens = 64, .capacity = kCapacity},
+                    Rng(1));
     session.prefill(kPrompt);
     std::vector<StepRecord> all;
     while (!session.done()) all.push_back(session.step());

@@ -109,7 +109,7 @@ DrafterKind drafter_ngram() {
             constexpr int kLongest = 64;
             const int most = options.integer("max", 3, 1, kLongest);
             const int least = options.integer("min", 1, 1, kLongest);
-            options.refuse_unknown();
+            options.refuse_unknown(context.elsewhere);
             if (least > most) {
               throw UsageError("drafter ngram: min={} is more than max={}; expected min to be at most max", least,
                                most);

@@ -10,7 +10,7 @@ DrafterKind drafter_oracle() {
           [](const DrafterContext& context) {
             Options options(context.options, "drafter oracle");
             const double right = options.number("right", 1, 0, 1);
-            options.refuse_unknown();
+            options.refuse_unknown(context.elsewhere);
             return make_foresight(context, context.sampler, right);
           }};
 }

@@ -87,7 +87,7 @@ std::unique_ptr<Drafter> make_self(const DrafterContext& context) {
   Sampler sampler = context.sampler;
   sampler.temperature = options.number("temperature", sampler.temperature, 0.0, 100.0);
   const Shortcut shortcut = read_shortcut(options, target.info());
-  options.refuse_unknown({"k", "width", "rows", "policy"});
+  options.refuse_unknown(context.elsewhere);
   std::unique_ptr<Model> shorter;
   if (shortcut.experts_per_token || !shortcut.skipped.empty()) {
     shorter = target.with(shortcut);

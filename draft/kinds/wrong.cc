@@ -8,7 +8,7 @@ namespace specdec {
 DrafterKind drafter_wrong() {
   return {"wrong", "guesses what the target is least likely to say; for measuring", false,
           [](const DrafterContext& context) {
-            Options(context.options, "drafter wrong").refuse_unknown();
+            Options(context.options, "drafter wrong").refuse_unknown(context.elsewhere);
             return make_foresight(context, {.temperature = 0}, 0);
           }};
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -215,6 +216,46 @@ TEST(Lossless, GuessesFromTheNumbersOfTheStepBeforeFailUnderBlockVerification) {
   const Rule block = make_rule("block");
   EXPECT_LT(deviation_around<Around>(block.judge), kSuspicious);
   EXPECT_GT(deviation_around<SameNumbersInEveryStep>(block.judge), 2 * kSuspicious);
+}
+
+// Keeps what was guessed as if it had been said.
+class StaleState : public ToyState<TokenId> {
+ public:
+  using ToyState::ToyState;
+  void commit(std::span<const int>) override {
+    std::vector<int> all(static_cast<std::size_t>(pending()));
+    std::iota(all.begin(), all.end(), 0);
+    ToyState::commit(all);
+  }
+};
+
+class StaleModel : public ToyModel {
+ public:
+  using ToyModel::ToyModel;
+  std::unique_ptr<State> new_state(int capacity) const override { return std::make_unique<StaleState>(capacity); }
+};
+
+// Lossless all the same, as every drafter is; what suffers is acceptance, and that is where it is seen.
+TEST(Lossless, AStaleDraftCacheShowsInWhatIsAccepted) {
+  const Bench bench(64);
+  const ToyOptions options{.vocab = 64, .noise = 0.3};
+  const auto steps_with = [&](std::shared_ptr<const Model> draft, std::vector<TokenId>& text) {
+    DrafterContext context{.target = bench.target};
+    context.draft = std::move(draft);
+    context.capacity = 2000;
+    const auto drafter = make_drafter({"small", "", {}}, std::move(context));
+    Session session(bench.target, *drafter, sampled(), {},
+                    {.budget = {.depth = 4}, .max_tokens = 200, .capacity = kCapacity}, Rng(1));
+    session.prefill(kPrompt);
+    int steps = 0;
+    for (; !session.done(); ++steps) session.step();
+    text.assign(session.generated().begin(), session.generated().end());
+    return steps;
+  };
+  std::vector<TokenId> right, stale;
+  const int steps = steps_with(std::make_shared<ToyModel>(options), right);
+  EXPECT_GT(steps_with(std::make_shared<StaleModel>(options), stale), steps + steps / 4);
+  EXPECT_EQ(stale, right);
 }
 
 TEST(Lossless, NoResidualFails) { EXPECT_GT(deviation_around<Around>(judge_without_residual), 2 * kSuspicious); }
