@@ -112,7 +112,10 @@ struct SharedWeights {
 // What a model leaves out when it does a part of its work.
 struct Shortcut {
   std::optional<int> experts_per_token;  // routed ones of a row, at most as many as it takes; 0: shared ones alone
-  std::vector<int> skipped;              // layers, ascending
+  std::vector<int> skipped{};            // layers, ascending
+  // In a pass of several rows each layer reads at most so many routed ones: those with the largest sum of weights.
+  // What else a row chose is left out, and what it keeps takes the place. So rows depend on one another.
+  std::optional<int> experts_per_pass{};
 };
 
 // const: everything that changes is in State, but for the experts that ExpertStore packs. Thread-compatible; one Engine

@@ -217,11 +217,11 @@ RecordedStep read_step(const Line& line, const Recording& recording) {
   const nlohmann::json& entropies = line.list("entropies");
   const nlohmann::json& laws = line.list("laws");
   const std::size_t nodes = parents.size();
-  if (nodes == 0 || guesses.size() + 1 != nodes || drawn_from.size() + 1 != nodes || confidences.size() + 1 != nodes || entropies.size() + 1 != nodes ||
-      laws.size() != nodes) {
-    throw Error("{}: {} parents, {} guesses, {} drawn_from, {} confidences, {} entropies and {} laws do not fit together",
-                line.where, nodes, guesses.size(), drawn_from.size(), confidences.size(), entropies.size(),
-                laws.size());
+  if (nodes == 0 || guesses.size() + 1 != nodes || drawn_from.size() + 1 != nodes || confidences.size() + 1 != nodes ||
+      entropies.size() + 1 != nodes || laws.size() != nodes) {
+    throw Error(
+        "{}: {} parents, {} guesses, {} drawn_from, {} confidences, {} entropies and {} laws do not fit together",
+        line.where, nodes, guesses.size(), drawn_from.size(), confidences.size(), entropies.size(), laws.size());
   }
   for (const nlohmann::json& row : laws) step.rows.push_back(read_row(row, recording, line));
   for (std::size_t i = 1; i < nodes; ++i) {
@@ -259,6 +259,9 @@ void read_head(const Line& line, Recording& recording) {
   if (!head.at("seed").is_number_unsigned()) throw Error("{}: 'seed' is no whole number", head.where);
   recording.seed = head.at("seed").get<std::uint64_t>();
   recording.rule = text("rule");
+  if (head.json.contains("verify_experts")) {
+    recording.verify_experts = head.whole(head.at("verify_experts"), "'verify_experts'", 0, kMost);
+  }
   recording.target = text("target");
   recording.drafter = text("drafter");
   for (const nlohmann::json& end : head.list("eos"))

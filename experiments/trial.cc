@@ -194,6 +194,7 @@ Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::s
                    .eos = options.eos,
                    .capacity = capacity,
                    .prefill_step = options.prefill_step,
+                   .verify_experts = options.verify_experts,
                    .on_pass = options.on_pass},
                   Rng(options.seed));
   session.prefill(prompt);

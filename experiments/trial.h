@@ -75,6 +75,7 @@ struct TrialOptions {
   int prefill_step = 256;
   std::vector<TokenId> eos{};                                              // empty: the text never ends by itself
   std::string rule = "sampled";                                            // NAME[,key=value…]
+  int verify_experts = 0;                                                  // of SessionOptions
   std::function<void(const DraftTree&, const MatView& logits)> on_pass{};  // of SessionOptions
 };
 
