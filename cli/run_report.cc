@@ -401,6 +401,17 @@ std::string drafter_text(const LoadedDrafter& drafter) {
   return text;
 }
 
+Json json_of(const MtpProbe& probe) {
+  Json readings = Json::array();
+  const auto score = [](const GuessScore& guess) {
+    return Json{{"agreement", guess.agreement}, {"acceptance", guess.acceptance}};
+  };
+  for (const ReadingScore& one : probe.scores) {
+    readings.push_back({{"reading", name_of(one.reading)}, {"first", score(one.first)}, {"second", score(one.second)}});
+  }
+  return {{"positions", probe.positions}, {"readings", readings}};
+}
+
 // All that is needed to do the run again, and to know on what it was done.
 Json provenance(const RunReport& report) {
   Json drafter = {{"kind", report.drafter.spec.kind},          {"path", report.drafter.spec.path},
@@ -410,6 +421,7 @@ Json provenance(const RunReport& report) {
     drafter["policy"] = report.drafter.policy.kind->name;
     drafter["policy_options"] = report.drafter.policy.options;
   }
+  if (report.drafter.probe) drafter["convention_probe"] = json_of(*report.drafter.probe);
   if (report.drafter.budget.tree != nullptr) drafter["tree"] = report.drafter.budget.tree->text();
   if (report.drafter.bridge != nullptr) drafter["bridge"] = report.drafter.bridge->name();
   if (report.drafter.model != nullptr) drafter["model"] = Json::parse(json_of(*report.drafter.model));

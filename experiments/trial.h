@@ -19,6 +19,7 @@
 #include "core/model.h"
 #include "draft/bridge.h"
 #include "draft/drafter.h"
+#include "experiments/mtp_probe.h"
 #include "tokenizers/tokenizer.h"
 #include "verify/session.h"
 
@@ -45,6 +46,7 @@ struct LoadedDrafter {
   PolicySpec policy;
   std::shared_ptr<const Model> model;          // null for a kind without one
   std::shared_ptr<const DraftHead> head;       // null for a kind without one; it may share weights of the target
+  std::optional<MtpProbe> probe;               // that chose how the target's MTP layer is read
   std::shared_ptr<const Tokenizer> tokenizer;  // of the model; null if it has none
   std::shared_ptr<const Bridge> bridge;        // from its vocabulary to the target's; null for a kind without a model
   std::optional<ModelInfo> recognised;         // the text was the bare path of this checkpoint

@@ -83,7 +83,11 @@ class Run : public Job {
       note("--draft {} is a {} model of {} layers: the drafter is {}:{}", draft_, drafter.recognised->architecture,
            drafter.recognised->layers, drafter.spec.kind, drafter.spec.path);
     }
-    if (drafter.head != nullptr) note("--draft {} is {}", draft_, drafter.head->about());
+    if (drafter.probe) {
+      note("{}", text_of(*drafter.probe));
+    } else if (drafter.head != nullptr) {
+      note("--draft {} is {}", draft_, drafter.head->about());
+    }
     const std::string draft_model = drafter.model != nullptr ? drafter.model->info().path : "";
     const std::vector<fs::path> inputs{target.model->info().path, draft_model, prompt_file_.value_or("")};
     for (const auto& path : {json_, trace_, record_, svg_}) {
