@@ -1,7 +1,5 @@
 #include "experiments/mtp_probe.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <tuple>
 
@@ -114,13 +112,29 @@ MtpProbe probe_mtp(const Model& target, std::span<const TokenId> text) {
   return probe;
 }
 
-HeadReading parse_reading(std::string_view name) {
-  std::vector<std::string> names;
-  for (const HeadReading& reading : all_readings()) {
-    names.push_back(name_of(reading));
-    if (names.back() == name) return reading;
+HeadReading parse_reading(std::string_view text) {
+  HeadReading reading;
+  const struct {
+    std::string_view yes, no;
+    bool& choice;
+  } choices[]{{"after-norm", "before-norm", reading.normed_states},
+              {"embedding-first", "hidden-first", reading.embedding_first},
+              {"carry-normed", "carry-raw", reading.normed_carried}};
+  for (std::size_t from = 0; from <= text.size();) {
+    const std::size_t end = std::min(text.find('+', from), text.size());
+    const std::string_view name = text.substr(from, end - from);
+    const auto found = std::ranges::find_if(choices, [&](const auto& of) { return of.yes == name || of.no == name; });
+    if (found == std::end(choices)) {
+      throw UsageError(
+          "drafter mtp: convention={}: expected auto, probe, or one or more of before-norm, hidden-first and "
+          "carry-raw, "
+          "joined by +",
+          text);
+    }
+    found->choice = found->yes == name;
+    from = end + 1;
   }
-  throw UsageError("drafter mtp: convention={}: expected auto, probe, {}", name, fmt::join(names, ", "));
+  return reading;
 }
 
 std::string text_of(const MtpProbe& probe) {

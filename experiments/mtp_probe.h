@@ -34,8 +34,8 @@ struct MtpProbe {
 // layer or one that is read in one way only.
 MtpProbe probe_mtp(const Model& target, std::span<const TokenId> text);
 
-// Of name_of. Throws UsageError naming what there is.
-HeadReading parse_reading(std::string_view name);
+// Parts of name_of joined by +; what is not named is as in HeadReading. Throws UsageError naming what there is.
+HeadReading parse_reading(std::string_view text);
 
 // "MTP reads after-norm+… : agreement 0.71 …; candidates: …", one line.
 std::string text_of(const MtpProbe& probe);

@@ -91,6 +91,16 @@ TEST(MtpProbe, ExchangedHalvesAreFound) {
             share(load_drafter("mtp,k=2,convention=" + name_of(probed.probe->best().reading), {}, target, engine)));
 }
 
+TEST(MtpProbe, WhatIsNotNamedIsAsUsual) {
+  EXPECT_EQ(parse_reading("hidden-first"), (HeadReading{.embedding_first = false}));
+  EXPECT_EQ(parse_reading("carry-raw+before-norm"), (HeadReading{.normed_states = false, .normed_carried = false}));
+  for (const HeadReading& reading : {HeadReading{}, HeadReading{false, true, false}, HeadReading{true, false, true}}) {
+    EXPECT_EQ(parse_reading(name_of(reading)), reading);
+  }
+  EXPECT_THROW(parse_reading("hidden-first+"), Error);
+  EXPECT_THROW(parse_reading(""), Error);
+}
+
 TEST(MtpProbe, WithoutATokenizerItsTextIsDrawn) {
   const TinyCheckpoint tiny("glm4_moe");
   Engine engine({.threads = 1});
@@ -109,7 +119,7 @@ TEST(MtpProbe, TheChoiceIsPrinted) {
   EXPECT_NE(result.output.find("candidates: "), std::string::npos);
   const ProgramResult wrong = run_program({SPECDEC_PROGRAM, "run", "--draft", "mtp,convention=upside-down"});
   EXPECT_EQ(wrong.exit_code, 2);
-  EXPECT_NE(wrong.output.find("expected auto, probe, after-norm"), std::string::npos) << wrong.output;
+  EXPECT_NE(wrong.output.find("expected auto, probe, or"), std::string::npos) << wrong.output;
 }
 
 }  // namespace
