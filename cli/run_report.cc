@@ -52,13 +52,13 @@ std::string rate_text(double rate) {
 
 Figure identity(const RunReport& report) {
   Figure figure{"identical_to_plain", nullptr, "identical to plain decoding", "", ""};
-  if (!report.lossless) {
+  if (!report.lossy_by.empty()) {
     const auto& plain = report.trials.plain.generated;
     const auto& text = report.trials.guessed.generated;
     const auto differs = std::ranges::mismatch(text, plain).in1 - text.begin();
     figure.value = text == plain;
     figure.shown = text == plain ? "yes, by chance" : fmt::format("no, from token {}", differs);
-    figure.note = fmt::format("rule {} is lossy: the text is not the target's", report.trial_options.rule);
+    figure.note = fmt::format("lossy by {}: the text is not the target's", report.lossy_by);
   } else if (!report.identical) {
     figure.shown = "not compared";
     figure.note = "at a temperature every run draws its own text, of the same law";
@@ -401,6 +401,17 @@ std::string drafter_text(const LoadedDrafter& drafter) {
   return text;
 }
 
+Json json_of(const MtpProbe& probe) {
+  Json readings = Json::array();
+  const auto score = [](const GuessScore& guess) {
+    return Json{{"agreement", guess.agreement}, {"acceptance", guess.acceptance}};
+  };
+  for (const ReadingScore& one : probe.scores) {
+    readings.push_back({{"reading", name_of(one.reading)}, {"first", score(one.first)}, {"second", score(one.second)}});
+  }
+  return {{"positions", probe.positions}, {"readings", readings}};
+}
+
 // All that is needed to do the run again, and to know on what it was done.
 Json provenance(const RunReport& report) {
   Json drafter = {{"kind", report.drafter.spec.kind},          {"path", report.drafter.spec.path},
@@ -410,6 +421,7 @@ Json provenance(const RunReport& report) {
     drafter["policy"] = report.drafter.policy.kind->name;
     drafter["policy_options"] = report.drafter.policy.options;
   }
+  if (report.drafter.probe) drafter["convention_probe"] = json_of(*report.drafter.probe);
   if (report.drafter.budget.tree != nullptr) drafter["tree"] = report.drafter.budget.tree->text();
   if (report.drafter.bridge != nullptr) drafter["bridge"] = report.drafter.bridge->name();
   if (report.drafter.model != nullptr) drafter["model"] = Json::parse(json_of(*report.drafter.model));
@@ -419,7 +431,8 @@ Json provenance(const RunReport& report) {
   run["seed"] = report.trial_options.seed;
   run["target"] = target;
   run["drafter"] = drafter;
-  run["rule"] = {{"name", report.trial_options.rule}, {"lossless", report.lossless}};
+  run["rule"] = {{"name", report.trial_options.rule}, {"lossless", report.lossy_by.empty()}};
+  run["verify_experts"] = report.trial_options.verify_experts > 0 ? Json(report.trial_options.verify_experts) : Json();
   return run;
 }
 
@@ -432,17 +445,12 @@ std::vector<int> ids_of(std::span<const TokenId> tokens) {
 // What a replay has to know besides the passes.
 Json recorded_settings(const RunReport& report, const Recorder& recorder) {
   const TrialOptions& trial = report.trial_options;
-  return {{"target", report.target.name},
-          {"drafter", name_of(report.drafter)},
-          {"rule", trial.rule},
-          {"seed", trial.seed},
-          {"temperature", trial.sampler.temperature},
-          {"top_k", trial.sampler.top_k},
-          {"top_p", trial.sampler.top_p},
-          {"min_p", trial.sampler.min_p},
-          {"vocab", report.target.model->info().vocab},
-          {"eos", ids_of(trial.eos)},
-          {"top", recorder.detail().top}};
+  return {{"target", report.target.name}, {"drafter", name_of(report.drafter)},
+          {"rule", trial.rule},           {"verify_experts", trial.verify_experts},
+          {"seed", trial.seed},           {"temperature", trial.sampler.temperature},
+          {"top_k", trial.sampler.top_k}, {"top_p", trial.sampler.top_p},
+          {"min_p", trial.sampler.min_p}, {"vocab", report.target.model->info().vocab},
+          {"eos", ids_of(trial.eos)},     {"top", recorder.detail().top}};
 }
 
 // Bytes that are no UTF-8 are shown as U+FFFD: JSON has no other way.
@@ -467,8 +475,7 @@ std::string payment(const RunReport& report) {
                                 : speed_up < 1 - kNoise ? "It does not pay"
                                                         : "It makes no difference";
   const std::string warning =
-      report.lossless ? ""
-                      : fmt::format("Lossy, by rule {}: the text is not the target's. ", report.trial_options.rule);
+      report.lossy_by.empty() ? "" : fmt::format("Lossy, by {}: the text is not the target's. ", report.lossy_by);
   return fmt::format("{}{}: {:.2f} times the speed of plain decoding; a pass gives {:.2f} tokens, {:.2f} break even.",
                      warning, pays, speed_up, report.tally.tokens_per_pass, report.comparison.break_even_seconds);
 }
@@ -497,6 +504,14 @@ std::string cache_remark(const RunReport& report) {
   return fmt::format("The weights ({}) do not fit the last-level cache ({}): their bytes are paid.", weights, cache);
 }
 
+// Why the law of the text is not the target's; empty: it is.
+std::string reason_for_loss(const Model& target, const TrialOptions& options) {
+  std::string reason;
+  if (!make_rule(options.rule).lossless) reason = "rule " + options.rule;
+  if (!leaves_out_experts(target, options.verify_experts)) return reason;
+  return fmt::format("{}--verify-experts {}", reason.empty() ? "" : reason + " and ", options.verify_experts);
+}
+
 }  // namespace
 
 void count_figures(RunReport& report) {
@@ -505,9 +520,9 @@ void count_figures(RunReport& report) {
   report.tally = tally_of(guessed.steps, model.info(), model.bytes());
   report.plain = tally_of(report.trials.plain.steps, model.info(), model.bytes());
   report.comparison = compare(report.tally, report.plain);
-  report.lossless = make_rule(report.trial_options.rule).lossless;
+  report.lossy_by = reason_for_loss(model, report.trial_options);
   const bool draws_alike = report.trial_options.sampler.temperature == 0 || report.trial_options.rule == "matched";
-  if (report.lossless && (draws_alike || report.break_even)) {
+  if (report.lossy_by.empty() && (draws_alike || report.break_even)) {
     report.identical = guessed.generated == report.trials.plain.generated;
   }
   report.limit_facts.total_s = report.tally.times.total_s();

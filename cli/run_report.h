@@ -31,7 +31,7 @@ struct RunReport {
   std::optional<BreakEven> break_even{};  // if every guess was rejected
   Tally tally{}, plain{};
   Comparison comparison{};
-  bool lossless = true;             // the rule
+  std::string lossy_by{};           // the rule, or experts that were left out; empty: lossless
   std::optional<bool> identical{};  // to plain decoding; nothing if runs draw texts of their own
   LimitFacts limit_facts{};
   LimitReport limit{};

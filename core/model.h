@@ -81,6 +81,16 @@ enum class LogitRows { all, last, none };
 // Whether rows of states are the target's, one of each tapped layer side by side, or what the head carried on.
 enum class HeadStates { of_target, carried };
 
+// How the states of an MTP layer are read and made. The weights do not say, and the wrong way costs acceptance only.
+struct HeadReading {
+  bool normed_states = true;    // the target's are those after its final norm, else its last layer's output
+  bool embedding_first = true;  // of the two vectors that are joined
+  bool normed_carried = true;   // what it carries on is that after its own norm
+
+  bool operator==(const HeadReading&) const = default;
+};
+std::string name_of(const HeadReading& reading);  // "after-norm+embedding-first+carry-normed"
+
 // A head that guesses from hidden states of a target: a multi-token-prediction layer stored with the model
 // (DeepSeek-V3, arXiv 2412.19437, section 2.2), or an EAGLE head beside it (core/eagle.h). Const, like Model.
 class DraftHead {
@@ -101,6 +111,9 @@ class DraftHead {
   virtual const WeightBytes& bytes() const = 0;
   virtual std::int64_t joining_bytes() const { return 0; }  // of bytes().fixed, what only states of the target need
   virtual std::string about() const { return ""; }          // what it is and reads, in a line; empty: nothing to say
+
+  // The same weights read this way. Does not outlive this head. Null if it can be read in one way only.
+  virtual std::unique_ptr<DraftHead> with(const HeadReading&) const { return nullptr; }
 };
 
 // What a head may share of its target; null where there is none.
@@ -112,7 +125,10 @@ struct SharedWeights {
 // What a model leaves out when it does a part of its work.
 struct Shortcut {
   std::optional<int> experts_per_token;  // routed ones of a row, at most as many as it takes; 0: shared ones alone
-  std::vector<int> skipped;              // layers, ascending
+  std::vector<int> skipped{};            // layers, ascending
+  // In a pass of several rows each layer reads at most so many routed ones: those with the largest sum of weights.
+  // What else a row chose is left out, and what it keeps takes the place. So rows depend on one another.
+  std::optional<int> experts_per_pass{};
 };
 
 // const: everything that changes is in State, but for the experts that ExpertStore packs. Thread-compatible; one Engine

@@ -114,6 +114,13 @@ std::string take_bridge(DrafterSpec& spec) {
   return name;
 }
 
+std::string take_convention(DrafterSpec& spec) {
+  Options options(std::move(spec.options), "drafter " + spec.kind);
+  std::string name = options.text("convention", "auto");
+  keep_rest(options, spec);
+  return name;
+}
+
 const DrafterKind& find_drafter(const DrafterSpec& spec) {
   const DrafterKind& kind = find_kind(drafter_kinds(), "drafter", spec.kind);
   if (!kind.needs_model && !kind.needs_head && !spec.path.empty()) {

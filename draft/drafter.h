@@ -65,8 +65,9 @@ class Drafter {
 // What a drafter may see. Everything outlives the drafter.
 struct DrafterContext {
   const Model& target;
-  std::shared_ptr<const Model> draft{};          // a kind with needs_model: the checkpoint of DrafterSpec::path
-  std::shared_ptr<const DraftHead> head{};       // a kind with needs_head: that of DrafterSpec::path
+  std::shared_ptr<const Model> draft{};  // a kind with needs_model: the checkpoint of DrafterSpec::path
+  // A kind with needs_head: that of DrafterSpec::path. mtp: the target's, read another way; null = as it is.
+  std::shared_ptr<const DraftHead> head{};
   std::shared_ptr<const Bridge> bridge{};        // between its vocabulary and the target's; null = the same ids
   const Tokenizer* tokenizer = nullptr;          // the target's; null: none
   Sampler sampler{};                             // the target's; a drafter draws with it unless an option says else
@@ -104,6 +105,8 @@ std::optional<std::vector<double>> take_plan(DrafterSpec& spec);
 Budget with_tree(Budget budget, StaticTree tree);
 // Takes bridge out of the options: the name of one, or auto.
 std::string take_bridge(DrafterSpec& spec);
+// Takes convention out of the options of mtp: auto, probe or the name of a HeadReading.
+std::string take_convention(DrafterSpec& spec);
 // Takes policy and its own options out of the options: it says how much within the budget. Throws UsageError naming the
 // policies, or what is wrong with the options.
 PolicySpec take_policy(DrafterSpec& spec);

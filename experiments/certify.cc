@@ -39,7 +39,12 @@ LoadedDrafter self_drafter(const LoadedTarget& target, const Budget& budget) {
 class Certifier {
  public:
   Certifier(const LoadedTarget& target, const LoadedDrafter& drafter, const CertifyOptions& options, Engine& engine)
-      : target_(target), drafter_(drafter), options_(options), engine_(engine), rule_(make_rule(options.rule)) {}
+      : target_(target), drafter_(drafter), options_(options), engine_(engine), rule_(make_rule(options.rule)) {
+    if (!leaves_out_experts(*target.model, options.verify_experts)) return;
+    Shortcut shortcut;
+    shortcut.experts_per_pass = options.verify_experts;
+    verifier_ = target.model->with(shortcut);
+  }
 
   Claim exact_law() const {
     Claim claim{.key = "exact_law", .title = "the rule keeps every law", .found = "", .figures = {}};
@@ -55,6 +60,17 @@ class Certifier {
         check.models, check.shapes, check.wrong);
     if (!check.holds()) claim.found += fmt::format(", the first: {}", check.first_wrong);
     claim.figures = {{"models", check.models}, {"wrong", check.wrong}, {"largest_distance", check.largest_distance}};
+    return claim;
+  }
+
+  Claim all_experts() const {
+    Claim claim{.key = "all_experts", .title = "passes take all experts", .found = "", .figures = {}};
+    const int limit = options_.verify_experts;
+    claim.holds = !leaves_out_experts(*target_.model, limit);
+    claim.found = claim.holds ? "what the rows of a pass choose"
+                              : fmt::format("--verify-experts {}: a layer reads {} of {} in a pass with guesses", limit,
+                                            limit, target_.model->info().experts);
+    claim.figures = {{"verify_experts", limit}};
     return claim;
   }
 
@@ -107,7 +123,11 @@ class Certifier {
     claim.holds = different == 0;
     claim.found = fmt::format("{} rows in passes of {} rows and in trees, against passes of one: {} differ in a bit",
                               rows, fmt::join(widths, ", "), different);
-    if (different > 0) claim.found += fmt::format(", by up to {:.3g}; does --prefill say blas?", largest);
+    if (different > 0) {
+      claim.found +=
+          fmt::format(", by up to {:.3g}{}", largest,
+                      verifier_ ? "; experts that other rows outweigh are left out" : "; does --prefill say blas?");
+    }
     claim.figures = {{"rows", static_cast<double>(rows)},
                      {"different", static_cast<double>(different)},
                      {"largest_difference", largest}};
@@ -175,6 +195,7 @@ class Certifier {
   TrialOptions trial_options(const Sampler& sampler, int tokens) const {
     TrialOptions trial{.sampler = sampler, .seed = options_.seed, .max_tokens = tokens};
     trial.rule = options_.rule;
+    trial.verify_experts = options_.verify_experts;
     return trial;
   }
 
@@ -191,7 +212,7 @@ class Certifier {
     std::vector<std::vector<float>> all;
     for (auto rest = text; !rest.empty();) {
       const auto tokens = rest.first(std::min(rest.size(), static_cast<std::size_t>(width)));
-      const Output out = target_.model->forward(chain_of(tokens), *state, {});
+      const Output out = verifier().forward(chain_of(tokens), *state, {});
       for (Eigen::Index row = 0; row < out.logits.rows(); ++row) all.push_back(copy_of(out.logits, row));
       state->commit(whole_chain(static_cast<int>(tokens.size())));
       rest = rest.subspan(tokens.size());
@@ -216,7 +237,7 @@ class Certifier {
         batch.tokens.push_back(token);
         batch.parents.push_back(parent);
       }
-      const Output out = target_.model->forward(batch, *state, {});
+      const Output out = verifier().forward(batch, *state, {});
       for (const int row : path) all.push_back(copy_of(out.logits, row));
       state->commit(path);
       rest = rest.subspan(tokens.size());
@@ -236,6 +257,7 @@ class Certifier {
     text += fmt::format(", {} instead of {}, whose logit is larger by {:.4g}", index(guessed[at]), index(plain[at]),
                         logit(plain[at]) - logit(guessed[at]));
     if (!rule_.lossless) return text + fmt::format("; the cause: rule {} is lossy", rule_.name);
+    if (!all_experts().holds) return text + fmt::format("; the cause: --verify-experts {}", options_.verify_experts);
     return text + (same_bits(alone, logits_in_run(prompt, before))
                        ? "; the pass that judged it had the same logits: the rule or the drafter is at fault"
                        : "; the pass that judged it had other logits: rows depend on one another here");
@@ -304,11 +326,15 @@ class Certifier {
     return {{"g", test.g()}, {"degrees_of_freedom", test.freedom()}, {"p_value", test.p_value()}};
   }
 
+  // What looks at passes with guesses.
+  const Model& verifier() const { return verifier_ != nullptr ? *verifier_ : *target_.model; }
+
   const LoadedTarget& target_;
   const LoadedDrafter& drafter_;
   const CertifyOptions& options_;
   Engine& engine_;
   Rule rule_;
+  std::unique_ptr<const Model> verifier_;  // null: the target itself
   std::vector<std::vector<TokenId>> plain_texts_;
   std::vector<TextCounts> plain_counts_;
 };
@@ -325,14 +351,15 @@ Certificate certify(const LoadedTarget& target, const LoadedDrafter& drafter, co
   Certifier certifier(target, drafter, options, engine);
   Certificate certificate;
   using Step = Claim (*)(Certifier&);
-  constexpr Step kSteps[]{
+  std::vector<Step> steps{
       [](Certifier& c) { return c.exact_law(); },        [](Certifier& c) { return c.greedy_text(); },
       [](Certifier& c) { return c.width_invariance(); }, [](Certifier& c) { return c.self_draft(); },
       [](Certifier& c) { return c.sampled_law(); },      [](Certifier& c) { return c.control(); }};
-  for (const Step& step : kSteps) {
+  if (options.verify_experts > 0) steps.insert(steps.begin(), [](Certifier& c) { return c.all_experts(); });
+  for (const Step& step : steps) {
     certificate.claims.push_back(step(certifier));
     if (on_claim(certificate.claims.back()) == Continue::no) {
-      certificate.interrupted = &step != std::end(kSteps) - 1;
+      certificate.interrupted = &step != &steps.back();
       break;
     }
   }

@@ -17,6 +17,7 @@ namespace specdec {
 
 struct CertifyOptions {
   std::string rule = "sampled";
+  int verify_experts = 0;                     // of SessionOptions; what it leaves out is a claim that fails
   std::vector<std::vector<TokenId>> prompts;  // at least one
   int max_tokens = 64;                        // of each text
   int models = 1000;                          // that the rule is enumerated for

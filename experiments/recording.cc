@@ -259,6 +259,9 @@ void read_head(const Line& line, Recording& recording) {
   if (!head.at("seed").is_number_unsigned()) throw Error("{}: 'seed' is no whole number", head.where);
   recording.seed = head.at("seed").get<std::uint64_t>();
   recording.rule = text("rule");
+  if (head.json.contains("verify_experts")) {
+    recording.verify_experts = head.whole(head.at("verify_experts"), "'verify_experts'", 0, kMost);
+  }
   recording.target = text("target");
   recording.drafter = text("drafter");
   for (const nlohmann::json& end : head.list("eos"))

@@ -56,6 +56,7 @@ struct Recording {
   std::string rule, target, drafter;  // as they were asked for
   std::vector<TokenId> eos;
   int vocab = 0;
+  int verify_experts = 0;  // of SessionOptions: then the laws of its passes are not the target's; 0 = all
   RecordDetail detail{};
   std::vector<RecordedStep> steps;
 

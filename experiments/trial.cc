@@ -13,6 +13,7 @@
 #include "core/pool.h"
 #include "draft/options.h"
 #include "experiments/checkpoint_role.h"
+#include "experiments/prompt_file.h"
 #include "tokenizers/spellings.h"
 #include "verify/rule.h"
 #include "verify/sequoia.h"
@@ -55,6 +56,33 @@ void load_draft_model(LoadedDrafter& drafter, const LoadedTarget& target, Engine
   drafter.model = load_model(directory, engine);
   drafter.tokenizer = load_tokenizer(directory);
   drafter.bridge = make_bridge(bridge, sides_between(target, drafter));
+}
+
+std::vector<TokenId> text_to_probe(const LoadedTarget& target) {
+  if (target.tokenizer != nullptr) {
+    std::string text;
+    for (const NamedPrompt& prompt : built_in_prompts()) text += prompt.text + "\n";
+    return encode_prompt(target, text);
+  }
+  constexpr std::uint64_t kTokens = 128;
+  std::vector<TokenId> drawn;
+  for (std::uint64_t i = 0; i < kTokens; ++i) {
+    drawn.push_back(TokenId{static_cast<std::int32_t>(Rng(1).uniform(i) * target.model->info().vocab)});
+  }
+  return drawn;
+}
+
+void choose_convention(LoadedDrafter& drafter, const LoadedTarget& target) {
+  const std::string convention = take_convention(drafter.spec);
+  if (convention == "auto") return;
+  HeadReading reading;
+  if (convention == "probe") {
+    drafter.probe = probe_mtp(*target.model, text_to_probe(target));
+    reading = drafter.probe->best().reading;
+  } else {
+    reading = parse_reading(convention);
+  }
+  if (target.model->mtp() != nullptr) drafter.head = target.model->mtp()->with(reading);
 }
 
 StaticTree planned_tree(std::span<const double> ranks, const LoadedTarget& target, const LoadedDrafter& drafter) {
@@ -133,6 +161,7 @@ LoadedDrafter load_drafter(const std::string& text, std::optional<int> depth, co
     }
     drafter.head = load_eagle(resolve_model(drafter.spec.path), *target.model, engine);
   }
+  if (kind.name == "mtp") choose_convention(drafter, target);
   if (kind.needs_model) load_draft_model(drafter, target, engine);
   if (ranks) drafter.budget = with_tree(drafter.budget, planned_tree(*ranks, target, drafter));
   if (drafter.bridge != nullptr) check_shape(drafter);
@@ -194,6 +223,7 @@ Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::s
                    .eos = options.eos,
                    .capacity = capacity,
                    .prefill_step = options.prefill_step,
+                   .verify_experts = options.verify_experts,
                    .on_pass = options.on_pass},
                   Rng(options.seed));
   session.prefill(prompt);

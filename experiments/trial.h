@@ -19,6 +19,7 @@
 #include "core/model.h"
 #include "draft/bridge.h"
 #include "draft/drafter.h"
+#include "experiments/mtp_probe.h"
 #include "tokenizers/tokenizer.h"
 #include "verify/session.h"
 
@@ -45,6 +46,7 @@ struct LoadedDrafter {
   PolicySpec policy;
   std::shared_ptr<const Model> model;          // null for a kind without one
   std::shared_ptr<const DraftHead> head;       // null for a kind without one; it may share weights of the target
+  std::optional<MtpProbe> probe;               // that chose how the target's MTP layer is read
   std::shared_ptr<const Tokenizer> tokenizer;  // of the model; null if it has none
   std::shared_ptr<const Bridge> bridge;        // from its vocabulary to the target's; null for a kind without a model
   std::optional<ModelInfo> recognised;         // the text was the bare path of this checkpoint
@@ -75,6 +77,7 @@ struct TrialOptions {
   int prefill_step = 256;
   std::vector<TokenId> eos{};                                              // empty: the text never ends by itself
   std::string rule = "sampled";                                            // NAME[,key=value…]
+  int verify_experts = 0;                                                  // of SessionOptions
   std::function<void(const DraftTree&, const MatView& logits)> on_pass{};  // of SessionOptions
 };
 

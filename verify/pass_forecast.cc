@@ -112,7 +112,7 @@ ReadCost PassForecast::added(const DraftTree& tree, const std::optional<TokenId>
 
 void PassForecast::learn(RouterTrace routed, std::int64_t loaded_bytes) {
   const double anchor = static_cast<double>(layers_.size()) * target_.info().experts_per_token;
-  experts_.learn(static_cast<double>(woken_experts(routed).size()) - anchor);
+  experts_.learn(std::max(0.0, static_cast<double>(woken_experts(routed).size()) - anchor));
   loads_.learn(static_cast<double>(loaded_bytes) / plain_bytes_);
 }
 

@@ -64,6 +64,17 @@ StepTimes& StepTimes::operator+=(const StepTimes& other) {
   return *this;
 }
 
+bool leaves_out_experts(const Model& target, int verify_experts) {
+  const ModelInfo& info = target.info();
+  if (verify_experts < 0) throw UsageError("verify-experts {}: expected 1 or more", verify_experts);
+  if (verify_experts == 0) return false;
+  if (info.experts == 0) {
+    throw UsageError("verify-experts {}: {} is dense; expected a target with routed experts", verify_experts,
+                     info.path);
+  }
+  return verify_experts < info.experts;
+}
+
 Session::Session(const Model& target, Drafter& drafter, const Rule& rule, const Sampler& sampler,
                  const SessionOptions& options, const Rng& rng)
     : target_(target),
@@ -86,6 +97,13 @@ Session::Session(const Model& target, Drafter& drafter, const Rule& rule, const 
   }
   if (!budget.siblings) budget.siblings = rule.siblings;
   budget.tells_confidence = options_.on_pass != nullptr;
+  if (leaves_out_experts(target, options_.verify_experts)) {
+    Shortcut shortcut;
+    shortcut.experts_per_pass = options_.verify_experts;
+    verifier_ = target.with(shortcut);
+    if (verifier_ == nullptr)
+      throw Error("{} ({}) cannot leave out experts of a pass", target.info().path, target.info().architecture);
+  }
   state_ = target.new_state(options_.capacity);
   drafter.lend(*state_);
   if (options_.budget.policy && options_.budget.policy->reads_cost()) {
@@ -157,7 +175,8 @@ StepRecord Session::step() {
   if (forecast_) forecast_->expect(tree);
   record.times.guess_s = watch.lap();
 
-  const Output out = target_.forward(batch_of(tree), *state_, taps_);  // look, once for all guesses
+  const Model& verifier = verifier_ != nullptr ? *verifier_ : target_;
+  const Output out = verifier.forward(batch_of(tree), *state_, taps_);  // look, once for all guesses
   record.times.look_s = watch.lap();
 
   LazyLaws laws(tree.size(), [&](int node) { return judging_.sampler().distribution_of_row(out.logits, node); });

@@ -28,6 +28,9 @@ struct SessionOptions {
   std::vector<TokenId> eos{};  // each ends the text and is its last token; empty = none does
   int capacity = 0;            // positions of the State; 0 = the model's context
   int prefill_step = 256;      // rows of one prefill pass at most
+  // Routed experts that a layer reads at most in a pass with guesses, as of Shortcut::experts_per_pass: then the text
+  // is not the target's. 0 = all that its rows choose.
+  int verify_experts = 0;
   std::function<void(const DraftTree&, const MatView& logits)> on_pass{};  // row i after node i; outside of all times
 };
 
@@ -58,6 +61,9 @@ struct StepRecord {
 
 enum class Ending { none, eos, max_tokens, context };
 
+// Whether so many experts of a pass are fewer than there are. Throws UsageError if the target cannot leave any out.
+bool leaves_out_experts(const Model& target, int verify_experts);
+
 class Session {
  public:
   // Everything given by reference outlives the session.
@@ -87,6 +93,7 @@ class Session {
   void look_ahead(TokenId token);  // at what it used when it was last seen
 
   const Model& target_;
+  std::unique_ptr<const Model> verifier_;  // of passes with guesses; null for the target as it is
   Drafter& drafter_;
   Judging judging_;
   SessionOptions options_;

@@ -30,6 +30,7 @@ class Certify : public Job {
          {"draft", &draft_, "who guesses, as of specdec run"},
          {"k", &k_, "guesses per pass; k=… of --draft goes first"},
          {"rule", &asked_.rule, "which guesses stay, as of specdec run"},
+         {"verify-experts", &verify_experts_, "of a pass with guesses, as of specdec run: lossy, so it fails"},
          {"prompts", &prompts_, "JSON lines with id, domain and prompt; else built-in ones"},
          {"prompt-count", &prompt_count_, "of these the so many first, taken evenly"},
          {"max-tokens", &asked_.max_tokens, "of each greedy text"},
@@ -48,11 +49,14 @@ class Certify : public Job {
     const Rule rule = make_rule(asked_.rule);
     Engine engine(engine_);
     const LoadedTarget target = load_target(target_name_, engine);
+    if (verify_experts_) leaves_out_experts(*target.model, *verify_experts_);
+    asked_.verify_experts = verify_experts_.value_or(0);
     const LoadedDrafter drafter = load_drafter(draft_, k_, target, engine);
     if (drafter.budget.depth == 0) throw UsageError("--draft {} guesses nothing: there is nothing to certify", draft_);
     asked_.prompts = read_prompts(target);
-    fmt::print("{}, guessed for by {} with k = {}, rule {}{}\n\n", target.name, draft_, drafter.budget.depth, rule.name,
-               rule.lossless ? "" : " (lossy)");
+    fmt::print("{}, guessed for by {} with k = {}, rule {}{}{}\n\n", target.name, draft_, drafter.budget.depth,
+               rule.name, rule.lossless ? "" : " (lossy)",
+               verify_experts_ ? fmt::format(", --verify-experts {}", *verify_experts_) : "");
     const Interrupt interrupt;
     const Certificate certificate = certify(target, drafter, asked_, engine, [&](const Claim& claim) {
       fmt::print("  {:<35}{:<6}{}\n", claim.title, claim.holds ? "holds" : "FAILS", claim.found);
@@ -78,6 +82,7 @@ class Certify : public Job {
     at_least_one("models", asked_.models);
     at_least_one("samples", asked_.samples);
     at_least_one("sampled-tokens", asked_.sampled_tokens);
+    at_least_one("verify-experts", verify_experts_.value_or(1));
     const std::filesystem::path input = prompts_.value_or("");
     check_outputs({json_}, std::span(&input, 1));
   }
@@ -130,6 +135,7 @@ class Certify : public Job {
                     {"machine", Json::parse(specdec::json_of(origin.machine, origin.threads, origin.instruction_set))},
                     {"target", Json::parse(specdec::json_of(*target.model))},
                     {"rule", {{"name", rule.name}, {"lossless", rule.lossless}}},
+                    {"verify_experts", verify_experts_ ? Json(*verify_experts_) : Json()},
                     {"prompts", asked_.prompts.size()},
                     {"certified", certificate.holds()},
                     {"claims", claims},
@@ -139,7 +145,7 @@ class Certify : public Job {
 
   std::string target_name_ = "demo-moe";
   std::string draft_ = "mtp";
-  std::optional<int> k_;
+  std::optional<int> k_, verify_experts_;
   std::optional<std::string> prompts_, json_;
   int prompt_count_ = 8;
   CertifyOptions asked_{};

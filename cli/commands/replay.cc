@@ -108,6 +108,10 @@ class Replay : public Job {
     std::string text = fmt::format("{}: {} guessed for by {}, {} passes, rule {}, temperature {}, seed {}\n",
                                    recording.path, recording.target, recording.drafter, recording.steps.size(),
                                    recording.rule, recording.sampler.temperature, recording.seed);
+    if (recording.verify_experts > 0) {
+      text += fmt::format("  lossy: recorded with --verify-experts {}, so its laws need not be the target's\n",
+                          recording.verify_experts);
+    }
     text += fmt::format(
         "  with its own settings {} of {} passes end as recorded{}\n\n", as_run.same_as_recorded, as_run.steps,
         as_run.first_difference ? fmt::format("; the first other one is pass {}", *as_run.first_difference) : "");
@@ -152,13 +156,10 @@ class Replay : public Job {
     };
     Json all = Json::array();
     for (const Replayed& line : lines) all.push_back(object(line));
-    const Json json{{"specdec", version()},
-                    {"record", recording.path},
-                    {"target", recording.target},
-                    {"drafter", recording.drafter},
-                    {"seed", recording.seed},
-                    {"as_recorded", object(as_run)},
-                    {"replayed", all}};
+    const Json json{{"specdec", version()},          {"record", recording.path},
+                    {"target", recording.target},    {"drafter", recording.drafter},
+                    {"seed", recording.seed},        {"verify_experts", recording.verify_experts},
+                    {"as_recorded", object(as_run)}, {"replayed", all}};
     return json.dump(2) + "\n";
   }
 

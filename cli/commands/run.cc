@@ -49,6 +49,8 @@ class Run : public Job {
           "take no guess, and measure how many tokens per pass break even with k = 1..8, or those of --k"},
          {"rule", &rule_,
           "which guesses stay: sampled, block, traversal, k-seq, matched or target-only; lossy: typical, relaxed"},
+         {"verify-experts", &verify_experts_,
+          "lossy: of a pass with guesses each layer reads only the so many experts that its rows weigh most"},
          {"temperature", &sampler_.temperature, "0 always takes the likeliest token"},
          {"top-k", &sampler_.top_k, "only the so many likeliest tokens; 0 = all"},
          {"top-p", &sampler_.top_p, "only the likeliest tokens that together reach this probability"},
@@ -74,13 +76,18 @@ class Run : public Job {
     if (svg_ && target.model->info().experts == 0) {
       throw UsageError("--svg: {} has no routed experts, which are what the picture shows", target.name);
     }
+    if (verify_experts_) leaves_out_experts(*target.model, *verify_experts_);
     const std::optional<int> depth = depths_.empty() ? std::nullopt : std::optional(depths_.back());
     const LoadedDrafter drafter = load_drafter(draft_, depth, target, engine);
     if (drafter.recognised) {
       note("--draft {} is a {} model of {} layers: the drafter is {}:{}", draft_, drafter.recognised->architecture,
            drafter.recognised->layers, drafter.spec.kind, drafter.spec.path);
     }
-    if (drafter.head != nullptr) note("--draft {} is {}", draft_, drafter.head->about());
+    if (drafter.probe) {
+      note("{}", text_of(*drafter.probe));
+    } else if (drafter.head != nullptr) {
+      note("--draft {} is {}", draft_, drafter.head->about());
+    }
     const std::string draft_model = drafter.model != nullptr ? drafter.model->info().path : "";
     const std::vector<fs::path> inputs{target.model->info().path, draft_model, prompt_file_.value_or("")};
     for (const auto& path : {json_, trace_, record_, svg_}) {
@@ -173,6 +180,12 @@ class Run : public Job {
     sampler_.check();
     make_rule(rule_);
     choose_depths();
+    if (verify_experts_ && *verify_experts_ < 1) {
+      throw UsageError("--verify-experts {}: expected 1 or more", *verify_experts_);
+    }
+    if (verify_experts_ && always_reject_) {
+      throw UsageError("--verify-experts and --always-reject are both given; expected one of them");
+    }
     if (record_top_ < 0) throw UsageError("--record-top {}: expected 0 (all) or more", record_top_);
     if (record_top_ > 0 && !record_) throw UsageError("--record-top is given, but no --record FILE");
     if (max_tokens_ < 1) throw UsageError("--max-tokens {}: expected 1 or more", max_tokens_);
@@ -225,6 +238,7 @@ class Run : public Job {
   TrialOptions trial_options_for(const LoadedTarget& target, std::span<const TokenId> prompt) const {
     TrialOptions trial{sampler_, seed_, max_tokens_, prefill_step_, ignore_eos_ ? std::vector<TokenId>{} : target.eos};
     trial.rule = always_reject_ ? "always-reject" : rule_;
+    trial.verify_experts = verify_experts_.value_or(0);
     const std::int64_t context = target.model->info().context;
     const std::int64_t room = context + 1 - static_cast<std::int64_t>(prompt.size());
     if (room < 1) {
@@ -244,6 +258,7 @@ class Run : public Job {
   std::optional<std::string> k_;
   bool always_reject_ = false;
   std::string rule_ = "sampled";
+  std::optional<int> verify_experts_;
   std::vector<int> depths_;  // empty: as many guesses as a drafter makes if nobody says
   Sampler sampler_;
   std::uint64_t seed_ = 1;

@@ -151,6 +151,7 @@ class ShorterDecoder : public Model {
     const int experts = shortcut.experts_per_token.value_or(spec_.moe.experts_per_token);
     SPECDEC_ASSERT(experts >= 0 && experts <= spec_.moe.experts_per_token);
     spec_.moe.experts_per_token = spec_.info.experts_per_token = experts;
+    spec_.moe.experts_per_pass = shortcut.experts_per_pass.value_or(0);
     spec_.info.mtp_layers = 0;
   }
   const ModelInfo& info() const override { return spec_.info; }

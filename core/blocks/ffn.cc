@@ -62,6 +62,58 @@ void choose(const MoeSpec& spec, const std::vector<float>& correction, float* sc
   for (int i = 0; i < spec.experts_per_token; ++i) chosen_weight[i] = chosen_weight[i] / divisor * spec.scaling;
 }
 
+// The experts with the largest sums of weights over all rows, at most spec.experts_per_pass; ties go to the lowest id.
+// A row's other choices become kNoExpert, and its weights again sum to what they did if the architecture normalises
+// them. A row of which nothing is left takes the kept expert that it scores highest. (As MoE-Spec, arXiv 2602.16052.)
+void keep_heaviest(const MoeSpec& spec, const float* scores, std::int64_t rows, PassBuffers& buffers) {
+  const int experts = spec.experts;
+  const int per_token = spec.experts_per_token;
+  const std::int64_t slots = rows * per_token;
+  int* chosen = buffers.chosen.data();
+  float* weight = buffers.chosen_weight.data();
+  float* total = buffers.expert_totals.get(experts);
+  int* heaviest = buffers.heaviest.get(experts);
+  constexpr float kUnused = -1;
+  const auto is_kept = [&](int expert) { return total[expert] >= 0; };
+  std::fill_n(total, experts, kUnused);
+  for (std::int64_t i = 0; i < slots; ++i) {
+    const float more = weight[i] > 0 ? weight[i] : 0;  // never NaN, which has no order
+    total[chosen[i]] = std::max(total[chosen[i]], 0.0f) + more;
+  }
+  std::iota(heaviest, heaviest + experts, 0);
+  if (std::count_if(heaviest, heaviest + experts, is_kept) <= spec.experts_per_pass) return;
+  std::nth_element(heaviest, heaviest + spec.experts_per_pass, heaviest + experts,
+                   [&](int a, int b) { return total[a] != total[b] ? total[a] > total[b] : a < b; });
+  for (int* dropped = heaviest + spec.experts_per_pass; dropped < heaviest + experts; ++dropped) {
+    total[*dropped] = kUnused;
+  }
+  for (std::int64_t row = 0; row < rows; ++row) {
+    int* own = chosen + row * per_token;
+    float* own_weight = weight + row * per_token;
+    float before = 0;
+    float kept = 0;
+    int count = 0;
+    for (int i = 0; i < per_token; ++i) {
+      before += own_weight[i];
+      if (is_kept(own[i])) {
+        kept += own_weight[i];
+        ++count;
+      } else {
+        own[i] = kNoExpert;
+      }
+    }
+    if (count == per_token) continue;
+    if (count == 0) {
+      const float* score = scores + row * experts;
+      own[0] = *std::min_element(heaviest, heaviest + spec.experts_per_pass,
+                                 [&](int a, int b) { return score[a] != score[b] ? score[a] > score[b] : a < b; });
+      own_weight[0] = spec.normalise ? before : score[own[0]] * spec.scaling;
+    } else if (spec.normalise && kept > 0) {
+      for (int i = 0; i < per_token; ++i) own_weight[i] *= before / kept;
+    }
+  }
+}
+
 Routes route(const Engine& engine, const MoeSpec& spec, const Moe& weights, const float* normed, std::int64_t rows,
              int hidden, PassBuffers& buffers) {
   const int experts = spec.experts;
@@ -79,14 +131,17 @@ Routes route(const Engine& engine, const MoeSpec& spec, const Moe& weights, cons
   };
   constexpr std::int64_t kLeastScores = 4096;
   engine.pool().for_each_if_worth(rows * experts, kLeastScores, rows, choose_row);
+  if (spec.experts_per_pass > 0 && rows > 1) keep_heaviest(spec, scores, rows, buffers);
   return {chosen, chosen_weight};
 }
 
 // The next layer's router on this layer's input says what may be wanted there (Eliseev and Mazur, arXiv 2312.17238).
 void look_ahead(const Engine& engine, const MoeSpec& spec, const Moe& next, const float* normed, std::int64_t rows,
                 int hidden, PassBuffers& buffers) {
-  const int* chosen = route(engine, spec, next, normed, rows, hidden, buffers).chosen;
-  next.store->prefetch(next.layer, {chosen, static_cast<std::size_t>(rows * spec.experts_per_token)});
+  route(engine, spec, next, normed, rows, hidden, buffers);
+  int* chosen = buffers.chosen.data();
+  const int* end = std::remove(chosen, chosen + rows * spec.experts_per_token, kNoExpert);
+  next.store->prefetch(next.layer, {chosen, end});
 }
 
 }  // namespace
@@ -157,20 +212,24 @@ void apply_experts(const Engine& engine, const MoeSpec& spec, const Moe& weights
                    const float* normed, std::int64_t rows, int hidden, PassBuffers& buffers, float* x) {
   const int experts = spec.experts;
   const int per_token = spec.experts_per_token;
-  const std::int64_t slots = rows * per_token;  // (row, expert) pairs, numbered by expert, then row
+  const std::int64_t choices = rows * per_token;
   const auto [chosen, chosen_weight] = routes;
-  for (std::int64_t i = 0; i < slots; ++i) {
-    buffers.routed.push_back({static_cast<int>(i / per_token), layer, chosen[i]});
+  for (std::int64_t i = 0; i < choices; ++i) {
+    if (chosen[i] != kNoExpert) buffers.routed.push_back({static_cast<int>(i / per_token), layer, chosen[i]});
   }
 
   // Group by expert: the rows of expert e, and their shares, are at [begin[e], begin[e + 1]).
   int* begin = buffers.slots.get(experts + 1);
-  int* rows_of = buffers.expert_rows.get(slots);
-  float* shares = buffers.expert_shares.get(slots);
+  int* rows_of = buffers.expert_rows.get(choices);
+  float* shares = buffers.expert_shares.get(choices);
   std::fill_n(begin, experts + 1, 0);
-  for (std::int64_t i = 0; i < slots; ++i) ++begin[chosen[i] + 1];
+  for (std::int64_t i = 0; i < choices; ++i) {
+    if (chosen[i] != kNoExpert) ++begin[chosen[i] + 1];
+  }
   std::partial_sum(begin, begin + experts + 1, begin);
-  for (std::int64_t i = 0; i < slots; ++i) {
+  const std::int64_t slots = begin[experts];  // (row, expert) pairs, numbered by expert, then row
+  for (std::int64_t i = 0; i < choices; ++i) {
+    if (chosen[i] == kNoExpert) continue;
     const int slot = begin[chosen[i]]++;
     rows_of[slot] = static_cast<int>(i / per_token);
     shares[slot] = chosen_weight[i];

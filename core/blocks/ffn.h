@@ -19,6 +19,7 @@ struct MoeSpec {
   bool normalise = true;  // the chosen weights are divided by their sum
   float scaling = 1;      // of the chosen weights
   int groups = 1, groups_kept = 1;
+  int experts_per_pass = 0;  // of a pass of several rows; 0 = all that its rows choose
 };
 
 struct Moe {
@@ -32,9 +33,11 @@ struct Moe {
   std::optional<Swiglu> shared;
 };
 
+inline constexpr int kNoExpert = -1;
+
 // Which experts each row takes.
 struct Routes {
-  const int* chosen;           // (rows, experts per token), ascending in each row
+  const int* chosen;           // (rows, experts per token), ascending in each row but for kNoExpert
   const float* chosen_weight;  // the same: what their results are multiplied by
 };
 

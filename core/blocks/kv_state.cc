@@ -51,8 +51,8 @@ KvState::KvState(int layers, int kv_heads, const KvLayout& layout, int capacity)
 std::int64_t PassBuffers::bytes() const {
   const auto sum = [](const auto&... buffers) { return (buffers.bytes() + ...); };
   std::int64_t bytes = sum(x, normed, query, new_keys, new_values, attended, cosines, sines, router, logits, joined,
-                           expert_rows, chosen, slots, chosen_weight, expert_shares, query_states, query_values,
-                           activations, attended_activations, inner, shared_inner);
+                           expert_rows, chosen, slots, heaviest, chosen_weight, expert_shares, expert_totals,
+                           query_states, query_values, activations, attended_activations, inner, shared_inner);
   for (const Buffer<float>& tap : taps) bytes += tap.bytes();
   return bytes;
 }

@@ -27,8 +27,8 @@ struct PassBuffers {
   Buffer<float> logits, joined;
   std::vector<Buffer<float>> taps;
   std::vector<MatView> tapped;
-  Buffer<int> expert_rows, chosen, slots;
-  Buffer<float> chosen_weight, expert_shares;
+  Buffer<int> expert_rows, chosen, slots, heaviest;
+  Buffer<float> chosen_weight, expert_shares, expert_totals;
   Buffer<QueryState> query_states;
   Buffer<float> query_values;
   ActivationBuffer activations, attended_activations;

@@ -1,7 +1,7 @@
 #include "core/blocks/mtp_decoder.h"
 
 #include <algorithm>
-#include <array>
+#include <utility>
 
 #include "core/draft_ids.h"
 #include "core/error.h"
@@ -15,7 +15,12 @@ class MtpDecoder : public DraftHead {
  public:
   MtpDecoder(std::shared_ptr<WeightFile> file, ExpertStore& experts, const DecoderSpec& spec, const Weight& embedding,
              const Weight& head, const Engine& engine)
-      : file_(std::move(file)), spec_(spec), engine_(engine), embedding_(embedding), head_(head) {
+      : file_(std::move(file)),
+        spec_(spec),
+        engine_(engine),
+        embedding_(embedding),
+        head_(head),
+        last_layer_(spec.info.layers - 1) {
     const std::string path = fmt::format("model.layers.{}", spec.info.layers);
     WeightFile& weights = *file_;
     embedding_norm_ = weights.vector(path + ".enorm.weight", spec.hidden);
@@ -53,10 +58,26 @@ class MtpDecoder : public DraftHead {
                                      capacity);
   }
 
-  std::span<const int> taps() const override { return kTaps; }
+  std::span<const int> taps() const override { return taps_of({}); }
   int hidden() const override { return spec_.hidden; }
 
   Output forward(const Batch& batch, const MatView& hidden, HeadStates, State& state, LogitRows logits) const override {
+    return run({}, batch, hidden, state, logits);
+  }
+  std::unique_ptr<DraftHead> with(const HeadReading& reading) const override;
+
+  std::span<const TokenId> head_tokens() const override { return head_tokens_; }
+  const WeightBytes& bytes() const override { return bytes_; }
+
+ private:
+  friend class MtpReadOtherwise;
+
+  std::span<const int> taps_of(const HeadReading& reading) const {
+    return {reading.normed_states ? &kFinalNorm : &last_layer_, 1};
+  }
+
+  Output run(const HeadReading& reading, const Batch& batch, const MatView& hidden, State& state,
+             LogitRows logits) const {
     SPECDEC_ASSERT(hidden.rows() == static_cast<Eigen::Index>(batch.tokens.size()) && hidden.cols() == spec_.hidden);
     auto& kv_state = static_cast<KvState&>(state);
     Pass pass = begin_pass(engine_, spec_, batch, kv_state);
@@ -67,8 +88,11 @@ class MtpDecoder : public DraftHead {
     embed(engine_, embedding_, batch.tokens, embedded);
     for (std::int64_t i = 0; i < pass.count(); ++i) {
       const Kernels& kernels = engine_.kernels();
-      kernels.rms_norm(embedded + i * size, embedding_norm_.data(), size, spec_.eps, joined + 2 * i * size);
-      kernels.rms_norm(hidden.data() + i * size, hidden_norm_.data(), size, spec_.eps, joined + (2 * i + 1) * size);
+      float* first = joined + 2 * i * size;
+      float* second = first + size;
+      if (!reading.embedding_first) std::swap(first, second);
+      kernels.rms_norm(embedded + i * size, embedding_norm_.data(), size, spec_.eps, first);
+      kernels.rms_norm(hidden.data() + i * size, hidden_norm_.data(), size, spec_.eps, second);
     }
     Product product{&join_,  activate(engine_, joined, pass.count(), 2 * size, buffers.activations),
                     nullptr, pass.count(),
@@ -77,19 +101,13 @@ class MtpDecoder : public DraftHead {
     engine_.lap(Part::embedding);
     run_layer(pass, layer_, 0);
     if (buffers.taps.empty()) buffers.taps.resize(1);
-    float* carried = buffers.taps.front().get(pass.count() * size);
-    final_norm(pass, head_norm_, *file_, carried);
+    float* normed = buffers.taps.front().get(pass.count() * size);
+    final_norm(pass, head_norm_, *file_, normed);
     buffers.tapped.clear();
-    buffers.tapped.emplace_back(carried, pass.count(), size);
+    buffers.tapped.emplace_back(reading.normed_carried ? normed : pass.x, pass.count(), size);
     const std::int64_t unread = logits == LogitRows::all ? 0 : pass.count() - (logits == LogitRows::last ? 1 : 0);
-    return {head_logits(pass, head_, carried + unread * size, pass.count() - unread), buffers.tapped, buffers.routed};
+    return {head_logits(pass, head_, normed + unread * size, pass.count() - unread), buffers.tapped, buffers.routed};
   }
-
-  std::span<const TokenId> head_tokens() const override { return head_tokens_; }
-  const WeightBytes& bytes() const override { return bytes_; }
-
- private:
-  static constexpr std::array kTaps{-1};
 
   void read_head_map(const StoredTensor& map) {
     const DraftIds ids = read_draft_ids(map, file_->directory().string());
@@ -111,9 +129,38 @@ class MtpDecoder : public DraftHead {
   DecoderLayer layer_;
   std::vector<TokenId> head_tokens_;
   WeightBytes bytes_;
+  static constexpr int kFinalNorm = -1;
+  int last_layer_;
 };
 
+class MtpReadOtherwise : public DraftHead {
+ public:
+  MtpReadOtherwise(const MtpDecoder& head, const HeadReading& reading) : head_(head), reading_(reading) {}
+  std::unique_ptr<State> new_state(int capacity) const override { return head_.new_state(capacity); }
+  std::span<const int> taps() const override { return head_.taps_of(reading_); }
+  int hidden() const override { return head_.hidden(); }
+  Output forward(const Batch& batch, const MatView& states, HeadStates, State& state, LogitRows logits) const override {
+    return head_.run(reading_, batch, states, state, logits);
+  }
+  std::span<const TokenId> head_tokens() const override { return head_.head_tokens(); }
+  const WeightBytes& bytes() const override { return head_.bytes(); }
+  std::string about() const override { return "the target's MTP layer, read as " + name_of(reading_); }
+
+ private:
+  const MtpDecoder& head_;
+  HeadReading reading_;
+};
+
+std::unique_ptr<DraftHead> MtpDecoder::with(const HeadReading& reading) const {
+  return std::make_unique<MtpReadOtherwise>(*this, reading);
+}
+
 }  // namespace
+
+std::string name_of(const HeadReading& reading) {
+  return fmt::format("{}-norm+{}-first+carry-{}", reading.normed_states ? "after" : "before",
+                     reading.embedding_first ? "embedding" : "hidden", reading.normed_carried ? "normed" : "raw");
+}
 
 std::unique_ptr<DraftHead> load_mtp(std::shared_ptr<WeightFile> file, ExpertStore& experts, const DecoderSpec& spec,
                                     const Weight& embedding, const Weight& head, const Engine& engine) {

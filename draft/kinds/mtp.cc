@@ -11,7 +11,8 @@ DrafterKind drafter_mtp() {
               throw Error("drafter mtp: {} has no multi-token-prediction layer; use a draft model: small:PATH",
                           context.target.info().path);
             }
-            return make_head_drafter(*context.target.mtp(), context, "drafter mtp", TreeShape::level_by_level);
+            const DraftHead& head = context.head != nullptr ? *context.head : *context.target.mtp();
+            return make_head_drafter(head, context, "drafter mtp", TreeShape::level_by_level);
           }};
 }
 
