@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/memory.h"
 #include "experiments/median.h"
 #include "experiments/prompt_file.h"
 #include "experiments/trial.h"
@@ -106,6 +107,7 @@ void measure_vocabulary(int vocab) {
 
 int main(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
+  specdec::keep_freed_memory();
   try {
     specdec::measure_model(words.empty() ? "demo-moe" : words[0], words.size() > 1 ? words[1] : "mtp");
     specdec::measure_vocabulary(150000);

@@ -9,6 +9,7 @@
 
 #include "cli/command_line.h"
 #include "core/error.h"
+#include "core/memory.h"
 
 namespace {
 
@@ -29,6 +30,7 @@ int run(const std::vector<std::string>& words) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  specdec::keep_freed_memory();
   try {
     return run({argv + 1, argv + argc});
   } catch (const specdec::UsageError& error) {

@@ -1,6 +1,5 @@
 #include "core/engine.h"
 
-#include <malloc.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -87,16 +86,6 @@ double parse_share(const std::string& text) {
   return valid && percent > 0 && percent <= 100 ? percent / 100 : 0;
 }
 
-// Every step makes and drops laws of up to some megabytes: memory that goes back to the kernel each time comes back
-// page by page, which takes longer than to fill it.
-void keep_freed_memory() {
-#ifdef __GLIBC__
-  constexpr int kLargestLaw = 8 << 20, kMostKept = 256 << 20;  // bytes
-  mallopt(M_MMAP_THRESHOLD, kLargestLaw);
-  mallopt(M_TRIM_THRESHOLD, kMostKept);
-#endif
-}
-
 }  // namespace
 
 Engine::Engine(const EngineOptions& options)
@@ -108,7 +97,6 @@ Engine::Engine(const EngineOptions& options)
       pool_(std::make_unique<Pool>(count_threads(options.threads))) {
   std::tie(expert_policy_, expert_trace_) = find_policy(options.expert_policy);
   check_read_queue(options.expert_reads);
-  keep_freed_memory();
   expert_budget(0);  // throws now, not when a model has been loaded
 }
 

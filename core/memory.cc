@@ -11,6 +11,10 @@
 
 #include "core/error.h"
 
+#ifdef __GLIBC__  // which the headers above define
+#include <malloc.h>
+#endif
+
 namespace specdec {
 namespace {
 
@@ -93,6 +97,14 @@ std::int64_t memory_for_weights() {
   if (available == kUnknown) return available;
   constexpr std::int64_t kKept = std::int64_t{1} << 30;
   return std::max<std::int64_t>(0, available - available / 16 - kKept);
+}
+
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  constexpr int kLargestLaw = 8 << 20, kMostKept = 256 << 20;  // bytes
+  mallopt(M_MMAP_THRESHOLD, kLargestLaw);
+  mallopt(M_TRIM_THRESHOLD, kMostKept);
+#endif
 }
 
 }  // namespace specdec

@@ -181,8 +181,12 @@ void grow(DraftTree& tree, const Budget& budget, const Rng& rng, const DraftLaw&
           law.sampler().temperature == 0 ? surest(known, count, law, budget) : drawn(known, count, law, draws, budget);
       for (std::size_t rank = 0; rank < guesses.size(); ++rank) {
         Guess& guess = guesses[rank];
-        if (rank > 0 && !may_extend(parent)) break;
-        if (budget.policy && reads_confidence(budget) && !budget.policy->adds(tree, parent, guess.outlook, budget))
+        // How many guesses are drawn independently must be settled before the first of them is: k-seq accepts by their
+        // number.
+        const bool asks = rank == 0 || budget.siblings != Siblings::independent;
+        if (rank > 0 && asks && !may_extend(parent)) break;
+        if (asks && budget.policy && reads_confidence(budget) &&
+            !budget.policy->adds(tree, parent, guess.outlook, budget))
           break;
         level.push_back(tree.add(parent, guess.token, std::move(guess.q), guess.confidence, guess.outlook.entropy));
         sureness.push_back(sureness[static_cast<std::size_t>(parent)] * guess.confidence);

@@ -136,10 +136,11 @@ class Certifier {
 
   Claim self_draft() {
     Claim claim{.key = "self_draft", .title = "the target accepts itself", .holds = true, .found = "", .figures = {}};
-    Budget budget = drafter_.budget;
-    if (budget.depth == 0) budget.depth = 4;
-    budget.width = 1;
-    budget.rows = 0;
+    const Budget budget{.depth = drafter_.budget.depth};
+    if (accepts_nothing()) {
+      claim.found = fmt::format("rule {} takes no guess, not even these", rule_.name);
+      return claim;
+    }
     const LoadedDrafter self = self_drafter(target_, budget);
     std::vector<Sampler> samplers{{}};
     if (accepts_all_of_its_own(budget.depth)) samplers.push_back(options_.sampler);
@@ -285,6 +286,12 @@ class Certifier {
     const ExactModel model = random_exact_model(Rng(options_.seed), 3);
     const int guesses = std::min(depth, 2);
     return outcome_of(rule_.exact_judge, model, model, {.depth = guesses}, 1).emitted == Rational(guesses + 1);
+  }
+
+  bool accepts_nothing() const {
+    if (rule_.exact_judge == nullptr) return false;
+    const ExactModel model = random_exact_model(Rng(options_.seed), 3);
+    return outcome_of(rule_.exact_judge, model, model, {.depth = 1}, 1).emitted == Rational(1);
   }
 
   std::size_t sampled_prompts() const {

@@ -1,4 +1,5 @@
-// Whether two samples come from one law (Sokal and Rohlf's G-test), and what difference would have been seen.
+// Whether two samples come from one law (the G-test of Sokal and Rohlf, with Williams' correction), and what difference
+// would have been seen.
 //   GTest test;
 //   test.add(speculative_counts, plain_counts);   // of one prompt
 //   if (test.p_value() < 1e-4) …

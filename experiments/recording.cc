@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <limits>
 #include <optional>
 #include <set>
 #include <utility>
@@ -116,7 +117,12 @@ void Recorder::pass(const DraftTree& tree, const MatView& logits) {
 }
 
 Distribution RecordedRow::law(const Sampler& sampler, int size) const {
-  return sampler.distribution(logits, tokens, tokens.empty() ? 0 : size);
+  const bool keeps_few = sampler.temperature == 0 || sampler.top_k > 0 || sampler.min_p > 0;
+  if (tokens.empty() || !keeps_few) return sampler.distribution(logits, tokens, tokens.empty() ? 0 : size);
+  // What was not recorded is never among the likeliest.
+  std::vector<float> likeliest = logits;
+  likeliest.back() = -std::numeric_limits<float>::infinity();
+  return sampler.distribution(likeliest, tokens, size);
 }
 
 namespace {
@@ -237,7 +243,13 @@ RecordedStep read_step(const Line& line, const Recording& recording) {
   for (const nlohmann::json& node : line.list("path")) {
     step.path.push_back(line.whole(node, "a node of 'path'", 0, static_cast<std::int64_t>(nodes) - 1));
   }
+  for (std::size_t i = 0; i < step.path.size(); ++i) {
+    if (step.tree[step.path[i]].parent != (i == 0 ? -1 : step.path[i - 1]))
+      throw Error("{}: 'path' does not lead from the anchor from guess to guess", line.where);
+  }
   for (const nlohmann::json& emitted : line.list("emitted")) step.emitted.push_back(token(emitted));
+  if (step.path.empty() || step.emitted.empty())
+    throw Error("{}: 'path' or 'emitted' is empty; every pass has an anchor and says a token", line.where);
   return step;
 }
 

@@ -53,7 +53,7 @@ struct Recording {
   std::string path;
   Sampler sampler{};
   std::uint64_t seed = 1;
-  std::string rule, target, drafter;  // as they were asked for
+  std::string rule, target, drafter;  // the drafter: KIND or KIND:PATH
   std::vector<TokenId> eos;
   int vocab = 0;
   int verify_experts = 0;  // of SessionOptions: then the laws of its passes are not the target's; 0 = all

@@ -29,13 +29,15 @@ PrunedTree prune(const DraftTree& whole, const Budget& budget) {
   PrunedTree left{DraftTree(whole[0].token, whole.position(0)), {0}};
   std::vector<int> kept(static_cast<std::size_t>(whole.size()), -1), children(kept.size());
   std::vector<double> elders(kept.size());
+  std::vector<bool> closed(kept.size());  // the policy wanted no more children
   kept[0] = 0;
   for (int node = 1; node < whole.size() && left.tree.guesses() < budget.row_limit(); ++node) {
     const Node& guess = whole[node];
     const auto parent = static_cast<std::size_t>(guess.parent);
-    if (kept[parent] < 0 || guess.depth > budget.depth || children[parent] == budget.width) continue;
+    if (kept[parent] < 0 || closed[parent] || guess.depth > budget.depth || children[parent] == budget.width) continue;
     if (budget.policy && !(budget.policy->extend(left.tree, kept[parent], budget) &&
                            budget.policy->adds(left.tree, kept[parent], outlook_of(guess, elders[parent]), budget))) {
+      closed[parent] = true;
       continue;
     }
     ++children[parent];
@@ -74,12 +76,16 @@ void check_answerable(const Recording& recording, const ReplayOptions& options, 
   if (recording.detail.top == 0) return;
   const Sampler& sampler = options.sampler;
   const int top = recording.detail.top;
-  if (sampler.temperature == 0) return;
+  if (sampler.temperature == 0 && !rule.reads_likelihood) return;
   if (rule.reads_likelihood || sampler.temperature != recording.detail.temperature) {
     throw UsageError(
         "the record keeps the {} likeliest tokens, and how likely the others are together only at temperature {}; for "
         "another temperature, or rule {}, record without --record-top",
         top, recording.detail.temperature, rule.name);
+  }
+  if (sampler.top_p < 1) {
+    throw UsageError("top-p {}: a record of the {} likeliest tokens cannot tell; record without --record-top",
+                     sampler.top_p, top);
   }
   if (sampler.top_k > top) throw UsageError("top-k {}: the record keeps the {} likeliest tokens", sampler.top_k, top);
 }

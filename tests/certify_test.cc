@@ -64,12 +64,12 @@ class WidthDependent : public ToyModel {
   }
 };
 
-Certificate certify_toy(std::unique_ptr<Model> model, const std::string& rule) {
+Certificate certify_toy(std::unique_ptr<Model> model, const std::string& rule, const Budget& budget = {.depth = 3}) {
   Engine engine({.threads = 1});
   LoadedTarget target{"toy", std::move(model), nullptr, {}};
   LoadedDrafter drafter;
   drafter.spec.kind = "small";
-  drafter.budget = {.depth = 3};
+  drafter.budget = budget;
   drafter.model = std::make_shared<ToyModel>(ToyOptions{.vocab = 7, .noise = 0.8});
   CertifyOptions options{.rule = rule, .prompts = {{TokenId{1}, TokenId{2}}, {TokenId{3}, TokenId{3}}}};
   options.models = 30;
@@ -87,6 +87,12 @@ TEST(Certify, EveryLosslessRuleHoldsForAToy) {
     for (const Claim& claim : certificate.claims) EXPECT_TRUE(claim.holds) << rule << ": " << claim.key << claim.found;
     EXPECT_TRUE(certificate.holds());
   }
+}
+
+TEST(Certify, ATreeHoldsForAToy) {
+  const Budget tree = with_tree({}, parse_static_tree("2x2"));
+  const Certificate certificate = certify_toy(std::make_unique<ToyModel>(ToyOptions{.vocab = 7}), "sampled", tree);
+  for (const Claim& claim : certificate.claims) EXPECT_TRUE(claim.holds) << claim.key << ": " << claim.found;
 }
 
 TEST(Certify, RowsThatDependOnOneAnotherAreFoundOutWithTheCause) {

@@ -80,6 +80,16 @@ TEST_F(Recorded, ShorterDraftsAreThoseOfAShorterRunAsFarAsItsPassesAreTheSame) {
   expect_error([&] { replay(recording, one); }, {"k = 9", "4 guesses"});
 }
 
+// However little of a greedy run is recorded, and however much chance the rest has together.
+TEST_F(Recorded, OneTokenIsEnoughOfAGreedyRun) {
+  const Recording recording = read_recording(record("one", {"--draft", "mtp,k=4", "--record-top", "1"}));
+  const Replayed replayed = replay(recording, own_settings(recording));
+  EXPECT_EQ(replayed.same_as_recorded, replayed.steps);
+  ReplayOptions relaxed = own_settings(recording);
+  relaxed.rule = "relaxed";
+  expect_error([&] { replay(recording, relaxed); }, {"1 likeliest", "--record-top"});
+}
+
 // One pass after the laws p and q of four tokens, whose guess was drawn from q.
 Recording one_guess(const std::vector<float>& p, const std::vector<float>& q, int passes) {
   Recording recording{.path = "",
@@ -143,6 +153,8 @@ TEST_F(Recorded, DamagedFilesAreNamed) {
   expect_error([&] { read_recording(broken("\"total\":", "\"total\":-")); }, {":2:", "total"});
   expect_error([&] { read_recording(broken("\"guesses\":[", "\"guesses\":[1,")); }, {":2:", "guesses"});
   expect_error([&] { read_recording(broken("\"guesses\":[", "\"guesses\":[99999,")); }, {":2:"});
+  expect_error([&] { read_recording(broken("\"emitted\":[", "\"emitted\":[],\"were\":[")); }, {":2:", "emitted"});
+  expect_error([&] { read_recording(broken("\"path\":[0", "\"path\":[0,0")); }, {":2:", "path"});
   expect_error([&] { read_recording(directory_.write("cut", good.substr(0, good.size() / 2))); }, {"cut:"});
   expect_error([&] { read_recording(directory_.write("head", good.substr(0, good.find('\n') + 1))); }, {"no step"});
   expect_error([&] { read_recording(directory_.path() / "missing"); }, {"missing", "cannot be read"});

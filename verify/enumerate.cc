@@ -21,6 +21,8 @@ void grow(ExactTree& tree, int node, const ExactText& text, const DraftShape& sh
   std::optional<ExactLaw> law = whole;
   std::vector<int> added;
   for (int rank = 0; rank < shape.children && law; ++rank) {
+    const bool settled = shape.siblings == Siblings::independent || added.empty();
+    if (shape.adaptive && !settled && index(tree[added.front()].token) == 0) break;
     const TokenId token = dice.draw(*law, 0);
     added.push_back(tree.add(node, token, shape.certain ? std::nullopt : law));
     if (shape.siblings == Siblings::distinct) law = residual(*law, ExactLaw::point(token, law->size()));
@@ -163,7 +165,8 @@ ExactModel random_exact_model(const Rng& rng, int vocab) {
       const std::uint64_t weight = 1 + at.bits(static_cast<std::uint64_t>(token) + 1) % kMostWeight;
       weights.emplace_back(static_cast<int>(weight));
     }
-    if (filtered) weights[at.bits(0) % static_cast<std::uint64_t>(vocab)] = Rational(0);
+    if (filtered)
+      weights[at.bits(static_cast<std::uint64_t>(vocab) + 1) % static_cast<std::uint64_t>(vocab)] = Rational(0);
     return made->emplace(text, ExactLaw(std::move(weights))).first->second;
   };
 }

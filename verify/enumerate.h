@@ -46,7 +46,8 @@ class EveryOutcome : public ExactDice {
   Rational chance_{1};
 };
 
-// How a drafter grows its tree. Nodes have `children` down to `depth`; a node that says token 0 has none if `adaptive`.
+// How a drafter grows its tree. Nodes have `children` down to `depth`; if `adaptive`, a node that says
+// token 0 has none, and siblings drawn without replacement end with it.
 struct DraftShape {
   int depth = 1;
   int children = 1;

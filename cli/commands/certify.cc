@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -32,7 +33,7 @@ class Certify : public Job {
          {"rule", &asked_.rule, "which guesses stay, as of specdec run"},
          {"verify-experts", &verify_experts_, "of a pass with guesses, as of specdec run: lossy, so it fails"},
          {"prompts", &prompts_, "JSON lines with id, domain and prompt; else built-in ones"},
-         {"prompt-count", &prompt_count_, "of these the so many first, taken evenly"},
+         {"prompt-count", &prompt_count_, "so many of these, spread over the file"},
          {"max-tokens", &asked_.max_tokens, "of each greedy text"},
          {"models", &asked_.models, "random targets that the rule is enumerated for"},
          {"samples", &asked_.samples, "texts of each kind after each of three prompts, for the law of sampled text"},
@@ -65,7 +66,10 @@ class Certify : public Job {
     });
     fmt::print("\n{}\n", verdict_of(certificate));
     if (json_) write_file(*json_, json_of(certificate, target, rule, engine));
-    return certificate.holds() ? 0 : kClaimFailed;
+    const bool failed = std::ranges::any_of(certificate.claims, [](const Claim& claim) { return !claim.holds; });
+    if (failed) return kClaimFailed;
+    if (certificate.interrupted) throw Error("interrupted before all was checked");
+    return 0;
   }
 
  private:

@@ -187,6 +187,11 @@ class Run : public Job {
       throw UsageError("--verify-experts and --always-reject are both given; expected one of them");
     }
     if (record_top_ < 0) throw UsageError("--record-top {}: expected 0 (all) or more", record_top_);
+    if (record_top_ > 0 && sampler_.top_p < 1) {
+      throw UsageError(
+          "--record-top {} and --top-p {}: the likeliest tokens cannot tell which reach top-p; expected one",
+          record_top_, sampler_.top_p);
+    }
     if (record_top_ > 0 && !record_) throw UsageError("--record-top is given, but no --record FILE");
     if (max_tokens_ < 1) throw UsageError("--max-tokens {}: expected 1 or more", max_tokens_);
     if (prefill_step_ < 1) throw UsageError("--prefill-step {}: expected 1 or more", prefill_step_);

@@ -2,6 +2,7 @@
 // law. So do static trees.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -85,6 +86,27 @@ TEST(PolicyLaws, AStaticTreeKeepsTheExactLaw) {
     EXPECT_LT(deviation_of(bench.target, make, sampled(), sampler, with_tree({}, parse_static_tree(tree)), kSamples),
               kSuspicious)
         << tree;
+  }
+}
+
+// K-SEQ accepts by the number of siblings: how many are drawn must not depend on what they are.
+class StopsAfterZero : public Policy {
+ public:
+  bool extend(const DraftTree& tree, int node, const Budget&) override {
+    return std::ranges::none_of(tree.children(node), [&](int child) { return index(tree[child].token) == 0; });
+  }
+  void observe(const StepFacts&) override {}
+};
+
+TEST(PolicyLaws, APolicyThatLooksAtSiblingsKeepsTheExactLawOfEveryRule) {
+  const PolicyBench bench(kVocab);
+  const Sampler sampler{.temperature = 1};
+  StopsAfterZero policy;
+  for (const char* name : {"k-seq", "sampled", "traversal"}) {
+    const Rule rule = make_rule(name);
+    const MakeDrafter make = [&] { return bench.drafter("small", sampler); };
+    const Budget budget{.depth = 2, .width = 3, .rows = 9, .policy = &policy};
+    EXPECT_LT(deviation_of(bench.target, make, rule, sampler, budget, 40000), kSuspicious) << name;
   }
 }
 

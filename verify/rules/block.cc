@@ -32,7 +32,7 @@ Verdict judge(const BasicDraftTree<Scalar>& tree, const BasicLaws<Scalar>& laws,
       const Scalar& kept = ratio[static_cast<std::size_t>(last)];
       const auto rest = residual(p, law_of_guess(tree[last + 1], p.size()), kept);
       const Scalar mass = rest ? rest->mass : Scalar(0);
-      const Scalar all = mass + (Scalar(1) - kept);
+      const Scalar all = mass + (Scalar(1) - kept);  // 0 only by rounding
       next = rest ? rest->law : p;
       if (last == 0 || (all > Scalar(0) && dice.accept(mass / all, tree.position(last), 0))) break;
     }

@@ -37,7 +37,7 @@ Verdict judge(const Thresholds<Scalar>& thresholds, const BasicDraftTree<Scalar>
     if (chosen >= 0) return Decision{guesses[static_cast<std::size_t>(chosen)]};
     BasicDistribution<Scalar> left = law;
     for (const int guess : guesses) {
-      if (auto rest = residual(left, law_of_guess<Scalar>({tree[guess].token, 0, {}}, law.size()))) left = *rest;
+      if (auto rest = residual(left, BasicDistribution<Scalar>::point(tree[guess].token, law.size()))) left = *rest;
     }
     return Decision{-1, dice.draw(left, position)};
   });
