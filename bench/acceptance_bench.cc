@@ -339,9 +339,9 @@ int main(int argc, char** argv) {
              "ngram",
              "suffix",
              "suffix,corpus=others",
-             "mtp,width=3,rows=12",
-             "eagle:demo-eagle3,width=3,rows=12",
-             "small:demo-draft,width=3,rows=12",
+             "mtp,tree=2x2x1x1",
+             "eagle:demo-eagle3,tree=2x2x1x1",
+             "small:demo-draft,tree=2x2x1x1",
              "oracle",
              "wrong"};
   }
