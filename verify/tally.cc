@@ -77,20 +77,6 @@ void add_pairs(const StepRecord& step, std::span<const Experts> rows, Neighbours
   }
 }
 
-// 4: shorter repeats are common in any text, longer ones say the same later.
-double repeated_ngrams(std::span<const TokenId> text) {
-  constexpr std::size_t kLength = 4;
-  std::set<std::array<TokenId, kLength>> seen;
-  std::size_t repeated = 0;
-  std::size_t all = 0;
-  for (std::size_t end = kLength; end <= text.size(); ++end, ++all) {
-    std::array<TokenId, kLength> ngram;
-    std::copy_n(text.begin() + static_cast<std::ptrdiff_t>(end - kLength), kLength, ngram.begin());
-    if (!seen.insert(ngram).second) ++repeated;
-  }
-  return ratio(static_cast<double>(repeated), static_cast<double>(all));
-}
-
 }  // namespace
 
 SharedTally& SharedTally::operator+=(const SharedTally& other) {
@@ -124,6 +110,20 @@ std::vector<double> chances_by_rank(std::span<const PositionTally> ranks) {
     left -= chances.back();
   }
   return chances;
+}
+
+// 4: shorter repeats are common in any text, longer ones say the same later.
+double repeated_ngrams(std::span<const TokenId> text) {
+  constexpr std::size_t kLength = 4;
+  std::set<std::array<TokenId, kLength>> seen;
+  std::size_t repeated = 0;
+  std::size_t all = 0;
+  for (std::size_t end = kLength; end <= text.size(); ++end, ++all) {
+    std::array<TokenId, kLength> ngram;
+    std::copy_n(text.begin() + static_cast<std::ptrdiff_t>(end - kLength), kLength, ngram.begin());
+    if (!seen.insert(ngram).second) ++repeated;
+  }
+  return ratio(static_cast<double>(repeated), static_cast<double>(all));
 }
 
 Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, const WeightBytes& weights) {

@@ -83,6 +83,9 @@ struct Tally {
 // (Chen et al. 2024, arXiv 2402.12374).
 std::vector<double> chances_by_rank(std::span<const PositionTally> ranks);
 
+// The share of its 4-grams that occurred before in it.
+double repeated_ngrams(std::span<const TokenId> text);
+
 Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, const WeightBytes& weights);
 
 // Tokens per pass that chains of `depth` guesses give when each is accepted with chance alpha (Leviathan et al. 2023).

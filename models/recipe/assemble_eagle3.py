@@ -28,7 +28,7 @@ what the step adds to tokens per pass; on the 4-bit grid from the start (straigh
 
 HELD_OUT = """Tokens per pass of greedy chains of 4 along held-out text (guesses that the text says stay) / share of first guesses that are
 the target's most probable token; float32 on the weights as shipped; {windows}.
-`bench/tau_bench.cc` measures the same in the engine, on the texts of `models/recipe/heldout_sample.jsonl`."""
+`bench/acceptance_bench.cc` measures the same in the engine, on the texts of `models/recipe/heldout_sample.jsonl`."""
 
 
 def main():
