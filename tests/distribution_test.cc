@@ -18,6 +18,10 @@ constexpr float kInf = std::numeric_limits<float>::infinity();
 
 TokenId id(int token) { return TokenId{token}; }
 
+Distribution law_of(const std::vector<double>& weights) {
+  return Distribution(std::vector<float>(weights.begin(), weights.end()));
+}
+
 std::vector<double> probabilities(const Distribution& law) {
   std::vector<double> all;
   for (int i = 0; i < law.size(); ++i) all.push_back(law[id(i)]);
@@ -36,10 +40,10 @@ std::vector<float> logits_of(const std::vector<double>& weights) {
   return logits;
 }
 
-TEST(Distribution, NormalisesItsWeights) { expect_law(Distribution({1, 0, 3}), {0.25, 0, 0.75}); }
+TEST(Distribution, NormalisesItsWeights) { expect_law(law_of({1, 0, 3}), {0.25, 0, 0.75}); }
 
 TEST(Distribution, SampleInvertsTheCumulativeSumInOrderOfIds) {
-  const Distribution law({0, 0.25, 0, 0.75, 0});
+  const Distribution law = law_of({0, 0.25, 0, 0.75, 0});
   EXPECT_EQ(law.sample(0), id(1));
   EXPECT_EQ(law.sample(0.2499), id(1));
   EXPECT_EQ(law.sample(0.25), id(3));
@@ -61,30 +65,30 @@ TEST(Distribution, PointMassIsKeptAsSuch) {
 }
 
 TEST(Distribution, ResidualIsWhatIsLeftOfPWithoutQ) {
-  const Distribution p({0.5, 0.3, 0.2});
-  expect_law(*residual(p, Distribution({0.2, 0.6, 0.2})), {1, 0, 0});
+  const Distribution p = law_of({0.5, 0.3, 0.2});
+  expect_law(*residual(p, law_of({0.2, 0.6, 0.2})), {1, 0, 0});
   expect_law(*residual(p, Distribution::point(id(0), 3)), {0, 0.6, 0.4});
-  expect_law(*residual(p, Distribution({0.1, 0.1, 0.8})), {4.0 / 6, 2.0 / 6, 0});
+  expect_law(*residual(p, law_of({0.1, 0.1, 0.8})), {4.0 / 6, 2.0 / 6, 0});
 }
 
 TEST(Distribution, ResidualOfPointMasses) {
   const Distribution one = Distribution::point(id(1), 3);
   EXPECT_EQ(residual(one, Distribution::point(id(2), 3))->certain(), id(1));
-  EXPECT_EQ(residual(one, Distribution({0.5, 0.25, 0.25}))->certain(), id(1));
+  EXPECT_EQ(residual(one, law_of({0.5, 0.25, 0.25}))->certain(), id(1));
   EXPECT_FALSE(residual(one, one));
 }
 
 TEST(Distribution, ResidualOfEqualLawsIsEmpty) {
-  const Distribution p({0.5, 0.3, 0.2});
+  const Distribution p = law_of({0.5, 0.3, 0.2});
   EXPECT_FALSE(residual(p, p));
-  EXPECT_FALSE(residual(Distribution({0, 1, 0}), Distribution::point(id(1), 3)));
+  EXPECT_FALSE(residual(law_of({0, 1, 0}), Distribution::point(id(1), 3)));
 }
 
 TEST(Distribution, SumMin) {
-  const Distribution p({0.5, 0.3, 0.2});
+  const Distribution p = law_of({0.5, 0.3, 0.2});
   EXPECT_NEAR(sum_min(p, p), 1, 1e-7);
-  EXPECT_NEAR(sum_min(p, Distribution({0.2, 0.6, 0.2})), 0.7, 1e-7);
-  EXPECT_NEAR(sum_min(Distribution({1, 0, 0}), Distribution({0, 0.5, 0.5})), 0, 1e-7);
+  EXPECT_NEAR(sum_min(p, law_of({0.2, 0.6, 0.2})), 0.7, 1e-7);
+  EXPECT_NEAR(sum_min(law_of({1, 0, 0}), law_of({0, 0.5, 0.5})), 0, 1e-7);
   EXPECT_NEAR(sum_min(p, Distribution::point(id(2), 3)), 0.2, 1e-7);
   EXPECT_NEAR(sum_min(Distribution::point(id(1), 3), p), 0.3, 1e-7);
   EXPECT_EQ(sum_min(Distribution::point(id(1), 3), Distribution::point(id(1), 3)), 1);
