@@ -445,12 +445,19 @@ std::vector<int> ids_of(std::span<const TokenId> tokens) {
 // What a replay has to know besides the passes.
 Json recorded_settings(const RunReport& report, const Recorder& recorder) {
   const TrialOptions& trial = report.trial_options;
-  return {{"target", report.target.name}, {"drafter", name_of(report.drafter)},
-          {"rule", trial.rule},           {"verify_experts", trial.verify_experts},
-          {"seed", trial.seed},           {"temperature", trial.sampler.temperature},
-          {"top_k", trial.sampler.top_k}, {"top_p", trial.sampler.top_p},
-          {"min_p", trial.sampler.min_p}, {"vocab", report.target.model->info().vocab},
-          {"eos", ids_of(trial.eos)},     {"top", recorder.detail().top}};
+  return {{"target", report.target.name},
+          {"drafter", name_of(report.drafter)},
+          {"rule", trial.rule},
+          {"verify_experts", trial.verify_experts},
+          {"seed", trial.seed},
+          {"temperature", trial.sampler.temperature},
+          {"top_k", trial.sampler.top_k},
+          {"top_p", trial.sampler.top_p},
+          {"min_p", trial.sampler.min_p},
+          {"vocab", report.target.model->info().vocab},
+          {"eos", ids_of(trial.eos)},
+          {"top", recorder.detail().top},
+          {"passes", recorder.passes().size()}};
 }
 
 // Bytes that are no UTF-8 are shown as U+FFFD: JSON has no other way.

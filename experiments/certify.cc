@@ -166,7 +166,7 @@ class Certifier {
   }
 
   Claim sampled_law() {
-    const GTest test = compared_with_plain(drafter_, options_.rule);
+    const auto [test, accepted] = compared_with_plain(drafter_, options_.rule);
     Claim claim{.key = "sampled_law", .title = "sampled text has the target's law", .found = "", .figures = {}};
     claim.holds = test.p_value() >= kAlarm;
     const double bias = test.detectable_bias(kAlarm);
@@ -177,18 +177,26 @@ class Certifier {
         test.g(), test.freedom(), test.p_value(), options_.sampled_tokens, options_.samples, sampled_prompts(),
         100 * bias);
     claim.figures = figures_of(test);
+    claim.found += fmt::format("; {} guesses were accepted", accepted);
     claim.figures["detectable_bias"] = bias;
+    claim.figures["accepted"] = static_cast<double>(accepted);
     return claim;
   }
 
   // A blind test would pass everything.
   Claim control() {
-    const GTest test = compared_with_plain(drafter_, kControl);
+    const auto [test, accepted] = compared_with_plain(drafter_, kControl);
     Claim claim{.key = "control", .title = "a lossy rule is found out", .found = "", .figures = figures_of(test)};
     claim.holds = test.p_value() < kAlarm;
     claim.found = fmt::format("rule {} in the same test: G = {:.1f} at {} degrees of freedom, p = {:.2g}", kControl,
                               test.g(), test.freedom(), test.p_value());
-    if (!claim.holds) claim.found += "; the test above says little: take more --samples";
+    claim.figures["accepted"] = static_cast<double>(accepted);
+    if (accepted == 0) {
+      claim.found +=
+          "; it took no guess at all, so the test above says nothing: give --prompts where this drafter guesses";
+    } else if (!claim.holds) {
+      claim.found += fmt::format(" (the limit is {:.0e}); the test above says little: take more --samples", kAlarm);
+    }
     return claim;
   }
 
@@ -299,8 +307,12 @@ class Certifier {
   }
 
   // Every text from numbers of its own.
-  TextCounts sample(const LoadedDrafter& drafter, const std::string& rule, std::size_t prompt, std::uint64_t stream) {
-    TextCounts counts;
+  struct Sample {
+    TextCounts texts;
+    std::int64_t accepted = 0;  // guesses
+  };
+  Sample sample(const LoadedDrafter& drafter, const std::string& rule, std::size_t prompt, std::uint64_t stream) {
+    Sample drawn;
     // More tokens than are compared: no draft is cut short within those.
     const int tokens = options_.sampled_tokens + std::max(1, drafter.budget.depth);
     TrialOptions trial = trial_options(options_.sampler, tokens);
@@ -308,25 +320,33 @@ class Certifier {
     const Rng seeds = Rng(options_.seed).fork(stream).fork(prompt);
     const auto enough = [&, generated = 0](const StepRecord& step) mutable {
       generated += static_cast<int>(step.emitted.size());
+      drawn.accepted += step.accepted();
       return generated < options_.sampled_tokens ? Continue::yes : Continue::no;
     };
     for (int i = 0; i < options_.samples; ++i) {
       trial.seed = seeds.bits(static_cast<std::uint64_t>(i));
       auto text = run_trial(target_, drafter, options_.prompts[prompt], trial, engine_, enough).generated;
       text.resize(static_cast<std::size_t>(options_.sampled_tokens));
-      ++counts[std::move(text)];
+      ++drawn.texts[std::move(text)];
     }
-    return counts;
+    return drawn;
   }
 
-  GTest compared_with_plain(const LoadedDrafter& drafter, const std::string& rule) {
-    enum Stream : std::uint64_t { kPlain, kGuessed };
+  struct Comparison {
     GTest test;
+    std::int64_t accepted = 0;  // guesses
+  };
+  Comparison compared_with_plain(const LoadedDrafter& drafter, const std::string& rule) {
+    enum Stream : std::uint64_t { kPlain, kGuessed };
+    Comparison both;
     for (std::size_t prompt = 0; prompt < sampled_prompts(); ++prompt) {
-      if (plain_counts_.size() == prompt) plain_counts_.push_back(sample(no_drafter(), "sampled", prompt, kPlain));
-      test.add(sample(drafter, rule, prompt, kGuessed), plain_counts_[prompt]);
+      if (plain_counts_.size() == prompt)
+        plain_counts_.push_back(sample(no_drafter(), "sampled", prompt, kPlain).texts);
+      const Sample guessed = sample(drafter, rule, prompt, kGuessed);
+      both.accepted += guessed.accepted;
+      both.test.add(guessed.texts, plain_counts_[prompt]);
     }
-    return test;
+    return both;
   }
 
   static std::map<std::string, double> figures_of(const GTest& test) {

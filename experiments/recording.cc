@@ -105,7 +105,7 @@ void Recorder::pass(const DraftTree& tree, const MatView& logits) {
     tokens.push_back(index(guess.token));
     laws.push_back(guess.q ? json_of(*guess.q, recorded[static_cast<std::size_t>(guess.parent)]) : Json());
     confidences.push_back(guess.confidence);
-    entropies.push_back(guess.entropy);
+    entropies.push_back(std::isfinite(guess.entropy) ? guess.entropy : 0);  // of a law that says nothing for certain
   }
   passes_.push_back(Json{
       {"anchor", index(tree[0].token)},
@@ -253,7 +253,21 @@ RecordedStep read_step(const Line& line, const Recording& recording) {
   return step;
 }
 
-void read_head(const Line& line, Recording& recording) {
+// Each pass begins where the one before it ended.
+void add_step(RecordedStep step, const std::string& where, Recording& recording) {
+  if (!recording.steps.empty()) {
+    const RecordedStep& before = recording.steps.back();
+    const int expected = before.tree.position(0) + static_cast<int>(before.emitted.size());
+    if (step.tree.position(0) != expected || step.tree[0].token != before.emitted.back()) {
+      throw Error("{}: the pass begins at position {} with token {}; expected {} and {}: a pass is missing", where,
+                  step.tree.position(0), index(step.tree[0].token), expected, index(before.emitted.back()));
+    }
+  }
+  recording.steps.push_back(std::move(step));
+}
+
+// How many passes there are.
+int read_head(const Line& line, Recording& recording) {
   const Line head{line.at("recorded"), line.where + ": 'recorded'"};
   const auto text = [&](const char* key) {
     if (!head.at(key).is_string()) throw Error("{}: '{}' is no text", head.where, key);
@@ -278,6 +292,7 @@ void read_head(const Line& line, Recording& recording) {
   recording.drafter = text("drafter");
   for (const nlohmann::json& end : head.list("eos"))
     recording.eos.push_back(TokenId{head.whole(end, "an end of text", 0, recording.vocab - 1)});
+  return head.whole(head.at("passes"), "'passes'", 0, kMost);
 }
 
 }  // namespace
@@ -286,15 +301,19 @@ Recording read_recording(const std::filesystem::path& path) {
   std::ifstream lines(path);
   if (!lines) throw Error("{}: cannot be read; expected what specdec run --record wrote", path.string());
   Recording recording{.path = path.string(), .rule = "", .target = "", .drafter = "", .eos = {}, .steps = {}};
-  int number = 0;
+  int number = 0, passes = 0;
   for (std::string text; std::getline(lines, text);) {
     const std::string where = fmt::format("{}:{}", path.string(), ++number);
     const Line line{parse_json(text, where), where};
     if (number == 1) {
-      read_head(line, recording);
+      passes = read_head(line, recording);
     } else {
-      recording.steps.push_back(read_step(line, recording));
+      add_step(read_step(line, recording), where, recording);
     }
+  }
+  if (!recording.steps.empty() && static_cast<int>(recording.steps.size()) != passes) {
+    throw Error("{}: {} passes, but its first line says {}: the file is cut off", path.string(), recording.steps.size(),
+                passes);
   }
   if (recording.steps.empty()) throw Error("{}: no step; expected what specdec run --record wrote", path.string());
   return recording;

@@ -131,7 +131,10 @@ Replayed replay(const Recording& recording, const ReplayOptions& options) {
   }
   check_answerable(recording, options, rule);
 
-  Replayed replayed{.rule = options.rule, .lossless = rule.lossless, .conditional = {}, .tokens_by_step = {}};
+  Replayed replayed{.rule = options.rule,
+                    .lossless = rule.lossless && recording.verify_experts == 0,
+                    .conditional = {},
+                    .tokens_by_step = {}};
   replayed.judgings = options.sampler.temperature == 0 ? 1 : options.judgings;
   Counts counts;
   for (const RecordedStep& step : recording.steps) {

@@ -146,7 +146,7 @@ std::vector<std::string> all_drafters() {
 std::vector<NamedPrompt> hundred_prompts() {
   std::vector<NamedPrompt> all = prompts();
   for (NamedPrompt& prompt :
-       read_prompt_file(std::filesystem::path(SPECDEC_SOURCE_DIR) / "experiments/prompts/long.jsonl"))
+       read_prompt_file(std::filesystem::path(SPECDEC_SOURCE_DIR) / "experiments/prompts/more.jsonl"))
     all.push_back(std::move(prompt));
   return all;
 }

@@ -155,6 +155,10 @@ TEST_F(Recorded, DamagedFilesAreNamed) {
   expect_error([&] { read_recording(broken("\"guesses\":[", "\"guesses\":[99999,")); }, {":2:"});
   expect_error([&] { read_recording(broken("\"emitted\":[", "\"emitted\":[],\"were\":[")); }, {":2:", "emitted"});
   expect_error([&] { read_recording(broken("\"path\":[0", "\"path\":[0,0")); }, {":2:", "path"});
+  const std::size_t third = good.find('\n', good.find('\n') + 1) + 1;
+  const std::string without_one = good.substr(0, third) + good.substr(good.find('\n', third) + 1);
+  expect_error([&] { read_recording(directory_.write("hole", without_one)); }, {":3:", "a pass is missing"});
+  expect_error([&] { read_recording(directory_.write("short", good.substr(0, third))); }, {"1 passes", "cut off"});
   expect_error([&] { read_recording(directory_.write("cut", good.substr(0, good.size() / 2))); }, {"cut:"});
   expect_error([&] { read_recording(directory_.write("head", good.substr(0, good.find('\n') + 1))); }, {"no step"});
   expect_error([&] { read_recording(directory_.path() / "missing"); }, {"missing", "cannot be read"});

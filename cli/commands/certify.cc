@@ -54,6 +54,7 @@ class Certify : public Job {
     asked_.verify_experts = verify_experts_.value_or(0);
     const LoadedDrafter drafter = load_drafter(draft_, k_, target, engine);
     if (drafter.budget.depth == 0) throw UsageError("--draft {} guesses nothing: there is nothing to certify", draft_);
+    if (json_) check_no_input(*json_, inputs_of(target, drafter));
     asked_.prompts = read_prompts(target);
     fmt::print("{}, guessed for by {} with k = {}, rule {}{}{}\n\n", target.name, draft_, drafter.budget.depth,
                rule.name, rule.lossless ? "" : " (lossy)",
@@ -89,6 +90,16 @@ class Certify : public Job {
     at_least_one("verify-experts", verify_experts_.value_or(1));
     const std::filesystem::path input = prompts_.value_or("");
     check_outputs({json_}, std::span(&input, 1));
+  }
+
+  static std::vector<std::filesystem::path> inputs_of(const LoadedTarget& target, const LoadedDrafter& drafter) {
+    std::vector<std::filesystem::path> inputs{target.model->info().path, drafter.spec.path};
+    if (drafter.model != nullptr) inputs.emplace_back(drafter.model->info().path);
+    for (const char* option : {"text", "corpus"}) {
+      if (const auto file = drafter.spec.options.find(option); file != drafter.spec.options.end())
+        inputs.emplace_back(file->second);
+    }
+    return inputs;
   }
 
   // Evenly spread over the file, whose prompts stand by domain. Without a tokenizer, ids drawn at random.
@@ -159,7 +170,8 @@ class Certify : public Job {
 }  // namespace
 
 Command command_certify() {
-  return {"certify", "proves on your models that guessing leaves the text as it is", make_job<Certify>};
+  return {"certify", "proves on your models that guessing leaves the text as it is; exit code 5: a claim fails",
+          make_job<Certify>};
 }
 
 }  // namespace specdec

@@ -104,6 +104,8 @@ class Replay : public Job {
     return policy;
   }
 
+  static std::string named(const Replayed& line) { return line.lossless ? line.rule : line.rule + " (lossy)"; }
+
   std::string text_of(const Recording& recording, const Replayed& as_run, const std::vector<Replayed>& lines) const {
     std::string text = fmt::format("{}: {} guessed for by {}, {} passes, rule {}, temperature {}, seed {}\n",
                                    recording.path, recording.target, recording.drafter, recording.steps.size(),
@@ -124,9 +126,10 @@ class Replay : public Job {
           fmt::format("  {:<34}{:>24}{:>28}{:>10.2f}{:>8.3f}  {}\n", name, interval_text(one.tokens_per_pass, ".3f"),
                       interval_text(gain(one, as_run), "+.3f"), one.drafted_per_pass, one.alpha, conditional);
     };
-    add("as recorded: " + as_run.rule, as_run);
-    for (const Replayed& line : lines) add(line.lossless ? line.rule : line.rule + " (lossy)", line);
-    text += fmt::format("\nMeans of {} judgings of each pass, with 95 % intervals over the passes.\n", as_run.judgings);
+    add("as recorded: " + named(as_run), as_run);
+    for (const Replayed& line : lines) add(named(line), line);
+    text += fmt::format("\nMeans of {} judging{} of each pass, with 95 % intervals over the passes.\n", as_run.judgings,
+                        as_run.judgings == 1 ? "" : "s");
     if (recording.detail.top > 0) {
       text += fmt::format(
           "The record keeps the {} likeliest tokens: the others are judged as one, up to {:.2g} of a law; {:.2g} of "

@@ -113,6 +113,7 @@ class Run : public Job {
     std::optional<Trial> recorded;
     if (record_) recorded = first;
     stream.finish();
+    if (text_only_ && !make_rule(rule_).lossless) note("rule {} is lossy: the text is not the target's", rule_);
     if (text_only_ && !json_ && !trace_ && !record_ && !svg_) return 0;
 
     RunReport report{.origin = origin_of("run", options(), engine),
