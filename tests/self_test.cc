@@ -227,7 +227,7 @@ TEST(Self, RefusesWhatTheTargetDoesNotHave) {
   refused(moe, {{"skip", "1+x"}}, {"skip=1+x", "'x'"});
   refused(moe, {{"skip", "0..2"}}, {"none of the 3 layers"});
   refused(moe, {{"layers", "0"}}, {"layers=0", "1 to 3"});
-  refused(moe, {{"expert", "1"}}, {"'expert'", "experts", "skip", "temperature", "width"});
+  refused(moe, {{"expert", "1"}}, {"'expert'", "experts", "skip", "temperature"});
   struct Whole : ToyModel {
     using ToyModel::ToyModel;
     std::unique_ptr<Model> with(const Shortcut&) const override { return nullptr; }
