@@ -200,7 +200,9 @@ class Run : public Job {
       throw UsageError("--prompt-tokens and a text to continue are both given; expected one of them");
     }
     const auto draft_options = parse_drafter_spec(draft_).options;
-    std::vector<fs::path> texts;  // that replay and suffix read
+    std::vector<fs::path> texts;  // that replay, suffix and a static expert policy read
+    constexpr std::string_view kStatic = "static:";
+    if (engine_.expert_policy.starts_with(kStatic)) texts.emplace_back(engine_.expert_policy.substr(kStatic.size()));
     for (const char* option : {"text", "corpus"}) {
       if (const auto found = draft_options.find(option); found != draft_options.end())
         texts.emplace_back(found->second);
