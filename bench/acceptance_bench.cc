@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/domains.h"
 #include "core/error.h"
 #include "core/files/mapped_file.h"
 #include "experiments/forced_text.h"
@@ -34,7 +35,6 @@ constexpr std::array kCuts{0.25, 0.5};         // prompts are what stands before
 constexpr int kJudgings = 16;                  // of a pass by each rule
 constexpr Sampler kSampled{.temperature = 1};  // of the target and the drafter
 constexpr Sampler kGreedy{.temperature = 0};
-constexpr std::string_view kAll = "all";
 const std::string kTexts = "models/recipe/heldout_sample.jsonl";
 
 struct Text {
@@ -110,19 +110,11 @@ class Bench {
   LoadedDrafter load(const std::string& name) { return load_drafter(name, kGuesses, target_, engine_); }
 
   std::vector<std::string> domains() const {
-    std::vector<std::string> names{std::string(kAll)};
-    for (const Text& text : texts_) {
-      if (std::ranges::find(names, text.domain) == names.end()) names.push_back(text.domain);
-    }
+    std::vector<std::string> names = domains_of(texts_);
+    names.insert(names.begin(), std::string(kAll));
     return names;
   }
-  std::vector<std::size_t> texts_of(std::string_view domain) const {
-    std::vector<std::size_t> found;
-    for (std::size_t i = 0; i < texts_.size(); ++i) {
-      if (domain == kAll || texts_[i].domain == domain) found.push_back(i);
-    }
-    return found;
-  }
+  std::vector<std::size_t> texts_of(std::string_view domain) const { return places_of(texts_, domain); }
 
   std::span<const TokenId> after(std::size_t text, double cut) const {
     const std::span<const TokenId> ids = texts_[text].ids;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/domains.h"
 #include "core/error.h"
 #include "experiments/interval.h"
 #include "experiments/prompt_file.h"
@@ -21,7 +22,6 @@ namespace {
 constexpr int kMostGuesses = 8;
 constexpr int kTokens = 96;
 constexpr std::size_t kEvery = 5;  // prompts, of which one is taken where experts are loaded: disks are slow
-constexpr std::string_view kAll = "all";
 
 struct Setting {
   double temperature;
@@ -91,20 +91,11 @@ class Bench {
   }
 
   std::vector<std::string> domains() const {
-    std::vector<std::string> names;
-    for (const NamedPrompt& prompt : prompts_) {
-      if (std::ranges::find(names, prompt.domain) == names.end()) names.push_back(prompt.domain);
-    }
+    std::vector<std::string> names = domains_of(prompts_);
     names.emplace_back(kAll);
     return names;
   }
-  std::vector<std::size_t> texts_of(std::string_view domain) const {
-    std::vector<std::size_t> texts;
-    for (std::size_t i = 0; i < prompts_.size(); ++i) {
-      if (domain == kAll || prompts_[i].domain == domain) texts.push_back(i);
-    }
-    return texts;
-  }
+  std::vector<std::size_t> texts_of(std::string_view domain) const { return places_of(prompts_, domain); }
 
   Row run(const std::string& name, const std::string& options, bool hindsight = false) {
     const LoadedDrafter drafter = load_drafter(drafter_ + options, {}, target_, engine_);

@@ -36,9 +36,10 @@ std::vector<Guess> drawn(std::span<const float> logits, int count, const DraftLa
   std::vector<Guess> guesses;
   std::optional<Distribution> q = law.of(logits);
   if (budget.siblings == Siblings::independent) {
+    const Outlook outlook = reads_confidence(budget) ? outlook_of(*q) : Outlook{};
     for (int rank = 0; rank < count; ++rank) {
       const TokenId token = q->sample(draws.uniform(static_cast<std::uint64_t>(rank)));
-      guesses.push_back({token, q, (*q)[token], reads_confidence(budget) ? outlook_of(*q) : Outlook{}});
+      guesses.push_back({token, q, (*q)[token], outlook});
     }
     return guesses;
   }

@@ -137,13 +137,14 @@ class Certifier {
   Claim self_draft() {
     Claim claim{.key = "self_draft", .title = "the target accepts itself", .holds = true, .found = "", .figures = {}};
     const Budget budget{.depth = drafter_.budget.depth};
-    if (accepts_nothing()) {
+    if (emits_of_its_own(1, 1)) {
       claim.found = fmt::format("rule {} takes no guess, not even these", rule_.name);
       return claim;
     }
     const LoadedDrafter self = self_drafter(target_, budget);
     std::vector<Sampler> samplers{{}};
-    if (accepts_all_of_its_own(budget.depth)) samplers.push_back(options_.sampler);
+    const int guesses = std::min(budget.depth, 2);
+    if (emits_of_its_own(guesses + 1, guesses)) samplers.push_back(options_.sampler);
     for (const Sampler& sampler : samplers) {
       std::int64_t drafted = 0, accepted = 0;
       for (std::size_t i = 0; i < std::min<std::size_t>(4, options_.prompts.size()); ++i) {
@@ -289,17 +290,12 @@ class Certifier {
     return found;
   }
 
-  bool accepts_all_of_its_own(int depth) const {
+  // Whether the rule emits so many tokens when it judges so many guesses of the target's own law. Not known of a rule
+  // that is not enumerated.
+  bool emits_of_its_own(int tokens, int guesses) const {
     if (rule_.exact_judge == nullptr) return false;
     const ExactModel model = random_exact_model(Rng(options_.seed), 3);
-    const int guesses = std::min(depth, 2);
-    return outcome_of(rule_.exact_judge, model, model, {.depth = guesses}, 1).emitted == Rational(guesses + 1);
-  }
-
-  bool accepts_nothing() const {
-    if (rule_.exact_judge == nullptr) return false;
-    const ExactModel model = random_exact_model(Rng(options_.seed), 3);
-    return outcome_of(rule_.exact_judge, model, model, {.depth = 1}, 1).emitted == Rational(1);
+    return outcome_of(rule_.exact_judge, model, model, {.depth = guesses}, 1).emitted == Rational(tokens);
   }
 
   std::size_t sampled_prompts() const {

@@ -11,6 +11,7 @@
 #include "cli/engine_options.h"
 #include "cli/interrupt.h"
 #include "cli/origin.h"
+#include "cli/read_files.h"
 #include "core/error.h"
 #include "core/files/output_file.h"
 #include "experiments/prompt_file.h"
@@ -92,13 +93,10 @@ class Certify : public Job {
     check_outputs({json_}, std::span(&input, 1));
   }
 
-  static std::vector<std::filesystem::path> inputs_of(const LoadedTarget& target, const LoadedDrafter& drafter) {
-    std::vector<std::filesystem::path> inputs{target.model->info().path, drafter.spec.path};
+  std::vector<std::filesystem::path> inputs_of(const LoadedTarget& target, const LoadedDrafter& drafter) const {
+    std::vector<std::filesystem::path> inputs = files_read_for(drafter.spec, engine_);
+    inputs.insert(inputs.end(), {target.model->info().path, drafter.spec.path});
     if (drafter.model != nullptr) inputs.emplace_back(drafter.model->info().path);
-    for (const char* option : {"text", "corpus"}) {
-      if (const auto file = drafter.spec.options.find(option); file != drafter.spec.options.end())
-        inputs.emplace_back(file->second);
-    }
     return inputs;
   }
 

@@ -11,6 +11,7 @@
 #include "cli/interrupt.h"
 #include "cli/number_list.h"
 #include "cli/prompt.h"
+#include "cli/read_files.h"
 #include "cli/run_picture.h"
 #include "cli/run_report.h"
 #include "cli/text_stream.h"
@@ -38,8 +39,7 @@ class Run : public Job {
           "the model to speed up: a directory, a .gguf file, a shipped name or a hub id in the local cache"},
          {"draft", &draft_,
           "who guesses: KIND[:PATH][,key=value…] with KIND mtp, eagle, small, self, ngram, suffix, oracle, wrong, "
-          "replay "
-          "or none, or a checkpoint"},
+          "replay or none, or a checkpoint"},
          {"prompt", &prompt_, "the text to continue; else standard input, else a built-in one"},
          {"prompt-file", &prompt_file_, "a file with the text to continue"},
          {"prompt-tokens", &prompt_tokens_, "the ids to continue, such as 1,2,3"},
@@ -199,15 +199,7 @@ class Run : public Job {
     if (prompt_tokens_ && (prompt_ || prompt_file_)) {
       throw UsageError("--prompt-tokens and a text to continue are both given; expected one of them");
     }
-    const auto draft_options = parse_drafter_spec(draft_).options;
-    std::vector<fs::path> texts;  // that replay, suffix and a static expert policy read
-    constexpr std::string_view kStatic = "static:";
-    if (engine_.expert_policy.starts_with(kStatic)) texts.emplace_back(engine_.expert_policy.substr(kStatic.size()));
-    for (const char* option : {"text", "corpus"}) {
-      if (const auto found = draft_options.find(option); found != draft_options.end())
-        texts.emplace_back(found->second);
-    }
-    check_outputs({json_, trace_, record_, svg_}, texts);
+    check_outputs({json_, trace_, record_, svg_}, files_read_for(parse_drafter_spec(draft_), engine_));
     if (always_reject_ && rule_ != "sampled") {
       throw UsageError("--rule {} and --always-reject are both given; expected one of them", rule_);
     }

@@ -24,7 +24,7 @@ class NgramIndex {
         before_.push_back(kNowhere);
         continue;
       }
-      const auto [at, is_new] = latest_.try_emplace(ends_[n], kNowhere);
+      const auto at = latest_.try_emplace(ends_[n], kNowhere).first;
       before_.push_back(at->second);
       at->second = static_cast<int>(text_.size());
     }

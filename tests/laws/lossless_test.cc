@@ -12,7 +12,7 @@
 
 #include "core/kinds.h"
 #include "draft/drafter.h"
-#include "tests/kind_options.h"
+#include "tests/laws/drafter_bench.h"
 #include "tests/laws/exact_law.h"
 #include "tests/toy_model.h"
 #include "verify/session.h"
@@ -20,44 +20,15 @@
 namespace specdec {
 namespace {
 
-// What a drafter of any kind may ask for: a draft model, a head, and a target with an MTP head.
-struct Bench {
-  ToyModel target;
-  std::shared_ptr<const ToyModel> draft;
-  std::shared_ptr<const ToyHead> head;
-
-  explicit Bench(int vocab, int experts = 0)
-      : target({.vocab = vocab, .experts = experts, .mtp_noise = 0.8, .head_tokens = all_but_one(vocab)}),
-        draft(std::make_shared<ToyModel>(ToyOptions{.vocab = vocab, .noise = 0.8})),
-        head(std::make_shared<ToyHead>(ToyOptions{.vocab = vocab, .mtp_noise = 0.8, .head_tokens = all_but_one(vocab)},
-                                       std::vector{0, 1})) {}
-
-  static std::vector<TokenId> all_but_one(int vocab) {
-    std::vector<TokenId> tokens;
-    for (int token = 0; token < vocab; ++token) {
-      if (token != 2) tokens.push_back(TokenId{token});
-    }
-    return tokens;
-  }
-  std::unique_ptr<Drafter> drafter(std::string_view kind, const Sampler& sampler, int capacity) const {
-    DrafterContext context{.target = target};
-    context.draft = draft;
-    context.head = head;
-    context.sampler = sampler;
-    context.capacity = capacity;
-    return make_drafter({std::string(kind), "", needed_options(kind)}, std::move(context));
-  }
-};
-
 TEST(Lossless, GreedyTextIsThatOfNoDrafter) {
-  const Bench bench(64);
-  const auto plain = generate(bench.target, *bench.drafter("none", {}, kCapacity), sampled(), {}, {}, 200, Rng(1));
+  const DrafterBench bench(64);
+  const auto plain = generate(bench.target, *bench.drafter("none", {}), sampled(), {}, {}, 200, Rng(1));
   ASSERT_EQ(plain.size(), 200U);
   for (const DrafterKind& kind : drafter_kinds()) {
     for (const int width : {1, 2, 3}) {
       for (int depth = 0; depth <= 8; ++depth) {
         const Budget budget{.depth = depth, .width = width};
-        const auto drafter = bench.drafter(kind.name, {}, kCapacity);
+        const auto drafter = bench.drafter(kind.name, {});
         EXPECT_EQ(generate(bench.target, *drafter, sampled(), {}, budget, 200, Rng(1)), plain)
             << kind.name << ", depth " << depth << ", width " << width;
       }
@@ -67,10 +38,10 @@ TEST(Lossless, GreedyTextIsThatOfNoDrafter) {
 
 // A drafter that samples may guess for a greedy target, and a greedy drafter for a target that samples.
 TEST(Lossless, GreedyTextDoesNotDependOnTheDraftersTemperature) {
-  const Bench bench(64);
-  const auto plain = generate(bench.target, *bench.drafter("none", {}, kCapacity), sampled(), {}, {}, 100, Rng(1));
+  const DrafterBench bench(64);
+  const auto plain = generate(bench.target, *bench.drafter("none", {}), sampled(), {}, {}, 100, Rng(1));
   for (const DrafterKind& kind : drafter_kinds()) {
-    const auto drafter = bench.drafter(kind.name, {.temperature = 1}, kCapacity);
+    const auto drafter = bench.drafter(kind.name, {.temperature = 1});
     EXPECT_EQ(generate(bench.target, *drafter, sampled(), {}, {.depth = 4, .width = 2}, 100, Rng(1)), plain)
         << kind.name;
   }
@@ -78,13 +49,12 @@ TEST(Lossless, GreedyTextDoesNotDependOnTheDraftersTemperature) {
 
 // Draws by position make the text of sample and match that of plain decoding at any temperature.
 TEST(Lossless, MatchedTextIsThatOfNoDrafterAtAnyTemperature) {
-  const Bench bench(64);
+  const DrafterBench bench(64);
   const Rule matched = make_rule("matched");
   for (const Sampler& sampler : {Sampler{.temperature = 1}, Sampler{.temperature = 0.7, .top_p = 0.9}}) {
-    const auto plain =
-        generate(bench.target, *bench.drafter("none", {}, kCapacity), sampled(), sampler, {}, 200, Rng(1));
+    const auto plain = generate(bench.target, *bench.drafter("none", {}), sampled(), sampler, {}, 200, Rng(1));
     for (const DrafterKind& kind : drafter_kinds()) {
-      const auto drafter = bench.drafter(kind.name, sampler, kCapacity);
+      const auto drafter = bench.drafter(kind.name, sampler);
       EXPECT_EQ(generate(bench.target, *drafter, matched, sampler, {.depth = 4, .width = 2}, 200, Rng(1)), plain)
           << kind.name;
     }
@@ -95,11 +65,11 @@ const Sampler kSamplers[] = {{.temperature = 1}, {.temperature = 0.7, .top_p = 0
 const Budget kBudgets[] = {{.depth = 3}, {.depth = 2, .width = 2}, {.depth = 2, .width = 3, .rows = 9}};
 
 TEST(Lossless, SampledTextKeepsTheExactLaw) {
-  const Bench bench(kVocab);
+  const DrafterBench bench(kVocab);
   for (const DrafterKind& kind : drafter_kinds()) {
     for (const Sampler& sampler : kSamplers) {
       for (const Budget& budget : kBudgets) {
-        const MakeDrafter make = [&] { return bench.drafter(kind.name, sampler, kCapacity); };
+        const MakeDrafter make = [&] { return bench.drafter(kind.name, sampler); };
         EXPECT_LT(deviation_of(bench.target, make, sampled(), sampler, budget), kSuspicious)
             << kind.name << ", depth " << budget.depth << ", width " << budget.width << ", top-p " << sampler.top_p;
         if (kind.name == "none") break;  // it has no shape
@@ -109,9 +79,9 @@ TEST(Lossless, SampledTextKeepsTheExactLaw) {
 }
 
 TEST(Lossless, EveryLosslessRuleKeepsTheExactLawOverSeveralSteps) {
-  const Bench bench(kVocab);
+  const DrafterBench bench(kVocab);
   const Sampler sampler{.temperature = 1};
-  const MakeDrafter make = [&] { return bench.drafter("small", sampler, kCapacity); };
+  const MakeDrafter make = [&] { return bench.drafter("small", sampler); };
   for (const RuleKind& kind : rule_kinds()) {
     const Rule rule = make_rule(kind.name);
     if (!rule.lossless) continue;
@@ -124,9 +94,9 @@ TEST(Lossless, EveryLosslessRuleKeepsTheExactLawOverSeveralSteps) {
 }
 
 TEST(Lossless, AGreedyDrafterKeepsTheLawOfASampledText) {
-  const Bench bench(kVocab);
+  const DrafterBench bench(kVocab);
   for (const DrafterKind& kind : drafter_kinds()) {
-    const MakeDrafter make = [&] { return bench.drafter(kind.name, {}, kCapacity); };
+    const MakeDrafter make = [&] { return bench.drafter(kind.name, {}); };
     EXPECT_LT(deviation_of(bench.target, make, sampled(), {.temperature = 1}, {.depth = 3, .width = 2}), kSuspicious)
         << kind.name;
   }
@@ -191,9 +161,9 @@ Verdict judge_without_residual(const DraftTree& tree, const Laws& laws, Dice& di
 
 template <typename Wrapper>
 double deviation_around(const Judge& judge) {
-  const Bench bench(kVocab);
+  const DrafterBench bench(kVocab);
   const Sampler sampler{.temperature = 1};
-  const MakeDrafter make = [&] { return std::make_unique<Wrapper>(bench.drafter("small", sampler, kCapacity)); };
+  const MakeDrafter make = [&] { return std::make_unique<Wrapper>(bench.drafter("small", sampler)); };
   return deviation_of(bench.target, make, {.name = "planted", .judge = judge}, sampler, {.depth = 3});
 }
 
@@ -237,7 +207,7 @@ class StaleModel : public ToyModel {
 
 // Lossless all the same, as every drafter is; what suffers is acceptance, and that is where it is seen.
 TEST(Lossless, AStaleDraftCacheShowsInWhatIsAccepted) {
-  const Bench bench(64);
+  const DrafterBench bench(64);
   const ToyOptions options{.vocab = 64, .noise = 0.3};
   const auto steps_with = [&](std::shared_ptr<const Model> draft, std::vector<TokenId>& text) {
     DrafterContext context{.target = bench.target};

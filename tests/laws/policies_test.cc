@@ -8,28 +8,14 @@
 
 #include "core/kinds.h"
 #include "draft/drafter.h"
-#include "tests/kind_options.h"
+#include "tests/laws/drafter_bench.h"
 #include "tests/laws/exact_law.h"
 #include "tests/toy_model.h"
 
 namespace specdec {
 namespace {
 
-struct PolicyBench {
-  ToyModel target;
-  std::shared_ptr<const ToyModel> draft;
-  std::shared_ptr<const ToyHead> head;
-
-  explicit PolicyBench(int vocab)
-      : target({.vocab = vocab, .experts = 6, .mtp_noise = 0.8}),
-        draft(std::make_shared<ToyModel>(ToyOptions{.vocab = vocab, .noise = 0.8})),
-        head(std::make_shared<ToyHead>(ToyOptions{.vocab = vocab, .mtp_noise = 0.8}, std::vector{0, 1})) {}
-
-  std::unique_ptr<Drafter> drafter(std::string_view kind, const Sampler& sampler = {}) const {
-    DrafterContext context{.target = target, .draft = draft, .head = head, .sampler = sampler, .capacity = kCapacity};
-    return make_drafter({std::string(kind), "", needed_options(kind)}, std::move(context));
-  }
-};
+constexpr int kExperts = 6;
 
 // As they come, and more eager to decide both ways: texts here are short.
 std::vector<PolicySpec> policies() {
@@ -46,7 +32,7 @@ std::vector<PolicySpec> policies() {
 }
 
 TEST(PolicyLaws, GreedyTextIsThatOfNoDrafter) {
-  const PolicyBench bench(64);
+  const DrafterBench bench(64, kExperts);
   const auto plain = generate(bench.target, *bench.drafter("none"), sampled(), {}, {}, 150, Rng(1));
   for (const DrafterKind& kind : drafter_kinds()) {
     for (const PolicySpec& spec : policies()) {
@@ -64,7 +50,7 @@ TEST(PolicyLaws, GreedyTextIsThatOfNoDrafter) {
 // The policy outlives the drafts that it decides about, so that what it learned decides, too.
 TEST(PolicyLaws, SampledTextKeepsTheExactLaw) {
   constexpr int kSamples = 20000;
-  const PolicyBench bench(kVocab);
+  const DrafterBench bench(kVocab, kExperts);
   const Sampler sampler{.temperature = 1};
   for (const PolicySpec& spec : policies()) {
     for (Budget budget : {Budget{.depth = 3}, Budget{.depth = 2, .width = 2}}) {
@@ -79,7 +65,7 @@ TEST(PolicyLaws, SampledTextKeepsTheExactLaw) {
 
 TEST(PolicyLaws, AStaticTreeKeepsTheExactLaw) {
   constexpr int kSamples = 50000;
-  const PolicyBench bench(kVocab);
+  const DrafterBench bench(kVocab, kExperts);
   const Sampler sampler{.temperature = 1};
   for (const char* tree : {"2x2", "0/1/2/1.0/1.1"}) {
     const MakeDrafter make = [&] { return bench.drafter("small", sampler); };
@@ -99,7 +85,7 @@ class StopsAfterZero : public Policy {
 };
 
 TEST(PolicyLaws, APolicyThatLooksAtSiblingsKeepsTheExactLawOfEveryRule) {
-  const PolicyBench bench(kVocab);
+  const DrafterBench bench(kVocab, kExperts);
   const Sampler sampler{.temperature = 1};
   StopsAfterZero policy;
   for (const char* name : {"k-seq", "sampled", "traversal"}) {
@@ -130,7 +116,7 @@ class DropsByTheDraw : public Drafter {
 };
 
 TEST(PolicyLaws, ToDropAGuessByItsOwnDrawFails) {
-  const PolicyBench bench(kVocab);
+  const DrafterBench bench(kVocab, kExperts);
   const Sampler sampler{.temperature = 1};
   const MakeDrafter make = [&] { return std::make_unique<DropsByTheDraw>(bench.drafter("small", sampler)); };
   EXPECT_GT(deviation_of(bench.target, make, sampled(), sampler, {.depth = 3}, 20000), 2 * kSuspicious);
