@@ -67,6 +67,7 @@ std::vector<float> logits_of(int vocab, std::uint64_t row, float noise) {
 }
 
 void measure_vocabulary(int vocab) {
+  Engine engine({});
   constexpr int kSteps = 200;
   fmt::print("\n| {} tokens, {} guesses: judge of a step, median | sampled | block |\n|---|---|---|\n", vocab,
              kGuesses);
@@ -89,9 +90,12 @@ void measure_vocabulary(int vocab) {
           tree.add(node, token, q.certain() ? std::nullopt : std::optional(std::move(q)));
         }
         const Judging judging(rule, setting.sampler, Rng(4));
+        engine.pool().for_each(1 << 12, [](std::int64_t) {});  // the end of a pass: all threads are awake
         const auto begin = std::chrono::steady_clock::now();
-        LazyLaws laws(tree.size(),
-                      [&](int node) { return judging.sampler().distribution(target[static_cast<std::size_t>(node)]); });
+        const auto law_after = [&](int node) {
+          return judging.sampler().distribution(target[static_cast<std::size_t>(node)]);
+        };
+        LazyLaws laws(tree.size(), law_after, vocab, &engine.pool());
         judging(tree, std::ref(laws));
         microseconds.push_back(
             std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count());

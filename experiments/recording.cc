@@ -206,7 +206,7 @@ std::optional<Distribution> read_law(const nlohmann::json& object, const Recorde
       spread[static_cast<std::size_t>(index(row.tokens[i]))] = weights[i];
     weights = std::move(spread);
   }
-  return Distribution(std::move(weights), total);
+  return Distribution(weights, total);
 }
 
 RecordedStep read_step(const Line& line, const Recording& recording) {

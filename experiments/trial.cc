@@ -224,6 +224,7 @@ Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::s
                    .capacity = capacity,
                    .prefill_step = options.prefill_step,
                    .verify_experts = options.verify_experts,
+                   .pool = &engine.pool(),
                    .on_pass = options.on_pass},
                   Rng(options.seed));
   session.prefill(prompt);

@@ -17,7 +17,7 @@ namespace {
 
 constexpr int kTokens = 128;
 
-// Every combination meets several prompts, and every prompt some of them. All with all: DISABLED_Long…
+// Every combination meets several prompts, and every prompt some of them. All with all: DISABLED_Every…
 #if defined(__SANITIZE_ADDRESS__) || !defined(NDEBUG)
 constexpr std::size_t kMostPerPrompt = 4;
 #else
@@ -165,13 +165,19 @@ void expect_plain_texts(const std::vector<LongRun>& runs, std::span<const NamedP
   }
 }
 
-// `./dev test --long`: hours. Every drafter, K, tree and number of threads on 100 prompts; every other lossless rule
-// on 10.
-TEST_F(GreedyIdentity, DISABLED_LongEveryDrafter) {
+// `./dev test --long`: hours, of one core. Every drafter, K, tree and number of threads on 100 prompts; every other
+// lossless rule on 10.
+constexpr int kLongPrompts = 100;
+
+class LongGreedyIdentity : public GreedyIdentity, public testing::WithParamInterface<int> {};
+
+TEST_P(LongGreedyIdentity, DISABLED_EveryDrafter) {
   std::vector<LongRun> runs;
   for (const std::string& drafter : all_drafters()) runs.push_back({drafter, "sampled"});
-  expect_plain_texts(runs, hundred_prompts(), 256);
+  expect_plain_texts(runs, std::vector{hundred_prompts().at(static_cast<std::size_t>(GetParam()))}, 256);
 }
+
+INSTANTIATE_TEST_SUITE_P(Prompts, LongGreedyIdentity, testing::Range(0, kLongPrompts));
 
 std::vector<LongRun> runs_of_other_rules() {
   std::vector<LongRun> runs;
@@ -186,12 +192,14 @@ std::vector<LongRun> runs_of_other_rules() {
   return runs;
 }
 
-TEST_F(GreedyIdentity, DISABLED_LongEveryRule) {
-  const std::vector<NamedPrompt> all = hundred_prompts();
-  std::vector<NamedPrompt> ten;
-  for (std::size_t i = 0; i < all.size(); i += 10) ten.push_back(all[i]);
-  expect_plain_texts(runs_of_other_rules(), ten, 64);
+class LongRulesIdentity : public GreedyIdentity, public testing::WithParamInterface<int> {};
+
+TEST_P(LongRulesIdentity, DISABLED_EveryRule) {
+  const std::vector<NamedPrompt> one{hundred_prompts().at(static_cast<std::size_t>(GetParam()))};
+  expect_plain_texts(runs_of_other_rules(), one, 64);
 }
+
+INSTANTIATE_TEST_SUITE_P(Prompts, LongRulesIdentity, testing::Range(0, kLongPrompts, 10));
 
 // Of those, each prompt meets some.
 TEST_F(GreedyIdentity, OtherRulesAndTreesInTurn) {

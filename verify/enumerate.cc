@@ -167,7 +167,7 @@ ExactModel random_exact_model(const Rng& rng, int vocab) {
     }
     if (filtered)
       weights[at.bits(static_cast<std::uint64_t>(vocab) + 1) % static_cast<std::uint64_t>(vocab)] = Rational(0);
-    return made->emplace(text, ExactLaw(std::move(weights))).first->second;
+    return made->emplace(text, ExactLaw(weights)).first->second;
   };
 }
 

@@ -34,13 +34,38 @@ Verdict Judging::operator()(const DraftTree& tree, const Laws& laws) const {
   return rule_.judge(tree, laws, takes_likeliest_ ? greedy : drawing);
 }
 
-LazyLaws::LazyLaws(int nodes, std::function<Distribution(int node)> make)
-    : make_(std::move(make)), made_(static_cast<std::size_t>(nodes)) {}
+LazyLaws::LazyLaws(int nodes, std::function<Distribution(int node)> make, int vocab, Pool* pool)
+    : make_(std::move(make)), made_(static_cast<std::size_t>(nodes)), failed_(made_.size()) {
+  constexpr int kLeastVocab = 1 << 15;  // a smaller law is made before a thread wakes
+  pool_ = pool != nullptr && pool->threads() > 1 && vocab >= kLeastVocab ? pool : nullptr;
+}
+
+void LazyLaws::make(int node) {
+  const auto i = static_cast<std::size_t>(node);
+  try {
+    made_[i] = make_(node);
+  } catch (...) {
+    failed_[i] = std::current_exception();
+  }
+}
 
 const Distribution& LazyLaws::operator()(int node) {
-  std::optional<Distribution>& law = made_[static_cast<std::size_t>(node)];
-  if (!law) law = make_(node);
-  return *law;
+  const auto asked = static_cast<std::size_t>(node);
+  if (!made_[asked] && !failed_[asked]) {
+    std::vector<int> wanted{node};
+    const std::size_t most = pool_ != nullptr ? static_cast<std::size_t>(pool_->threads()) : 1;
+    for (std::size_t i = asked + 1; i < made_.size() && wanted.size() < most; ++i) {
+      if (!made_[i] && !failed_[i]) wanted.push_back(static_cast<int>(i));
+    }
+    if (wanted.size() == 1) {
+      make(node);
+    } else {
+      pool_->for_each(static_cast<std::int64_t>(wanted.size()),
+                      [&](std::int64_t i) { make(wanted[static_cast<std::size_t>(i)]); });
+    }
+  }
+  if (failed_[asked]) std::rethrow_exception(failed_[asked]);
+  return *made_[asked];
 }
 
 bool cut_after_end(const DraftTree& tree, std::span<const TokenId> eos, std::vector<int>& path) {

@@ -3,12 +3,14 @@
 //   const Verdict verdict = judging(tree, laws);   // laws made with judging.sampler()
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "core/distribution.h"
+#include "core/pool.h"
 #include "core/rng.h"
 #include "core/tree.h"
 #include "verify/rule.h"
@@ -32,15 +34,21 @@ class Judging {
   Rng numbers_;
 };
 
-// The laws after the nodes of a tree, each made when it is first asked for.
+// The laws after the nodes of a tree, each made when it is first asked for; of large vocabularies, with it those of
+// the next nodes, one on each thread of the pool.
 class LazyLaws {
  public:
-  LazyLaws(int nodes, std::function<Distribution(int node)> make);
+  LazyLaws(int nodes, std::function<Distribution(int node)> make, int vocab = 0, Pool* pool = nullptr);
+  // Throws what making it threw.
   const Distribution& operator()(int node);
 
  private:
+  void make(int node);
+
   std::function<Distribution(int node)> make_;
   std::vector<std::optional<Distribution>> made_;
+  std::vector<std::exception_ptr> failed_;
+  Pool* pool_;  // null: not worth waking
 };
 
 // An accepted end of text is the last token: what follows it is neither kept nor counted. Whether there is one.

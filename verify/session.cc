@@ -179,7 +179,8 @@ StepRecord Session::step() {
   const Output out = verifier.forward(batch_of(tree), *state_, taps_);  // look, once for all guesses
   record.times.look_s = watch.lap();
 
-  LazyLaws laws(tree.size(), [&](int node) { return judging_.sampler().distribution_of_row(out.logits, node); });
+  const auto law_after = [&](int node) { return judging_.sampler().distribution_of_row(out.logits, node); };
+  LazyLaws laws(tree.size(), law_after, target_.info().vocab, options_.pool);
   Verdict verdict = judging_(tree, std::ref(laws));  // judge
   const bool end_was_guessed = cut_after_end(tree, options_.eos, verdict.path);
   record.times.judge_s = watch.lap();

@@ -31,6 +31,7 @@ struct SessionOptions {
   // Routed experts that a layer reads at most in a pass with guesses, as of Shortcut::experts_per_pass: then the text
   // is not the target's. 0 = all that its rows choose.
   int verify_experts = 0;
+  Pool* pool = nullptr;  // idle between passes: laws of a large vocabulary are made on its threads
   std::function<void(const DraftTree&, const MatView& logits)> on_pass{};  // row i after node i; outside of all times
 };
 
