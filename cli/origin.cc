@@ -3,8 +3,6 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "experiments/provenance.h"
-
 namespace specdec {
 namespace {
 
@@ -36,15 +34,6 @@ std::string json_of(const std::vector<Option>& options) {
   Json all = Json::object();
   for (const Option& option : options) all[std::string(option.name)] = value_of(option);
   return dump(all);
-}
-
-std::string json_of(const Machine& machine, int threads, const std::string& instruction_set) {
-  return dump({{"cpu", machine.cpu},
-               {"cores", machine.cores},
-               {"last_level_cache_bytes", machine.last_level_cache_bytes},
-               {"memory_bytes", machine.memory_bytes},
-               {"threads", threads},
-               {"instruction_set", instruction_set}});
 }
 
 std::string json_of(const Origin& origin, const LimitFacts& rates) {

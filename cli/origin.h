@@ -9,6 +9,7 @@
 #include "core/model.h"
 #include "experiments/limit.h"
 #include "experiments/machine.h"
+#include "experiments/provenance.h"
 
 namespace specdec {
 
@@ -22,7 +23,6 @@ struct Origin {
 Origin origin_of(std::string command, std::vector<Option> options, const Engine& engine);
 
 std::string json_of(const std::vector<Option>& options);
-std::string json_of(const Machine& machine, int threads, const std::string& instruction_set);
 std::string json_of(const Origin& origin, const LimitFacts& rates);
 std::string json_of(const Model& model);
 

@@ -49,12 +49,12 @@ class BasicDistribution {
     return BasicDistribution(token, size);
   }
   // In proportion to weights, which are >= 0, finite and not all zero.
-  explicit BasicDistribution(std::span<const Stored> weights) : BasicDistribution(weights, Scalar(0)) {
+  explicit BasicDistribution(const std::vector<Stored>& weights) : BasicDistribution(weights, Scalar(0)) {
     for (const Stored& weight : weights) total_ += Scalar(weight);
     SPECDEC_ASSERT(total_ > Scalar(0));
   }
   // total: the sum of the weights.
-  BasicDistribution(std::span<const Stored> weights, Scalar total)
+  BasicDistribution(const std::vector<Stored>& weights, Scalar total)
       : size_(static_cast<int>(weights.size())), total_(std::move(total)) {
     const auto kept = uninitialised<Stored>(weights.size());
     std::ranges::copy(weights, kept.get());

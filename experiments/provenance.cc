@@ -2,9 +2,21 @@
 
 #include <fmt/chrono.h>
 
+#include <nlohmann/json.hpp>
+
 namespace specdec {
 
 std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
+
+std::string json_of(const Machine& machine, int threads, const std::string& instruction_set) {
+  const nlohmann::ordered_json json{{"cpu", machine.cpu},
+               {"cores", machine.cores},
+               {"last_level_cache_bytes", machine.last_level_cache_bytes},
+               {"memory_bytes", machine.memory_bytes},
+               {"threads", threads},
+               {"instruction_set", instruction_set}};
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
 
 std::string head_of(std::string_view date, const Machine& machine, int threads, std::string_view cpu_level,
                     const LoadedTarget& target) {

@@ -12,6 +12,9 @@ namespace specdec {
 std::string_view version();  // of this program: number and commit
 std::string utc_now();       // "2026-11-21T10:52:11Z"
 
+// JSON text.
+std::string json_of(const Machine& machine, int threads, const std::string& instruction_set);
+
 // The head of a report for people: program and date, machine, model.
 std::string head_of(std::string_view date, const Machine& machine, int threads, std::string_view cpu_level,
                     const LoadedTarget& target);

@@ -239,7 +239,7 @@ TEST(Outlook, IsOfTheLawAfterTheElderSiblings) {
   EXPECT_NEAR(tokens[0].outlook.entropy, -0.2 * std::log(0.2) - 0.5 * std::log(0.5) - 0.3 * std::log(0.3), 1e-6);
   EXPECT_NEAR(tokens[1].outlook.entropy, -0.6 * std::log(0.6) - 0.4 * std::log(0.4), 1e-6);
   EXPECT_NEAR(tokens[2].outlook.surest, 1, 1e-5);
-  const Outlook outlook = outlook_of(Distribution(std::vector{0.2F, 0.5F, 0.3F}));
+  const Outlook outlook = outlook_of(Distribution({0.2F, 0.5F, 0.3F}));
   EXPECT_EQ(outlook.likeliest, TokenId{1});
   EXPECT_NEAR(outlook.entropy, tokens[0].outlook.entropy, 1e-6);
   const std::vector<float> impossible{0, -INFINITY, -INFINITY};

@@ -79,9 +79,9 @@ class Builder : public nlohmann::json_sax<json> {
 
 }  // namespace
 
-json parse_json(std::string_view text, std::string_view origin) {
+json parse_json(std::string_view text, std::string_view origin, Comments comments) {
   Builder builder(origin);
-  json::sax_parse(text, &builder);
+  json::sax_parse(text, &builder, json::input_format_t::json, true, comments == Comments::allowed);
   return builder.take();
 }
 

@@ -9,9 +9,11 @@
 
 namespace specdec {
 
+enum class Comments { refused, allowed };
+
 // Throws Error, one line that starts with `origin`, if the text is not one JSON value, a key stands twice in an object
 // or the nesting is deeper than 64.
-nlohmann::json parse_json(std::string_view text, std::string_view origin);
+nlohmann::json parse_json(std::string_view text, std::string_view origin, Comments comments = Comments::refused);
 
 // A whole number in its range, of the trace of a run. Throws Error naming `where` and `what` if it is none.
 std::int64_t whole_number(const nlohmann::json& value, std::string_view what, std::int64_t least, std::int64_t most,

@@ -1,0 +1,56 @@
+// One setting of an experiment: options of run by their names, as a config gives them and a store keeps them.
+//   const Arm arm = arm_of({{"draft", "mtp"}, {"k", 4}});
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "core/engine.h"
+#include "experiments/trial.h"
+
+namespace specdec {
+
+using OptionValue = std::variant<bool, std::int64_t, double, std::string>;
+std::string text_of(const OptionValue& value);
+
+using Setting = std::map<std::string, OptionValue>;  // by the name of the option
+
+struct ArmOption {
+  enum class Type { flag, integer, number, text };
+  std::string_view name;
+  Type type;
+  std::string_view meaning;
+};
+std::span<const ArmOption> arm_options();
+std::string_view name_of(ArmOption::Type type);
+
+struct Arm {
+  std::string target = "demo-moe";
+  std::string draft = "mtp";  // with all that says how much is drafted
+  EngineOptions engine{};
+  TrialOptions trial{};  // eos: of the target, unless it is ignored
+  bool ignore_eos = false;
+  std::string prompts = "domains";  // as of read_prompts
+  int prompts_per_domain = 4;       // the first so many; 0 = all
+  bool drafts() const { return draft != "none"; }
+};
+
+// Everything that can be wrong without a model is checked: UsageError that begins with the option's name. `drafts
+// nothing` is one arm, whatever its k: options of drafting that cannot matter are left out.
+Arm arm_of(const Setting& setting);
+
+// The same text for equal arms and no other; JSON, of the options that are not as by default.
+std::string identity_of(const Setting& setting);
+
+// The setting without what cannot matter.
+Setting without_idle_options(Setting setting);
+
+// "mtp k=4 temperature=1": the values of these options, those of names that say themselves what they are without it.
+std::string label_of(const Setting& setting, std::span<const std::string> axes);
+
+}  // namespace specdec

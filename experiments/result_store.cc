@@ -1,0 +1,330 @@
+#include "experiments/result_store.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "core/error.h"
+#include "experiments/process.h"
+#include "experiments/provenance.h"
+
+namespace specdec {
+namespace {
+
+constexpr std::int64_t kApplication = 0x73706463;  // "spdc"
+constexpr std::int64_t kVersion = 1;
+
+constexpr const char* kTables = R"(
+  CREATE TABLE experiment(
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,  -- of the config
+    question TEXT NOT NULL,
+    method TEXT NOT NULL,
+    created TEXT NOT NULL,
+    axes TEXT NOT NULL,         -- JSON list
+    arms INTEGER NOT NULL,
+    repeats INTEGER NOT NULL,
+    config TEXT NOT NULL,       -- canonical JSON
+    UNIQUE(name, fingerprint));
+  CREATE TABLE trial(
+    id INTEGER PRIMARY KEY,
+    experiment INTEGER NOT NULL REFERENCES experiment(id),
+    arm TEXT NOT NULL,          -- JSON: the options of its setting
+    repeat INTEGER NOT NULL,
+    version TEXT NOT NULL,
+    machine TEXT NOT NULL,      -- JSON
+    options TEXT NOT NULL,      -- JSON: all options, with what was not given
+    target_hash TEXT NOT NULL,
+    draft_hash TEXT NOT NULL,
+    date TEXT NOT NULL,         -- UTC, of its end
+    wall_s REAL NOT NULL,
+    read_bytes_per_s REAL NOT NULL,
+    others INTEGER NOT NULL,
+    UNIQUE(experiment, arm, repeat));
+  CREATE TABLE text(
+    trial INTEGER NOT NULL REFERENCES trial(id),
+    place INTEGER NOT NULL,
+    prompt TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    seed INTEGER NOT NULL,
+    guessed_first INTEGER NOT NULL,
+    identical INTEGER,          -- NULL: sampled
+    guessed TEXT NOT NULL,      -- JSON: facts of the text with guesses
+    plain TEXT NOT NULL,        -- JSON: facts of plain decoding
+    PRIMARY KEY(trial, place)) WITHOUT ROWID;
+  CREATE TABLE stop(
+    experiment INTEGER NOT NULL REFERENCES experiment(id),
+    arm TEXT NOT NULL,
+    why TEXT NOT NULL,
+    PRIMARY KEY(experiment, arm)) WITHOUT ROWID;
+  CREATE TABLE claim(
+    experiment INTEGER NOT NULL REFERENCES experiment(id),
+    arm TEXT NOT NULL,
+    repeat INTEGER NOT NULL,
+    process TEXT NOT NULL,
+    PRIMARY KEY(experiment, arm, repeat)) WITHOUT ROWID;
+)";
+
+std::int64_t number_of(const Database& database, std::string_view sql) {
+  Statement statement = database.prepare(sql);
+  return statement.step() ? statement.integer(0) : 0;
+}
+
+StoredExperiment experiment_from(const SweepConfig& config) {
+  return {.name = config.name,
+          .fingerprint = config.fingerprint(),
+          .question = config.question,
+          .method = config.method,
+          .created = utc_now(),
+          .axes = config.axes,
+          .arms = static_cast<std::int64_t>(config.arms.size()),
+          .repeats = config.repeats,
+          .config = config.text};
+}
+
+std::optional<std::int64_t> find(const Database& database, const StoredExperiment& experiment) {
+  Statement found = database.prepare("SELECT id FROM experiment WHERE name = ? AND fingerprint = ?");
+  found.bind(experiment.name, experiment.fingerprint);
+  if (!found.step()) return std::nullopt;
+  return found.integer(0);
+}
+
+}  // namespace
+
+ResultStore::ResultStore(const std::filesystem::path& path, Mode mode) : database_(path, mode) {
+  const std::int64_t application = number_of(database_, "PRAGMA application_id");
+  const std::int64_t version = number_of(database_, "PRAGMA user_version");
+  const bool is_new = application == 0 && number_of(database_, "SELECT count(*) FROM sqlite_schema") == 0;
+  if (!is_new && application != kApplication)
+    throw Error("{}: an SQLite file of another program: give another --store", path.string());
+  if (version > kVersion) {
+    throw Error("{}: a store of version {}, from a newer specdec; this one reads up to {}: use the newer one",
+                path.string(), version, kVersion);
+  }
+  Statement check = database_.prepare("PRAGMA quick_check(1)");
+  if (check.step() && check.text(0) != "ok") {
+    throw Error("{}: the store is damaged: {}; 'sqlite3 FILE .recover' saves what can be read; give another --store",
+                path.string(), check.text(0));
+  }
+  if (!is_new) return;
+  if (mode == Mode::read) throw Error("{}: the store is empty", path.string());
+  Transaction transaction(database_);
+  if (number_of(database_, "SELECT count(*) FROM sqlite_schema") == 0) {  // nobody else was faster
+    database_.run(kTables);
+    database_.run(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplication, kVersion).c_str());
+  }
+  transaction.commit();
+}
+
+std::int64_t ResultStore::insert_experiment(const StoredExperiment& experiment) {
+  database_
+      .prepare(
+          "INSERT INTO experiment(name, fingerprint, question, method, created, axes, arms, repeats, config) "
+          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+      .bind(experiment.name, experiment.fingerprint, experiment.question, experiment.method, experiment.created,
+            nlohmann::json(experiment.axes).dump(), experiment.arms, experiment.repeats, experiment.config)
+      .run();
+  return database_.last_row();
+}
+
+std::int64_t ResultStore::experiment_of(const SweepConfig& config) {
+  Transaction transaction(database_);
+  const StoredExperiment wanted = experiment_from(config);
+  std::optional<std::int64_t> id = find(database_, wanted);
+  if (!id) id = insert_experiment(wanted);
+  // Words may change: they are not what was measured.
+  database_.prepare("UPDATE experiment SET question = ?, method = ? WHERE id = ?")
+      .bind(config.question, config.method, *id)
+      .run();
+  transaction.commit();
+  return *id;
+}
+
+std::vector<StoredExperiment> ResultStore::experiments() const {
+  Statement rows = database_.prepare(
+      "SELECT id, name, fingerprint, question, method, created, axes, arms, repeats, config, "
+      "(SELECT count(*) FROM trial WHERE trial.experiment = experiment.id) FROM experiment ORDER BY id");
+  std::vector<StoredExperiment> all;
+  while (rows.step()) {
+    all.push_back({.id = rows.integer(0),
+                   .name = rows.text(1),
+                   .fingerprint = rows.text(2),
+                   .question = rows.text(3),
+                   .method = rows.text(4),
+                   .created = rows.text(5),
+                   .axes = nlohmann::json::parse(rows.text(6)).get<std::vector<std::string>>(),
+                   .arms = rows.integer(7),
+                   .repeats = rows.integer(8),
+                   .finished = rows.integer(10),
+                   .config = rows.text(9)});
+  }
+  return all;
+}
+
+// A process that died cannot have given back what it ran.
+void ResultStore::forget_dead_claims() {
+  std::vector<std::string> dead;
+  Statement rows = database_.prepare("SELECT DISTINCT process FROM claim");
+  while (rows.step()) {
+    if (!process_lives(rows.text(0))) dead.push_back(rows.text(0));
+  }
+  for (const std::string& process : dead) database_.prepare("DELETE FROM claim WHERE process = ?").bind(process).run();
+}
+
+std::optional<TrialKey> ResultStore::claim(std::int64_t experiment, std::span<const TrialKey> order) {
+  Transaction transaction(database_);
+  forget_dead_claims();
+  std::set<TrialKey> taken;
+  std::set<std::string> ended;
+  Statement rows = database_.prepare(
+      "SELECT arm, repeat FROM trial WHERE experiment = ?1 UNION SELECT arm, repeat FROM claim WHERE experiment = ?1");
+  rows.bind(experiment);
+  while (rows.step()) taken.insert({rows.text(0), static_cast<int>(rows.integer(1))});
+  for (const StoppedArm& arm : stopped(experiment)) ended.insert(arm.arm);
+  for (const TrialKey& key : order) {
+    if (taken.contains(key) || ended.contains(key.arm)) continue;
+    database_.prepare("INSERT INTO claim VALUES (?, ?, ?, ?)")
+        .bind(experiment, key.arm, key.repeat, this_process())
+        .run();
+    transaction.commit();
+    return key;
+  }
+  transaction.commit();
+  return std::nullopt;
+}
+
+void ResultStore::give_back(std::int64_t experiment, const TrialKey& key) {
+  database_.prepare("DELETE FROM claim WHERE experiment = ? AND arm = ? AND repeat = ?")
+      .bind(experiment, key.arm, key.repeat)
+      .run();
+}
+
+void ResultStore::insert(std::int64_t experiment, const FinishedTrial& trial) {
+  const TrialOrigin& origin = trial.origin;
+  database_
+      .prepare(
+          "INSERT INTO trial(experiment, arm, repeat, version, machine, options, target_hash, draft_hash, date, "
+          "wall_s, read_bytes_per_s, others) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+      .bind(experiment, trial.key.arm, trial.key.repeat, origin.version, origin.machine, origin.options,
+            origin.target_hash, origin.draft_hash, origin.date, origin.wall_s, origin.read_bytes_per_s, origin.others)
+      .run();
+  const std::int64_t id = database_.last_row();
+  int place = 0;
+  for (const MeasuredText& text : trial.texts) {
+    Statement insert =
+        database_.prepare("INSERT INTO text VALUES (?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, -1), ?8, ?9)");
+    insert
+        .bind(id, place++, text.prompt, text.domain, static_cast<std::int64_t>(text.seed), text.guessed_first,
+              text.identical ? static_cast<int>(*text.identical) : -1, json_of(text.guessed), json_of(text.plain))
+        .run();
+  }
+}
+
+void ResultStore::finish(std::int64_t experiment, const FinishedTrial& trial) {
+  Transaction transaction(database_);
+  insert(experiment, trial);
+  give_back(experiment, trial.key);
+  transaction.commit();
+}
+
+void ResultStore::stop(std::int64_t experiment, const StoppedArm& arm) {
+  database_.prepare("INSERT OR IGNORE INTO stop VALUES (?, ?, ?)").bind(experiment, arm.arm, arm.why).run();
+}
+
+int ResultStore::running(std::int64_t experiment) const {
+  Statement rows = database_.prepare("SELECT process FROM claim WHERE experiment = ?");
+  rows.bind(experiment);
+  int living = 0;
+  while (rows.step()) living += process_lives(rows.text(0)) ? 1 : 0;
+  return living;
+}
+
+std::vector<TrialKey> ResultStore::finished(std::int64_t experiment) const {
+  Statement rows = database_.prepare("SELECT arm, repeat FROM trial WHERE experiment = ? ORDER BY arm, repeat");
+  rows.bind(experiment);
+  std::vector<TrialKey> all;
+  while (rows.step()) all.push_back({rows.text(0), static_cast<int>(rows.integer(1))});
+  return all;
+}
+
+std::vector<StoppedArm> ResultStore::stopped(std::int64_t experiment) const {
+  Statement rows = database_.prepare("SELECT arm, why FROM stop WHERE experiment = ? ORDER BY arm");
+  rows.bind(experiment);
+  std::vector<StoppedArm> all;
+  while (rows.step()) all.push_back({rows.text(0), rows.text(1)});
+  return all;
+}
+
+std::vector<FinishedTrial> ResultStore::read_trials(std::int64_t experiment,
+                                                    const std::optional<std::string>& arm) const {
+  Statement rows = database_.prepare(
+      "SELECT id, arm, repeat, version, machine, options, target_hash, draft_hash, date, wall_s, read_bytes_per_s, "
+      "others FROM trial WHERE experiment = ?1 AND (?2 = '' OR arm = ?2) ORDER BY arm, repeat");
+  rows.bind(experiment, arm.value_or(""));
+  std::vector<FinishedTrial> all;
+  while (rows.step()) {
+    FinishedTrial& trial = all.emplace_back(FinishedTrial{
+        {rows.text(1), static_cast<int>(rows.integer(2))},
+        {.version = rows.text(3),
+         .machine = rows.text(4),
+         .options = rows.text(5),
+         .target_hash = rows.text(6),
+         .draft_hash = rows.text(7),
+         .date = rows.text(8),
+         .wall_s = rows.number(9),
+         .read_bytes_per_s = rows.number(10),
+         .others = static_cast<int>(rows.integer(11))},
+        {}});
+    Statement texts = database_.prepare(
+        "SELECT prompt, domain, seed, guessed_first, identical, guessed, plain FROM text WHERE trial = ? "
+        "ORDER BY place");
+    texts.bind(rows.integer(0));
+    while (texts.step()) {
+      trial.texts.push_back({.prompt = texts.text(0),
+                             .domain = texts.text(1),
+                             .seed = static_cast<std::uint64_t>(texts.integer(2)),
+                             .guessed_first = texts.integer(3) != 0,
+                             .guessed = facts_from(texts.text(5)),
+                             .plain = facts_from(texts.text(6)),
+                             .identical = texts.is_null(4) ? std::nullopt : std::optional(texts.integer(4) != 0)});
+    }
+  }
+  return all;
+}
+
+std::vector<FinishedTrial> ResultStore::trials(std::int64_t experiment) const {
+  return read_trials(experiment, std::nullopt);
+}
+std::vector<FinishedTrial> ResultStore::trials_of(std::int64_t experiment, const std::string& arm) const {
+  return read_trials(experiment, arm);
+}
+
+MergeCounts ResultStore::merge(const ResultStore& other) {
+  Transaction transaction(database_);
+  MergeCounts counts;
+  for (const StoredExperiment& theirs : other.experiments()) {
+    std::optional<std::int64_t> id = find(database_, theirs);
+    if (!id) {
+      id = insert_experiment(theirs);
+      ++counts.experiments;
+    }
+    const std::vector<TrialKey> all = finished(*id);
+    const std::set<TrialKey> known(all.begin(), all.end());
+    for (const FinishedTrial& trial : other.trials(theirs.id)) {
+      if (known.contains(trial.key)) {
+        ++counts.known;
+        continue;
+      }
+      insert(*id, trial);
+      ++counts.trials;
+    }
+    for (const StoppedArm& arm : other.stopped(theirs.id)) stop(*id, arm);
+  }
+  transaction.commit();
+  return counts;
+}
+
+}  // namespace specdec

@@ -1,0 +1,98 @@
+// Results that last: one SQLite file, one transaction per trial. Killed at any moment, it loses at most the trial that
+// ran. Several processes of one machine may share it.
+//   ResultStore store("specdec.db", ResultStore::Mode::write);
+//   const std::int64_t experiment = store.experiment_of(config);
+//   while (const auto claim = store.claim(experiment, order)) store.finish(*claim, measure(*claim));
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "experiments/database.h"
+#include "experiments/measured_text.h"
+#include "experiments/sweep_config.h"
+
+namespace specdec {
+
+struct TrialKey {
+  std::string arm;  // identity_of its setting
+  int repeat = 0;
+  auto operator<=>(const TrialKey&) const = default;
+};
+
+// Where a trial was measured: a row of it cannot do without.
+struct TrialOrigin {
+  std::string version, machine, options;  // machine and options: JSON
+  std::string target_hash, draft_hash;    // empty: the drafter reads no model
+  std::string date;                       // UTC, of its end
+  double wall_s = 0;                      // with all that is not measured
+  double read_bytes_per_s = 0;            // of memory, just before
+  int others = 0;                         // trials of this store that other processes ran meanwhile
+};
+
+struct FinishedTrial {
+  TrialKey key;
+  TrialOrigin origin;
+  std::vector<MeasuredText> texts;
+};
+
+struct StoredExperiment {
+  std::int64_t id = 0;
+  std::string name, fingerprint, question, method, created;
+  std::vector<std::string> axes;
+  std::int64_t arms = 0, repeats = 0, finished = 0;
+  std::string config;  // canonical JSON
+};
+
+struct StoppedArm {
+  std::string arm, why;
+};
+
+struct MergeCounts {
+  std::int64_t experiments = 0, trials = 0, known = 0;  // known: trials that were there already
+};
+
+class ResultStore {
+ public:
+  using Mode = Database::Mode;
+  // Throws Error: no store, damaged, of a newer version.
+  ResultStore(const std::filesystem::path& path, Mode mode);
+
+  // That of this name and fingerprint, made if there is none: a changed config is another experiment.
+  std::int64_t experiment_of(const SweepConfig& config);
+  std::vector<StoredExperiment> experiments() const;  // the oldest first
+
+  // The first trial of `order` that is neither finished, nor of a stopped arm, nor run by a living process.
+  std::optional<TrialKey> claim(std::int64_t experiment, std::span<const TrialKey> order);
+  void give_back(std::int64_t experiment, const TrialKey& key);
+  void finish(std::int64_t experiment, const FinishedTrial& trial);
+  void stop(std::int64_t experiment, const StoppedArm& arm);
+
+  int running(std::int64_t experiment) const;  // trials of living processes
+  std::vector<TrialKey> finished(std::int64_t experiment) const;
+  std::vector<StoppedArm> stopped(std::int64_t experiment) const;
+  // In the order of arms and repeats.
+  std::vector<FinishedTrial> trials(std::int64_t experiment) const;
+  std::vector<FinishedTrial> trials_of(std::int64_t experiment, const std::string& arm) const;
+
+  // Takes over what another store has and this one has not.
+  MergeCounts merge(const ResultStore& other);
+
+  const std::filesystem::path& path() const { return database_.path(); }
+
+ private:
+  std::vector<FinishedTrial> read_trials(std::int64_t experiment, const std::optional<std::string>& arm) const;
+  void insert(std::int64_t experiment, const FinishedTrial& trial);
+  std::int64_t insert_experiment(const StoredExperiment& experiment);
+  void forget_dead_claims();
+
+  Database database_;
+};
+
+}  // namespace specdec
