@@ -172,8 +172,7 @@ void bench(const std::vector<std::string>& words) {
   const LoadedTarget target = load_target(word(0, "demo-moe"), engine);
   fmt::print("{}", head_of(utc_now(), this_machine(), engine.threads(), engine.cpu_level(), target));
   const std::vector<std::string> drafters{"mtp", "small:" + draft};
-  const auto prompts =
-      read_prompt_file(std::filesystem::path(SPECDEC_SOURCE_DIR) / "experiments/prompts/losslessness.jsonl");
+  const auto prompts = read_prompts("losslessness");
   print_drafters(target, drafters, texts_of_all(prompts), engine);
   print_drafters(target, drafters, continuations("code", pieces_of_code(), target, engine), engine);
   print_drafters(target, drafters, continuations("structured", prompts_of("structured", prompts), target, engine),

@@ -69,7 +69,7 @@ Taken in_hindsight(std::span<const StepRecord> steps, const Model& model) {
 }
 
 std::vector<NamedPrompt> prompts_for(const Setting& setting, const std::string& file) {
-  const auto all = read_prompt_file(file);
+  const auto all = read_prompts(file);
   std::vector<NamedPrompt> prompts;
   for (std::size_t i = 0; i < all.size(); i += setting.loads() ? kEvery : 1) prompts.push_back(all[i]);
   return prompts;

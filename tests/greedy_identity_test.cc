@@ -24,9 +24,7 @@ constexpr std::size_t kMostPerPrompt = 4;
 constexpr std::size_t kMostPerPrompt = 16;
 #endif
 
-std::vector<NamedPrompt> prompts() {
-  return read_prompt_file(std::filesystem::path(SPECDEC_SOURCE_DIR) / "experiments/prompts/losslessness.jsonl");
-}
+std::vector<NamedPrompt> prompts() { return read_prompts("losslessness"); }
 
 bool is_shipped(std::string_view name) {
   for (const LocalModel& model : shipped_models()) {
@@ -143,14 +141,6 @@ std::vector<std::string> all_drafters() {
   return all;
 }
 
-std::vector<NamedPrompt> hundred_prompts() {
-  std::vector<NamedPrompt> all = prompts();
-  for (NamedPrompt& prompt :
-       read_prompt_file(std::filesystem::path(SPECDEC_SOURCE_DIR) / "experiments/prompts/more.jsonl"))
-    all.push_back(std::move(prompt));
-  return all;
-}
-
 void expect_plain_texts(const std::vector<LongRun>& runs, std::span<const NamedPrompt> texts, int tokens) {
   std::map<int, Decoder> decoders;
   for (const int threads : {1, 2}) decoders.try_emplace(threads, threads);
@@ -174,7 +164,7 @@ class LongGreedyIdentity : public GreedyIdentity, public testing::WithParamInter
 TEST_P(LongGreedyIdentity, DISABLED_EveryDrafter) {
   std::vector<LongRun> runs;
   for (const std::string& drafter : all_drafters()) runs.push_back({drafter, "sampled"});
-  expect_plain_texts(runs, std::vector{hundred_prompts().at(static_cast<std::size_t>(GetParam()))}, 256);
+  expect_plain_texts(runs, std::vector{built_in_prompts().at(static_cast<std::size_t>(GetParam()))}, 256);
 }
 
 INSTANTIATE_TEST_SUITE_P(Prompts, LongGreedyIdentity, testing::Range(0, kLongPrompts));
@@ -195,7 +185,7 @@ std::vector<LongRun> runs_of_other_rules() {
 class LongRulesIdentity : public GreedyIdentity, public testing::WithParamInterface<int> {};
 
 TEST_P(LongRulesIdentity, DISABLED_EveryRule) {
-  const std::vector<NamedPrompt> one{hundred_prompts().at(static_cast<std::size_t>(GetParam()))};
+  const std::vector<NamedPrompt> one{built_in_prompts().at(static_cast<std::size_t>(GetParam()))};
   expect_plain_texts(runs_of_other_rules(), one, 64);
 }
 
@@ -207,7 +197,7 @@ TEST_F(GreedyIdentity, OtherRulesAndTreesInTurn) {
   for (const std::string& drafter : all_drafters()) runs.push_back({drafter, "sampled"});
   constexpr std::size_t kPerPrompt = 6;
   std::size_t next = 0;
-  for (const NamedPrompt& prompt : hundred_prompts()) {
+  for (const NamedPrompt& prompt : built_in_prompts()) {
     std::vector<LongRun> some;
     for (std::size_t i = 0; i < kPerPrompt; ++i) some.push_back(runs[next++ * 7 % runs.size()]);
     expect_plain_texts(some, std::span(&prompt, 1), 32);

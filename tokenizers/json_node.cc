@@ -79,8 +79,7 @@ class JsonParser {
   }
 
   void parse_children(Type type, char close, int depth) {
-    if (depth >= kMaxDepth)
-      throw Error("{}: nested more than {} deep; not a tokenizer file", document_.origin_, kMaxDepth);
+    if (depth >= kMaxDepth) throw Error("{}: nested more than {} deep", document_.origin_, kMaxDepth);
     const std::size_t parent = begin_value(type, at_, 0);
     ++at_;
     skip_space();

@@ -33,7 +33,8 @@ class Certify : public Job {
          {"k", &k_, "guesses per pass; k=… of --draft goes first"},
          {"rule", &asked_.rule, "which guesses stay, as of specdec run"},
          {"verify-experts", &verify_experts_, "of a pass with guesses, as of specdec run: lossy, so it fails"},
-         {"prompts", &prompts_, "JSON lines with id, domain and prompt; else built-in ones"},
+         {"prompts", &prompts_,
+          "a set such as domains:code, a file or FORMAT:FILE (docs/prompts.md); else built-in ones"},
          {"prompt-count", &prompt_count_, "so many of these, spread over the file"},
          {"max-tokens", &asked_.max_tokens, "of each greedy text"},
          {"models", &asked_.models, "random targets that the rule is enumerated for"},
@@ -89,7 +90,7 @@ class Certify : public Job {
     at_least_one("samples", asked_.samples);
     at_least_one("sampled-tokens", asked_.sampled_tokens);
     at_least_one("verify-experts", verify_experts_.value_or(1));
-    const std::filesystem::path input = prompts_.value_or("");
+    const std::filesystem::path input = prompt_path(prompts_.value_or(""));
     check_outputs({json_}, std::span(&input, 1));
   }
 
@@ -114,8 +115,7 @@ class Certify : public Job {
       }
       return chosen;
     }
-    const std::vector<NamedPrompt> all = prompts_ ? read_prompt_file(*prompts_) : built_in_prompts();
-    if (all.empty()) throw Error("{}: no prompts; expected one JSON object on each line", *prompts_);
+    const std::vector<NamedPrompt> all = prompts_ ? specdec::read_prompts(*prompts_) : built_in_prompts();
     const auto count = std::min(all.size(), static_cast<std::size_t>(prompt_count_));
     for (std::size_t i = 0; i < count; ++i) chosen.push_back(encode_prompt(target, all[i * all.size() / count].text));
     return chosen;
