@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -40,6 +41,28 @@ void shuffle(std::vector<T>& all, const Rng& rng) {
     std::swap(all[i - 1], all[static_cast<std::size_t>(rng.uniform(i) * static_cast<double>(i))]);
 }
 
+// Gives a trial back that does not come to its end.
+class Claimed {
+ public:
+  Claimed(ResultStore& store, std::int64_t experiment, const TrialKey& key)
+      : store_(&store), experiment_(experiment), key_(key) {}
+  ~Claimed() {
+    if (store_ == nullptr) return;
+    try {
+      store_->give_back(experiment_, key_);
+    } catch (const Error&) {  // of a store that cannot be written the claim ends with this process
+    }
+  }
+  Claimed(const Claimed&) = delete;
+  Claimed& operator=(const Claimed&) = delete;
+  void is_finished() { store_ = nullptr; }
+
+ private:
+  ResultStore* store_;
+  std::int64_t experiment_;
+  TrialKey key_;
+};
+
 struct LabelledArm {
   Setting setting;
   std::string label;
@@ -56,7 +79,6 @@ class Runner {
         order_(order_of(config, options.shard, options.shards)),
         experiment_(store.experiment_of(config)) {
     for (const Setting& arm : config.arms) arms_[identity_of(arm)] = {arm, label_of(arm, config.axes)};
-    for (const TrialKey& key : order_) ours_.insert(key);
     for (FinishedTrial& trial : store.trials(experiment_)) {
       note_origin(trial);
       if (!trial.texts.empty()) texts_[trial.key.arm].push_back(std::move(trial));
@@ -69,27 +91,22 @@ class Runner {
     while (!outcome.interrupted) {
       const std::optional<TrialKey> key = store_.claim(experiment_, order_);
       if (!key) break;
-      try {
-        const auto trial_begin = Clock::now();
-        std::optional<FinishedTrial> trial = measure(*key);
-        if (!trial) {
-          store_.give_back(experiment_, *key);
-          outcome.interrupted = true;
-          break;
-        }
-        trial->origin.wall_s = std::chrono::duration<double>(Clock::now() - trial_begin).count();
-        store_.finish(experiment_, *trial);
-        outcome.wall_s += std::chrono::duration<double>(Clock::now() - trial_begin).count();
-        outcome.measured_s += measured_s(*trial);
-        ++outcome.ran;
-        texts_[key->arm].push_back(std::move(*trial));
-      } catch (...) {
-        store_.give_back(experiment_, *key);
-        throw;
+      Claimed claimed(store_, experiment_, *key);
+      const auto trial_begin = Clock::now();
+      std::optional<FinishedTrial> trial = measure(*key);
+      if (!trial) {
+        outcome.interrupted = true;
+        break;
       }
-      const double pace = std::chrono::duration<double>(Clock::now() - begin).count() / static_cast<double>(outcome.ran);
-      tell(*key, outcome, pace);
-      outcome.interrupted = calls_.go_on && calls_.go_on() == Continue::no;
+      trial->origin.wall_s = seconds_since(trial_begin);
+      store_.finish(experiment_, *trial);
+      claimed.is_finished();
+      outcome.wall_s += seconds_since(trial_begin);
+      outcome.measured_s += measured_s(*trial);
+      ++outcome.ran;
+      texts_[key->arm].push_back(std::move(*trial));
+      tell(*key, outcome, seconds_since(begin) / static_cast<double>(outcome.ran));
+      outcome.interrupted = go_on() == Continue::no;
     }
     outcome.finished = finished();
     outcome.total = static_cast<std::int64_t>(order_.size());
@@ -264,7 +281,6 @@ class Runner {
   const SweepCalls& calls_;
   std::optional<double> until_;
   std::vector<TrialKey> order_;
-  std::set<TrialKey> ours_;
   std::int64_t experiment_;
   std::map<std::string, LabelledArm> arms_;  // by identity
   std::map<std::string, std::vector<FinishedTrial>> texts_;
