@@ -192,6 +192,12 @@ void check_depth(int depth) {
   if (depth < 0 || depth > kMostDepth) throw UsageError("k = {}: expected 1 to {} guesses", depth, kMostDepth);
 }
 
+void check_no_tree(const DrafterSpec& draft, std::string_view depth) {
+  const auto tree = draft.options.find("tree");
+  if (tree == draft.options.end() || tree->second == "sequoia") return;
+  throw UsageError("--k {} and tree={} of --draft are both given; expected one of them", depth, tree->second);
+}
+
 LoadedDrafter no_drafter() {
   LoadedDrafter drafter;
   drafter.spec.kind = "none";

@@ -67,6 +67,10 @@ BridgeSides sides_between(const LoadedTarget& target, const LoadedDrafter& draft
 // Throws UsageError naming how many guesses a pass may have.
 void check_depth(int depth);
 
+// Throws UsageError if `draft` names a tree, which says how long guesses are, so that a `depth` beside it would not
+// count.
+void check_no_tree(const DrafterSpec& draft, std::string_view depth);
+
 // Plain decoding: the drafter that guesses nothing.
 LoadedDrafter no_drafter();
 

@@ -90,6 +90,13 @@ TEST_F(Cli, AWrongWordTeachesTheRightOnes) {
   expect_refused(run_ids({"--draft", "mtp,tree=0/2"}), 2, {"tree=0/2", "no elder sibling"});
   expect_refused(run_ids({"--draft", "mtp,tree=2,k=3"}), 2, {"tree and k", "one of them"});
   expect_refused(run_ids({"--draft", "mtp,tree=sequoia"}), 2, {"tree=sequoia", "ranks"});
+  expect_refused(run_ids({"--draft", "mtp,tree=3x2", "--k", "2"}), 2, {"--k 2", "tree=3x2", "one of them"});
+  expect_refused(run_ids({"--draft", "mtp,tree="}), 2, {"tree= is empty", "3x2x1"});
+  expect_refused(run_ids({"--draft", "mtp,policy="}), 2, {"policy= is empty", "confidence"});
+  expect_refused(run_ids({"--draft", "mtp,convention="}), 2, {"convention= is empty", "probe"});
+  expect_refused(run_ids({"--draft", "suffix,corpus="}), 2, {"corpus= is empty", ".jsonl"});
+  expect_refused(run_ids({"--draft", "replay,text="}), 2, {"text= is empty", "trace"});
+  expect_refused(run_ids({"--draft", "mtp,convention=embedding-first+hidden-first"}), 2, {"exclude each other"});
   expect_refused(run_ids({"--cpu", "sse9"}), 2, {"sse9", "generic"});
   expect_refused(run_ids({"--compute", "f8"}), 2, {"f8", "default, f32"});
   expect_refused(run_ids({"--cache", "q4"}), 2, {"q4", "auto, f32, f16, q8"});

@@ -77,6 +77,7 @@ class Certify : public Job {
  private:
   void check() const {
     asked_.sampler.check();
+    if (k_) check_no_tree(parse_drafter_spec(draft_), std::to_string(*k_));
     if (asked_.sampler.temperature == 0) {
       throw UsageError("--temperature 0: greedy text is compared anyway; expected the one at which texts are drawn");
     }

@@ -213,6 +213,7 @@ class Run : public Job {
       throw UsageError("--always-reject: --draft {} makes no guess that could be rejected", draft_);
     }
     if (k_) {
+      check_no_tree(spec, *k_);
       depths_ = parse_range("--k", *k_);
     } else if (always_reject_) {
       depths_ = parse_range("--k", "1..8");

@@ -104,7 +104,7 @@ std::unique_ptr<Drafter> make_suffix(const DrafterContext& context) {
   constexpr int kLongest = 1024;
   const int most = options.integer("max", 64, 1, kLongest);
   const int least = options.integer("min", 1, 1, kLongest);
-  const std::string corpus = options.text("corpus", "");
+  const std::string corpus = options.text("corpus", "", "a file: a text, or the trace of a run as .jsonl");
   options.refuse_unknown(context.elsewhere);
   if (least > most) {
     throw UsageError("drafter suffix: min={} is more than max={}; expected min to be at most max", least, most);
