@@ -110,6 +110,7 @@ TEST_F(Cli, NumbersOutOfRangeAreRefused) {
   expect_refused(run_ids({"--max-tokens", "0"}), 2, {"--max-tokens 0"});
   expect_refused(run_ids({"--seed", "-1"}), 2, {"--seed", "-1", "expected 0 or more"});
   expect_refused(run_ids({"--prefill-step", "0"}), 2, {"--prefill-step 0"});
+  expect_refused(run_ids({"--record", out_, "--record-top", "97"}), 2, {"--record-top 97", "96 tokens", "0 keeps all"});
   expect_refused(run_ids({"--temperature", "-1"}), 2, {"temperature", "-1"});
   expect_refused(run_ids({"--top-p", "1.5"}), 2, {"1.5"});
   expect_refused(run_ids({"--threads", "-1"}), 2, {"-1 threads"});
