@@ -215,13 +215,14 @@ Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::s
                          .head = drafter.head,
                          .bridge = drafter.bridge,
                          .tokenizer = target.tokenizer.get(),
+                         .kept = drafter.kept,
                          .sampler = options.sampler,
                          .capacity = capacity,
                          .options = {}};
   const std::unique_ptr<Drafter> guesses = make_drafter(drafter.spec, std::move(context));
   Budget budget = drafter.budget;
-  const std::unique_ptr<Policy> policy = drafter.policy.make();
-  budget.policy = policy.get();
+  const std::unique_ptr<Policy> policy = options.policy == nullptr ? drafter.policy.make() : nullptr;
+  budget.policy = options.policy == nullptr ? policy.get() : options.policy;
   const Rule rule = make_rule(options.rule);
   Session session(*target.model, *guesses, rule, options.sampler,
                   {.budget = budget,
