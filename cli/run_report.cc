@@ -448,6 +448,9 @@ Json recorded_settings(const RunReport& report, const Recorder& recorder) {
   const TrialOptions& trial = report.trial_options;
   return {{"target", report.target.name},
           {"drafter", name_of(report.drafter)},
+          {"k", report.drafter.budget.depth},
+          {"tree", report.drafter.budget.tree != nullptr ? report.drafter.budget.tree->text() : ""},
+          {"policy", report.drafter.policy.text()},
           {"rule", trial.rule},
           {"verify_experts", trial.verify_experts},
           {"seed", trial.seed},
