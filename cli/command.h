@@ -23,7 +23,11 @@ class Job {
 struct Command {
   std::string_view name, summary;
   std::unique_ptr<Job> (*make)();
+  std::string_view exit_codes{};  // besides those of every command
 };
+
+// Exit code of a command that checks something and finds that it does not hold.
+inline constexpr int kClaimFailed = 5;
 std::span<const Command> commands();  // generated from commands/*.cc
 
 template <typename Kind>

@@ -60,6 +60,7 @@ std::string one_line(std::string text) {
 int run_command(const Command& command, std::span<const std::string> words) {
   const std::unique_ptr<Job> job = command.make();
   CLI::App app(fmt::format("specdec {}: {}", command.name, command.summary), fmt::format("specdec {}", command.name));
+  app.footer(fmt::format("Exit code: 0{}; 1: an error; 2: an error in what was typed", command.exit_codes));
   const std::vector<Option> options = job->options();
   for (const Option& option : options) add(app, option);
   try {

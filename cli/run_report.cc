@@ -52,7 +52,7 @@ std::string rate_text(double rate) {
 
 Figure identity(const RunReport& report) {
   Figure figure{"identical_to_plain", nullptr, "identical to plain decoding", "", ""};
-  if (!report.lossy_by.empty()) {
+  if (!report.lossy_by.empty() && report.tally.drafted > 0) {
     const auto& plain = report.trials.plain.generated;
     const auto& text = report.trials.guessed.generated;
     const auto differs = std::ranges::mismatch(text, plain).in1 - text.begin();
@@ -65,8 +65,9 @@ Figure identity(const RunReport& report) {
   } else {
     figure.value = *report.identical;
     figure.shown = *report.identical ? "yes" : "NO";
-    figure.note = *report.identical ? fmt::format("all {} tokens", report.tally.tokens)
-                                    : "this is a bug of specdec: please report it";
+    figure.note = !*report.identical          ? "this is a bug of specdec: please report it"
+                  : report.tally.drafted == 0 ? "no guess was made, so nothing could differ"
+                                              : fmt::format("all {} tokens", report.tally.tokens);
   }
   return figure;
 }
@@ -447,6 +448,9 @@ Json recorded_settings(const RunReport& report, const Recorder& recorder) {
   const TrialOptions& trial = report.trial_options;
   return {{"target", report.target.name},
           {"drafter", name_of(report.drafter)},
+          {"k", report.drafter.budget.depth},
+          {"tree", report.drafter.budget.tree != nullptr ? report.drafter.budget.tree->text() : ""},
+          {"policy", report.drafter.policy.text()},
           {"rule", trial.rule},
           {"verify_experts", trial.verify_experts},
           {"seed", trial.seed},
@@ -519,6 +523,16 @@ std::string reason_for_loss(const Model& target, const TrialOptions& options) {
   return fmt::format("{}--verify-experts {}", reason.empty() ? "" : reason + " and ", options.verify_experts);
 }
 
+// Guesses for one position that were asked for in another way than the rule judges best.
+std::string remark_on_siblings(const RunReport& report) {
+  const Budget& budget = report.drafter.budget;
+  const bool drawn = budget.width > 1 && report.trial_options.sampler.temperature > 0;
+  const Rule rule = make_rule(report.trial_options.rule);
+  if (!drawn || rule.siblings != Siblings::independent || budget.siblings != Siblings::distinct) return "";
+  return fmt::format("note: with siblings=distinct rule {} judges siblings one after the other, as rule sampled does\n",
+                     rule.name);
+}
+
 }  // namespace
 
 void count_figures(RunReport& report) {
@@ -529,7 +543,8 @@ void count_figures(RunReport& report) {
   report.comparison = compare(report.tally, report.plain);
   report.lossy_by = reason_for_loss(model, report.trial_options);
   const bool draws_alike = report.trial_options.sampler.temperature == 0 || report.trial_options.rule == "matched";
-  if (report.lossy_by.empty() && (draws_alike || report.break_even)) {
+  const bool changes_nothing = report.lossy_by.empty() || report.tally.drafted == 0;
+  if (changes_nothing && (draws_alike || report.break_even)) {
     report.identical = guessed.generated == report.trials.plain.generated;
   }
   report.limit_facts.total_s = report.tally.times.total_s();
@@ -546,6 +561,7 @@ std::string summary_of(const RunReport& report) {
                   bytes_text(static_cast<double>(report.target.model->bytes().total)),
                   report.target.model->info().mtp_layers > 0 ? " without its MTP layer" : "",
                   drafter_text(report.drafter), name_of(report.ending));
+  text += remark_on_siblings(report);
   for (const Section& section : sections_of(report)) {
     if (report.tally.drafted == 0 && section.title == guesses(report).title) continue;
     if (section.figures.empty()) continue;

@@ -17,6 +17,8 @@ void keep_rest(const Options& taken, DrafterSpec& spec) {
   spec.elsewhere.insert(spec.elsewhere.end(), taken.known().begin(), taken.known().end());
 }
 
+constexpr std::string_view kTrees = "children on every level, such as 3x2x1, nodes, such as 0/1/0.0, or sequoia";
+
 bool asks_for_plan(const DrafterSpec& spec) {
   const auto tree = spec.options.find("tree");
   return tree != spec.options.end() && tree->second == "sequoia";
@@ -47,7 +49,7 @@ DrafterSpec parse_drafter_spec(std::string_view text) {
 Budget take_budget(DrafterSpec& spec, const Budget& otherwise) {
   Options options(spec.options, "drafter " + spec.kind);
   Budget budget = otherwise;
-  if (const std::string tree = asks_for_plan(spec) ? "" : options.text("tree", ""); !tree.empty()) {
+  if (const std::string tree = asks_for_plan(spec) ? "" : options.text("tree", "", kTrees); !tree.empty()) {
     for (const char* other : {"k", "width", "rows"}) {
       if (options.unread().contains(other)) {
         throw UsageError("drafter {}: tree and {} are both given; expected one of them", spec.kind, other);
@@ -58,7 +60,8 @@ Budget take_budget(DrafterSpec& spec, const Budget& otherwise) {
   budget.depth = options.integer("k", budget.depth, 0, 64);
   budget.width = options.integer("width", budget.width, 1, 64);
   budget.rows = options.integer("rows", budget.rows, 0, 1024);
-  if (const std::string drawn = options.text("siblings", ""); drawn == "distinct" || drawn == "independent") {
+  if (const std::string drawn = options.text("siblings", "", "distinct or independent");
+      drawn == "distinct" || drawn == "independent") {
     budget.siblings = drawn == "distinct" ? Siblings::distinct : Siblings::independent;
   } else if (!drawn.empty()) {
     throw UsageError("drafter {}: siblings={}: expected distinct or independent", spec.kind, drawn);
@@ -72,7 +75,7 @@ Budget take_budget(DrafterSpec& spec, const Budget& otherwise) {
 std::optional<std::vector<double>> take_plan(DrafterSpec& spec) {
   if (!asks_for_plan(spec)) return std::nullopt;
   Options options(std::move(spec.options), "drafter " + spec.kind);
-  options.text("tree", "");
+  options.text("tree", "", kTrees);
   std::vector<double> ranks = options.numbers("ranks", {}, 0, 1);
   keep_rest(options, spec);
   if (ranks.empty()) {
@@ -97,7 +100,7 @@ Budget with_tree(Budget budget, StaticTree tree) {
 
 PolicySpec take_policy(DrafterSpec& spec) {
   Options options(std::move(spec.options), "drafter " + spec.kind);
-  const std::string name = options.text("policy", "fixed");
+  const std::string name = options.text("policy", "fixed", "the name of one, such as confidence");
   keep_rest(options, spec);
   PolicySpec policy{&find_kind(policy_kinds(), "policy", name), spec.options};
   Options of_policy(std::move(spec.options), "policy " + name);
@@ -109,14 +112,14 @@ PolicySpec take_policy(DrafterSpec& spec) {
 
 std::string take_bridge(DrafterSpec& spec) {
   Options options(std::move(spec.options), "drafter " + spec.kind);
-  std::string name = options.text("bridge", "auto");
+  std::string name = options.text("bridge", "auto", "auto or the name of a bridge");
   keep_rest(options, spec);
   return name;
 }
 
 std::string take_convention(DrafterSpec& spec) {
   Options options(std::move(spec.options), "drafter " + spec.kind);
-  std::string name = options.text("convention", "auto");
+  std::string name = options.text("convention", "auto", "auto, probe or a reading, such as hidden-first");
   keep_rest(options, spec);
   return name;
 }

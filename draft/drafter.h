@@ -5,6 +5,7 @@
 //   auto drafter = make_drafter(spec, {.target = *target, .draft = draft_model, .sampler = sampler, .capacity = 512});
 #pragma once
 
+#include <any>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -68,10 +69,11 @@ struct DrafterContext {
   std::shared_ptr<const Model> draft{};  // a kind with needs_model: the checkpoint of DrafterSpec::path
   // A kind with needs_head: that of DrafterSpec::path. mtp: the target's, read another way; null = as it is.
   std::shared_ptr<const DraftHead> head{};
-  std::shared_ptr<const Bridge> bridge{};        // between its vocabulary and the target's; null = the same ids
-  const Tokenizer* tokenizer = nullptr;          // the target's; null: none
-  Sampler sampler{};                             // the target's; a drafter draws with it unless an option says else
-  int capacity = 0;                              // positions, as in the target's State
+  std::shared_ptr<const Bridge> bridge{};  // between its vocabulary and the target's; null = the same ids
+  const Tokenizer* tokenizer = nullptr;    // the target's; null: none
+  std::shared_ptr<std::any> kept{};        // what a kind keeps for further texts with these options; null: nothing
+  Sampler sampler{};                       // the target's; a drafter draws with it unless an option says else
+  int capacity = 0;                        // positions, as in the target's State
   std::map<std::string, std::string> options{};  // key=value of the kind, without those of the budget
   std::vector<std::string> elsewhere{};          // keys that others took or would have taken
 };

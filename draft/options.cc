@@ -68,9 +68,11 @@ std::vector<double> Options::numbers(const std::string& key, std::vector<double>
   }
 }
 
-std::string Options::text(const std::string& key, const std::string& otherwise) {
+std::string Options::text(const std::string& key, const std::string& otherwise, std::string_view expected) {
   known_.push_back(key);
   const auto value = values_.extract(key);
+  if (!value.empty() && value.mapped().empty())
+    throw UsageError("{}: {}= is empty; expected {}", owner_, key, expected);
   return value.empty() ? otherwise : value.mapped();
 }
 

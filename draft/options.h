@@ -26,7 +26,8 @@ class Options {
   int integer(const std::string& key, int otherwise, int least, int most);
   double number(const std::string& key, double otherwise, double least, double most);
   std::vector<double> numbers(const std::string& key, std::vector<double> otherwise, double least, double most);
-  std::string text(const std::string& key, const std::string& otherwise);
+  // expected: what may stand there, for the error if nothing does.
+  std::string text(const std::string& key, const std::string& otherwise, std::string_view expected);
   // `elsewhere`: options of the same owner that others ask for.
   void refuse_unknown(std::vector<std::string> elsewhere = {}) const;
 

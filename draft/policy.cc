@@ -8,4 +8,11 @@ std::unique_ptr<Policy> PolicySpec::make() const {
   return kind->make(all);
 }
 
+std::string PolicySpec::text() const {
+  if (kind == nullptr) return "";
+  std::string text(kind->name);
+  for (const auto& [key, value] : options) text += "," + key + "=" + value;
+  return text;
+}
+
 }  // namespace specdec

@@ -95,6 +95,7 @@ struct PolicySpec {
   std::map<std::string, std::string> options{};
 
   std::unique_ptr<Policy> make() const;  // null without a kind
+  std::string text() const;              // NAME[,key=value…]; empty without a kind
 };
 
 }  // namespace specdec

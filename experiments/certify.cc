@@ -313,6 +313,8 @@ class Certifier {
     const int tokens = options_.sampled_tokens + std::max(1, drafter.budget.depth);
     TrialOptions trial = trial_options(options_.sampler, tokens);
     trial.rule = rule;
+    const std::unique_ptr<Policy> policy = drafter.policy.make();  // one text is too short for it to learn
+    trial.policy = policy.get();
     const Rng seeds = Rng(options_.seed).fork(stream).fork(prompt);
     const auto enough = [&, generated = 0](const StepRecord& step) mutable {
       generated += static_cast<int>(step.emitted.size());

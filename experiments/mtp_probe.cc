@@ -114,9 +114,10 @@ MtpProbe probe_mtp(const Model& target, std::span<const TokenId> text) {
 
 HeadReading parse_reading(std::string_view text) {
   HeadReading reading;
-  const struct {
+  struct {
     std::string_view yes, no;
     bool& choice;
+    bool named = false;
   } choices[]{{"after-norm", "before-norm", reading.normed_states},
               {"embedding-first", "hidden-first", reading.embedding_first},
               {"carry-normed", "carry-raw", reading.normed_carried}};
@@ -131,7 +132,12 @@ HeadReading parse_reading(std::string_view text) {
           "joined by +",
           text);
     }
+    if (found->named && found->choice != (found->yes == name)) {
+      throw UsageError("drafter mtp: convention={}: {} and {} exclude each other; expected one of them", text,
+                       found->yes, found->no);
+    }
     found->choice = found->yes == name;
+    found->named = true;
     from = end + 1;
   }
   return reading;

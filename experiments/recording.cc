@@ -181,6 +181,13 @@ RecordedRow read_row(const nlohmann::json& object, const Recording& recording, c
   if (row.logits.size() != expected) {
     throw Error("{}: a row has {} logits; expected {}", line.where, row.logits.size(), expected);
   }
+  constexpr float kNone = -std::numeric_limits<float>::infinity();  // a token without a chance
+  for (std::size_t i = 0; i < expected; ++i) {
+    if (std::isfinite(row.logits[i]) || row.logits[i] == kNone) continue;
+    throw Error("{}: logit {} of a row is {}; expected a number: the file is damaged", line.where, i, row.logits[i]);
+  }
+  if (std::ranges::max(row.logits) == kNone)
+    throw Error("{}: a row gives no token a chance; the file is damaged", line.where);
   return row;
 }
 
@@ -288,6 +295,9 @@ int read_head(const Line& line, Recording& recording) {
   if (head.json.contains("verify_experts")) {
     recording.verify_experts = head.whole(head.at("verify_experts"), "'verify_experts'", 0, kMost);
   }
+  if (head.json.contains("k")) recording.k = head.whole(head.at("k"), "'k'", 0, kMost);
+  if (head.json.contains("tree")) recording.tree = text("tree");
+  if (head.json.contains("policy")) recording.policy = text("policy");
   recording.target = text("target");
   recording.drafter = text("drafter");
   for (const nlohmann::json& end : head.list("eos"))

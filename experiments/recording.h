@@ -54,6 +54,8 @@ struct Recording {
   Sampler sampler{};
   std::uint64_t seed = 1;
   std::string rule, target, drafter;  // the drafter: KIND or KIND:PATH
+  int k = 0;                          // guesses of a pass at most; 0: not recorded, or none
+  std::string tree{}, policy{};       // as text of --draft; empty: not recorded, or none
   std::vector<TokenId> eos;
   int vocab = 0;
   int verify_experts = 0;  // of SessionOptions: then the laws of its passes are not the target's; 0 = all

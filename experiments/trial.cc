@@ -192,6 +192,12 @@ void check_depth(int depth) {
   if (depth < 0 || depth > kMostDepth) throw UsageError("k = {}: expected 1 to {} guesses", depth, kMostDepth);
 }
 
+void check_no_tree(const DrafterSpec& draft, std::string_view depth) {
+  const auto tree = draft.options.find("tree");
+  if (tree == draft.options.end() || tree->second == "sequoia") return;
+  throw UsageError("--k {} and tree={} of --draft are both given; expected one of them", depth, tree->second);
+}
+
 LoadedDrafter no_drafter() {
   LoadedDrafter drafter;
   drafter.spec.kind = "none";
@@ -209,13 +215,14 @@ Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::s
                          .head = drafter.head,
                          .bridge = drafter.bridge,
                          .tokenizer = target.tokenizer.get(),
+                         .kept = drafter.kept,
                          .sampler = options.sampler,
                          .capacity = capacity,
                          .options = {}};
   const std::unique_ptr<Drafter> guesses = make_drafter(drafter.spec, std::move(context));
   Budget budget = drafter.budget;
-  const std::unique_ptr<Policy> policy = drafter.policy.make();
-  budget.policy = policy.get();
+  const std::unique_ptr<Policy> policy = options.policy == nullptr ? drafter.policy.make() : nullptr;
+  budget.policy = options.policy == nullptr ? policy.get() : options.policy;
   const Rule rule = make_rule(options.rule);
   Session session(*target.model, *guesses, rule, options.sampler,
                   {.budget = budget,

@@ -5,6 +5,7 @@
 //   const Trial trial = run_trial(target, mtp, prompt, {.max_tokens = 64}, engine);
 #pragma once
 
+#include <any>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -50,6 +51,7 @@ struct LoadedDrafter {
   std::shared_ptr<const Tokenizer> tokenizer;  // of the model; null if it has none
   std::shared_ptr<const Bridge> bridge;        // from its vocabulary to the target's; null for a kind without a model
   std::optional<ModelInfo> recognised;         // the text was the bare path of this checkpoint
+  std::shared_ptr<std::any> kept = std::make_shared<std::any>();  // of DrafterContext
 };
 
 // `text` is KIND[:PATH][,key=value…] or the bare path of a checkpoint, whose config then decides the kind. k of the
@@ -67,6 +69,10 @@ BridgeSides sides_between(const LoadedTarget& target, const LoadedDrafter& draft
 // Throws UsageError naming how many guesses a pass may have.
 void check_depth(int depth);
 
+// Throws UsageError if `draft` names a tree, which says how long guesses are, so that a `depth` beside it would not
+// count.
+void check_no_tree(const DrafterSpec& draft, std::string_view depth);
+
 // Plain decoding: the drafter that guesses nothing.
 LoadedDrafter no_drafter();
 
@@ -78,6 +84,7 @@ struct TrialOptions {
   std::vector<TokenId> eos{};                                              // empty: the text never ends by itself
   std::string rule = "sampled";                                            // NAME[,key=value…]
   int verify_experts = 0;                                                  // of SessionOptions
+  Policy* policy = nullptr;                                                // that goes on learning; none = a new one
   std::function<void(const DraftTree&, const MatView& logits)> on_pass{};  // of SessionOptions
 };
 

@@ -50,6 +50,26 @@ TEST(Certify, ImpossibleOptionsAreRefused) {
   }
 }
 
+// What is found only when a text is begun as well: the enumeration takes minutes.
+TEST(Certify, WhatCannotRunIsRefusedBeforeAnythingIsEnumerated) {
+  for (const std::vector<std::string>& more :
+       std::vector<std::vector<std::string>>{{"--draft", "mtp,depht=3"},
+                                             {"--draft", "mtp,width=2", "--rule", "block"},
+                                             {"--draft", "mtp,tree=2x1", "--k", "3"},
+                                             {"--draft", "suffix,corpus=/nowhere"}}) {
+    std::vector<std::string> words{SPECDEC_PROGRAM, "certify"};
+    words.insert(words.end(), more.begin(), more.end());
+    const ProgramResult result = run_program(words);
+    EXPECT_TRUE(result.output.starts_with("specdec: ")) << result.output;
+    EXPECT_EQ(std::ranges::count(result.output, '\n'), 1) << result.output;
+  }
+}
+
+TEST(Certify, HelpTellsTheExitCodes) {
+  const std::string help = run_program({SPECDEC_PROGRAM, "certify", "--help"}).output;
+  EXPECT_NE(help.find("Exit code: 0: all claims hold; 5: a claim fails; 1: an error"), std::string::npos) << help;
+}
+
 // Rows of wide passes get logits of their own.
 class WidthDependent : public ToyModel {
  public:

@@ -8,6 +8,7 @@
 
 #include "core/files/hf_cache.h"
 #include "core/files/mapped_file.h"
+#include "tests/file_contents.h"
 #include "tests/run_program.h"
 #include "tests/temporary_directory.h"
 #include "tests/tiny_checkpoint.h"
@@ -89,6 +90,13 @@ TEST_F(Cli, AWrongWordTeachesTheRightOnes) {
   expect_refused(run_ids({"--draft", "mtp,tree=0/2"}), 2, {"tree=0/2", "no elder sibling"});
   expect_refused(run_ids({"--draft", "mtp,tree=2,k=3"}), 2, {"tree and k", "one of them"});
   expect_refused(run_ids({"--draft", "mtp,tree=sequoia"}), 2, {"tree=sequoia", "ranks"});
+  expect_refused(run_ids({"--draft", "mtp,tree=3x2", "--k", "2"}), 2, {"--k 2", "tree=3x2", "one of them"});
+  expect_refused(run_ids({"--draft", "mtp,tree="}), 2, {"tree= is empty", "3x2x1"});
+  expect_refused(run_ids({"--draft", "mtp,policy="}), 2, {"policy= is empty", "confidence"});
+  expect_refused(run_ids({"--draft", "mtp,convention="}), 2, {"convention= is empty", "probe"});
+  expect_refused(run_ids({"--draft", "suffix,corpus="}), 2, {"corpus= is empty", ".jsonl"});
+  expect_refused(run_ids({"--draft", "replay,text="}), 2, {"text= is empty", "trace"});
+  expect_refused(run_ids({"--draft", "mtp,convention=embedding-first+hidden-first"}), 2, {"exclude each other"});
   expect_refused(run_ids({"--cpu", "sse9"}), 2, {"sse9", "generic"});
   expect_refused(run_ids({"--compute", "f8"}), 2, {"f8", "default, f32"});
   expect_refused(run_ids({"--cache", "q4"}), 2, {"q4", "auto, f32, f16, q8"});
@@ -102,6 +110,7 @@ TEST_F(Cli, NumbersOutOfRangeAreRefused) {
   expect_refused(run_ids({"--max-tokens", "0"}), 2, {"--max-tokens 0"});
   expect_refused(run_ids({"--seed", "-1"}), 2, {"--seed", "-1", "expected 0 or more"});
   expect_refused(run_ids({"--prefill-step", "0"}), 2, {"--prefill-step 0"});
+  expect_refused(run_ids({"--record", out_, "--record-top", "97"}), 2, {"--record-top 97", "96 tokens", "0 keeps all"});
   expect_refused(run_ids({"--temperature", "-1"}), 2, {"temperature", "-1"});
   expect_refused(run_ids({"--top-p", "1.5"}), 2, {"1.5"});
   expect_refused(run_ids({"--threads", "-1"}), 2, {"-1 threads"});
@@ -162,6 +171,38 @@ TEST_F(Cli, OutputThatCannotBeWrittenIsRefusedBeforeTheRun) {
     EXPECT_FALSE(entry.path().filename().string().starts_with("out.json")) << entry.path();
   }
   expect_refused(logits("[[1]]", "/nowhere/out.safetensors"), 1, {"/nowhere/out.safetensors", "cannot write"});
+}
+
+TEST_F(Cli, TwoSpellingsOfOneNewFileAreTheSameFile) {
+  std::string words = "cd '" + directory_.path().string() + "' && '" SPECDEC_PROGRAM "' run --target '" + target_ +
+                      "' --prompt-tokens 5,9 --json new --trace ./new";
+  const ProgramResult result = run_program({"sh", "-c", words});
+  EXPECT_EQ(result.exit_code, 2) << result.output;
+  EXPECT_NE(result.output.find("two outputs name the same file: ./new"), std::string::npos) << result.output;
+}
+
+// Standard output is a pipe here, and a file where the shell says so.
+TEST_F(Cli, OutputGoesIntoWhatIsNoFile) {
+  const auto json_on = [&](const std::string& place) {
+    return specdec(run_ids({"--max-tokens", "4", "--text-only", "--json", place}));
+  };
+  const ProgramResult piped = json_on("/dev/stdout");
+  EXPECT_EQ(piped.exit_code, 0) << piped.output;
+  EXPECT_EQ(nlohmann::json::parse(piped.output.substr(piped.output.find('{')))["tokens"].size(), 4U);
+  EXPECT_EQ(json_on("/dev/null").exit_code, 0);
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+
+  const std::string command = "'" SPECDEC_PROGRAM "' run --target '" + target_ + "' --prompt-tokens 5,9 --max-tokens 4";
+  const std::string fifo = directory_.path() / "fifo", said = directory_.path() / "said";
+  const ProgramResult through = run_program(
+      {"sh", "-c", "mkfifo '" + fifo + "'; cat '" + fifo + "' & " + command + " --json '" + fifo + "' >&2; wait"});
+  EXPECT_EQ(through.exit_code, 0) << through.output;
+  EXPECT_NE(through.output.find("\"verdict\""), std::string::npos) << through.output;
+  EXPECT_TRUE(fs::is_fifo(fifo));
+  const ProgramResult kept = run_program({"sh", "-c", command + " --json /dev/stdout > '" + said + "'"});
+  EXPECT_EQ(kept.exit_code, 0) << kept.output;
+  const std::string both = contents(said);
+  EXPECT_LT(both.find("tokens per pass"), both.find("\"verdict\"")) << both;
 }
 
 TEST_F(Cli, OutputNeverReplacesWhatIsRead) {

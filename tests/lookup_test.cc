@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <any>
 #include <map>
 #include <memory>
 #include <set>
@@ -250,6 +251,22 @@ TEST(Suffix, ReadsATextAsACorpus) {
   ASSERT_EQ(tree.guesses(), 2);  // to the end of the text, which nothing follows
   EXPECT_EQ(tree[1].token, TokenId{2});
   EXPECT_EQ(tree[2].token, TokenId{3});
+}
+
+TEST(Suffix, ACorpusIsReadOnceForAllTextsThatKeepIt) {
+  TemporaryDirectory directory;
+  const std::string trace = directory.write("t.jsonl", "{}\n{\"position\": 4, \"emitted\": [65, 66, 67]}\n").string();
+  const ToyModel target({.vocab = 128});
+  const auto kept = std::make_shared<std::any>();
+  const auto guesses = [&] {
+    const auto drafter = make_drafter({"suffix", "", {{"corpus", trace}}}, {.target = target, .kept = kept});
+    DraftTree tree(TokenId{65}, 0);
+    drafter->propose(tree, {.depth = 4}, Rng(1));
+    return tree.guesses();
+  };
+  EXPECT_EQ(guesses(), 2);
+  directory.write("t.jsonl", "{}\n");
+  EXPECT_EQ(guesses(), 2);  // and nothing of the text before
 }
 
 // "ca" was followed by the end alone: half of the chance is left for what came after "a".

@@ -99,6 +99,9 @@ TEST(MtpProbe, WhatIsNotNamedIsAsUsual) {
   }
   EXPECT_THROW(parse_reading("hidden-first+"), Error);
   EXPECT_THROW(parse_reading(""), Error);
+  EXPECT_THROW(parse_reading("embedding-first+hidden-first"), UsageError);
+  EXPECT_THROW(parse_reading("carry-raw+hidden-first+carry-normed"), UsageError);
+  EXPECT_EQ(parse_reading("hidden-first+hidden-first"), (HeadReading{.embedding_first = false}));
 }
 
 TEST(MtpProbe, WithoutATokenizerItsTextIsDrawn) {

@@ -155,6 +155,10 @@ TEST_F(Recorded, DamagedFilesAreNamed) {
   expect_error([&] { read_recording(broken("\"guesses\":[", "\"guesses\":[99999,")); }, {":2:"});
   expect_error([&] { read_recording(broken("\"emitted\":[", "\"emitted\":[],\"were\":[")); }, {":2:", "emitted"});
   expect_error([&] { read_recording(broken("\"path\":[0", "\"path\":[0,0")); }, {":2:", "path"});
+  const std::string logits = "\"logits\":\"";
+  const std::string first = good.substr(good.find(logits), logits.size() + 8);  // and six bytes of the first law
+  expect_error([&] { read_recording(broken(first, logits + "AADAfwAA")); }, {":2:", "logit 0", "nan"});
+  expect_error([&] { read_recording(broken(first, logits + "AACAfwAA")); }, {":2:", "logit 0", "inf"});
   const std::size_t third = good.find('\n', good.find('\n') + 1) + 1;
   const std::string without_one = good.substr(0, third) + good.substr(good.find('\n', third) + 1);
   expect_error([&] { read_recording(directory_.write("hole", without_one)); }, {":3:", "a pass is missing"});
@@ -162,6 +166,47 @@ TEST_F(Recorded, DamagedFilesAreNamed) {
   expect_error([&] { read_recording(directory_.write("cut", good.substr(0, good.size() / 2))); }, {"cut:"});
   expect_error([&] { read_recording(directory_.write("head", good.substr(0, good.find('\n') + 1))); }, {"no step"});
   expect_error([&] { read_recording(directory_.path() / "missing"); }, {"missing", "cannot be read"});
+}
+
+TEST_F(Recorded, TheFirstLineSaysHowWasDrafted) {
+  const Recording chain = read_recording(record("chain", {"--draft", "mtp,k=2"}));
+  EXPECT_EQ(chain.k, 2);
+  EXPECT_EQ(chain.tree, "");
+  EXPECT_EQ(chain.policy, "fixed");
+  const Recording tree = read_recording(record("tree", {"--draft", "mtp,tree=2x1"}));
+  EXPECT_EQ(tree.k, 2);
+  EXPECT_EQ(tree.tree, "2x1");
+  const std::string path = record("policy", {"--draft", "mtp,k=4,policy=confidence,threshold=0.6"});
+  EXPECT_EQ(read_recording(path).policy, "confidence,threshold=0.6");
+
+  const auto replayed = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{SPECDEC_PROGRAM, "replay", path};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_program(words);
+  };
+  const ProgramResult same = replayed({"--policy", "confidence,threshold=0.6"});
+  EXPECT_EQ(same.exit_code, 0) << same.output;
+  EXPECT_NE(same.output.find("k = 4, policy confidence,threshold=0.6"), std::string::npos) << same.output;
+  EXPECT_EQ(same.output.find("guesses that it did not make"), std::string::npos) << same.output;
+  const ProgramResult other = replayed({"--policy", "confidence,threshold=0.3"});
+  EXPECT_EQ(other.exit_code, 0) << other.output;
+  EXPECT_NE(other.output.find("guesses that it did not make are not in the record"), std::string::npos) << other.output;
+  EXPECT_NE(other.output.find("confidence,threshold=0.3"), std::string::npos) << other.output;
+}
+
+TEST_F(Recorded, ARunThatItsOwnSettingsDoNotReproduceIsAFailedClaim) {
+  const std::string path = record("run", {"--draft", "mtp,k=2", "--temperature", "1"});
+  std::string changed = contents(path);
+  const std::string seed = "\"seed\":7,\"temperature\"";  // of the settings to judge by
+  ASSERT_NE(changed.find(seed), std::string::npos);
+  changed.replace(changed.find(seed), seed.size(), "\"seed\":8,\"temperature\"");
+  const std::string other = directory_.write("other", changed);
+  EXPECT_EQ(run_program({SPECDEC_PROGRAM, "replay", path}).exit_code, 0);
+  const ProgramResult failed = run_program({SPECDEC_PROGRAM, "replay", other});
+  EXPECT_EQ(failed.exit_code, 5) << failed.output;
+  EXPECT_NE(failed.output.find("Not reproduced"), std::string::npos) << failed.output;
+  EXPECT_EQ(run_program({SPECDEC_PROGRAM, "replay", other, "--rule", "block"}).exit_code, 0);
+  EXPECT_NE(run_program({SPECDEC_PROGRAM, "replay", "--help"}).output.find("5: the run's own"), std::string::npos);
 }
 
 TEST(GTestOfTwoSamples, EqualLawsPassAndOthersDoNot) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/file_contents.h"
 #include "tests/run_program.h"
 #include "tests/temporary_directory.h"
 #include "tests/tiny_checkpoint.h"
@@ -184,6 +185,32 @@ TEST_F(Run, WithoutGuessesNothingIsSaidToBeGuessed) {
   EXPECT_EQ(said.find("guessed by"), std::string::npos) << said;
   EXPECT_EQ(said.find("accepted guesses"), std::string::npos) << said;
   EXPECT_EQ(said.find("with guesses"), std::string::npos) << said;
+}
+
+TEST_F(Run, WithoutGuessesALossyRuleChangesNothing) {
+  const std::string said = run({"--draft", "none", "--rule", "typical", "--json", json_}).output;
+  EXPECT_NE(said.find("no guess was made, so nothing could differ"), std::string::npos) << said;
+  EXPECT_EQ(said.find("by chance"), std::string::npos) << said;
+  EXPECT_EQ(read_json(json_)["figures"]["identical_to_plain"], true);
+  const std::string hot = run({"--draft", "none", "--rule", "typical", "--temperature", "1"}).output;
+  EXPECT_NE(hot.find("not compared"), std::string::npos) << hot;
+}
+
+TEST_F(Run, ThePictureSaysThatTheTextIsNotTheTargets) {
+  const std::string svg = directory_.path() / "run.svg";
+  run({"--svg", svg});
+  EXPECT_EQ(contents(svg).find("lossy"), std::string::npos);
+  run({"--svg", svg, "--rule", "typical", "--verify-experts", "2"});
+  EXPECT_NE(contents(svg).find("lossy, by rule typical and --verify-experts 2"), std::string::npos);
+}
+
+TEST_F(Run, SiblingsThatTheRuleDoesNotJudgeAtOnceAreSaid) {
+  const auto said = [&](const std::string& draft) {
+    return run({"--draft", draft, "--rule", "k-seq", "--temperature", "1"}).output;
+  };
+  EXPECT_NE(said("mtp,k=2,width=2,siblings=distinct").find("as rule sampled does"), std::string::npos);
+  EXPECT_EQ(said("mtp,k=2,width=2").find("as rule sampled does"), std::string::npos);
+  EXPECT_EQ(said("mtp,k=2,siblings=distinct").find("as rule sampled does"), std::string::npos);
 }
 
 TEST_F(Run, AtATemperatureTextsAreNotCompared) {

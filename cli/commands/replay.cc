@@ -61,10 +61,38 @@ class Replay : public Job {
     }
     fmt::print("{}", text_of(recording, as_run, lines));
     if (json_) write_file(*json_, json_of(recording, as_run, lines));
-    return 0;
+    if (asks_for_other_settings() || !must_be_the_same(recording) || !as_run.first_difference) return 0;
+    fmt::print(
+        "Not reproduced: with the run's own settings pass {} ends otherwise than recorded; the record was changed, or "
+        "another version of specdec made it.\n",
+        *as_run.first_difference);
+    return kClaimFailed;
   }
 
  private:
+  bool asks_for_other_settings() const {
+    return rule_ || k_ || width_ || policy_ || temperature_ || top_k_ || top_p_ || min_p_;
+  }
+
+  // Of a record that keeps only the likeliest tokens, other tokens are drawn by the same numbers.
+  static bool must_be_the_same(const Recording& recording) {
+    return recording.detail.top == 0 || recording.sampler.temperature == 0;
+  }
+
+  // A policy never sees what the guesses would have been that the run's policy did not make.
+  std::string unanswered(const Recording& recording) const {
+    const bool limited = !recording.policy.empty() && recording.policy != "fixed";
+    if (!limited || !policy_) return "";
+    const NamedOptions named = split_options(*policy_, "policy");
+    const PolicySpec asked{&find_kind(policy_kinds(), "policy", named.name), named.values};
+    if (asked.text() == recording.policy) return "";
+    return fmt::format(
+        "The run drafted by policy {}: guesses that it did not make are not in the record. How far policy {} would "
+        "have gone beyond them, and what that would have brought, the record cannot say; record a run without a "
+        "policy.",
+        recording.policy, asked.text());
+  }
+
   std::vector<std::string> rules_for(const Recording& recording) const {
     if (!rule_) return {recording.rule};
     if (*rule_ != "all") return {*rule_};
@@ -104,12 +132,25 @@ class Replay : public Job {
     return policy;
   }
 
+  // A record of an older run does not say.
+  static std::string drafting_of(const Recording& recording) {
+    std::string text;
+    if (!recording.tree.empty()) {
+      text += fmt::format(" with tree = {}", recording.tree);
+    } else if (recording.k > 0) {
+      text += fmt::format(" with k = {}", recording.k);
+    }
+    if (!recording.policy.empty()) text += fmt::format(", policy {}", recording.policy);
+    return text;
+  }
+
   static std::string named(const Replayed& line) { return line.lossless ? line.rule : line.rule + " (lossy)"; }
 
   std::string text_of(const Recording& recording, const Replayed& as_run, const std::vector<Replayed>& lines) const {
-    std::string text = fmt::format("{}: {} guessed for by {}, {} passes, rule {}, temperature {}, seed {}\n",
-                                   recording.path, recording.target, recording.drafter, recording.steps.size(),
-                                   recording.rule, recording.sampler.temperature, recording.seed);
+    std::string text =
+        fmt::format("{}: {} guessed for by {}{}, {} passes, rule {}, temperature {}, seed {}\n", recording.path,
+                    recording.target, recording.drafter, drafting_of(recording), recording.steps.size(), recording.rule,
+                    recording.sampler.temperature, recording.seed);
     if (recording.verify_experts > 0) {
       text += fmt::format("  lossy: recorded with --verify-experts {}, so its laws need not be the target's\n",
                           recording.verify_experts);
@@ -137,13 +178,14 @@ class Replay : public Job {
           "judgings end with one of them.\n",
           recording.detail.top, largest_rest(recording), as_run.unrecorded);
     }
+    if (const std::string limits = unanswered(recording); !limits.empty()) text += limits + "\n";
     return text +
            "A record cannot say how the text goes on after other tokens, what longer or wider drafts or another "
            "drafter "
            "would have guessed, or how long it takes.\n";
   }
 
-  static std::string json_of(const Recording& recording, const Replayed& as_run, const std::vector<Replayed>& lines) {
+  std::string json_of(const Recording& recording, const Replayed& as_run, const std::vector<Replayed>& lines) const {
     const auto object = [&](const Replayed& one) {
       return Json{{"rule", one.rule},
                   {"lossless", one.lossless},
@@ -159,10 +201,18 @@ class Replay : public Job {
     };
     Json all = Json::array();
     for (const Replayed& line : lines) all.push_back(object(line));
-    const Json json{{"specdec", version()},          {"record", recording.path},
-                    {"target", recording.target},    {"drafter", recording.drafter},
-                    {"seed", recording.seed},        {"verify_experts", recording.verify_experts},
-                    {"as_recorded", object(as_run)}, {"replayed", all}};
+    const Json json{{"specdec", version()},
+                    {"record", recording.path},
+                    {"target", recording.target},
+                    {"drafter", recording.drafter},
+                    {"k", recording.k},
+                    {"tree", recording.tree},
+                    {"policy", recording.policy},
+                    {"unanswered", unanswered(recording)},
+                    {"seed", recording.seed},
+                    {"verify_experts", recording.verify_experts},
+                    {"as_recorded", object(as_run)},
+                    {"replayed", all}};
     return json.dump(2) + "\n";
   }
 
@@ -175,7 +225,8 @@ class Replay : public Job {
 }  // namespace
 
 Command command_replay() {
-  return {"replay", "judges the passes of a recorded run by other rules and settings", make_job<Replay>};
+  return {"replay", "judges the passes of a recorded run by other rules and settings", make_job<Replay>,
+          "; 5: the run's own settings do not reproduce the run"};
 }
 
 }  // namespace specdec

@@ -77,6 +77,10 @@ class Run : public Job {
       throw UsageError("--svg: {} has no routed experts, which are what the picture shows", target.name);
     }
     if (verify_experts_) leaves_out_experts(*target.model, *verify_experts_);
+    if (record_top_ > target.model->info().vocab) {
+      throw UsageError("--record-top {}: {} has {} tokens; expected fewer, and 0 keeps all", record_top_, target.name,
+                       target.model->info().vocab);
+    }
     const std::optional<int> depth = depths_.empty() ? std::nullopt : std::optional(depths_.back());
     const LoadedDrafter drafter = load_drafter(draft_, depth, target, engine);
     if (drafter.recognised) {
@@ -213,6 +217,7 @@ class Run : public Job {
       throw UsageError("--always-reject: --draft {} makes no guess that could be rejected", draft_);
     }
     if (k_) {
+      check_no_tree(spec, *k_);
       depths_ = parse_range("--k", *k_);
     } else if (always_reject_) {
       depths_ = parse_range("--k", "1..8");

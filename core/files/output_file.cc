@@ -1,9 +1,11 @@
 #include "core/files/output_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <set>
 
@@ -13,20 +15,47 @@ namespace specdec {
 
 namespace fs = std::filesystem;
 
-OutputFile::OutputFile(const fs::path& path) {
+namespace {
+
+// Standard output or standard error, if that is what the path leads to: /dev/stdout, or the file that the shell sent it
+// to. Nothing that was said there may be replaced.
+std::optional<int> own_stream(const fs::path& path) {
+  struct stat asked {
+  }, own{};
+  if (::stat(path.c_str(), &asked) != 0) return std::nullopt;
+  for (const int stream : {STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fstat(stream, &own) == 0 && own.st_dev == asked.st_dev && own.st_ino == asked.st_ino) return stream;
+  }
+  return std::nullopt;
+}
+
+// One name for all spellings, whether the file exists or not.
+fs::path spelled_once(const fs::path& path) {
+  std::error_code unknown;
+  fs::path whole = fs::weakly_canonical(fs::absolute(path, unknown), unknown);
+  return unknown ? path : whole;
+}
+
+}  // namespace
+
+OutputFile::OutputFile(const fs::path& path) : path_(path) {
   if (path.empty()) throw Error("cannot write: the name of the file is empty");
   std::error_code unknown;
-  path_ = fs::weakly_canonical(path, unknown);
-  if (unknown) path_ = path;
-  const fs::file_status status = fs::status(path_, unknown);
+  const fs::file_status status = fs::status(path, unknown);
   if (fs::is_directory(status)) throw Error("{}: cannot write: it is a directory", path.string());
-  if (!fs::exists(status) || fs::is_regular_file(status))
+  if (const std::optional<int> stream = own_stream(path)) {
+    std::fflush(stdout);  // in the order in which it is said
+    fd_ = ::fcntl(*stream, F_DUPFD_CLOEXEC, 0);
+  } else if (fs::exists(status) && !fs::is_regular_file(status)) {
+    fd_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  } else {
+    path_ = spelled_once(path);
+    // A file without write permission would still be replaced by the move.
+    if (fs::is_regular_file(status) && ::access(path_.c_str(), W_OK) != 0)
+      throw Error("{}: cannot write: {}", path.string(), std::strerror(errno));
     temporary_ = fmt::format("{}.partial-{}", path_.string(), ::getpid());
-  // A file without write permission would still be replaced by the move.
-  if (fs::is_regular_file(status) && ::access(path_.c_str(), W_OK) != 0)
-    throw Error("{}: cannot write: {}", path.string(), std::strerror(errno));
-  const fs::path& place = temporary_.empty() ? path_ : temporary_;
-  fd_ = ::open(place.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  }
   if (fd_ < 0) throw Error("{}: cannot write: {}", path.string(), std::strerror(errno));
 }
 
@@ -95,7 +124,7 @@ void check_outputs(std::initializer_list<std::optional<std::string>> outputs, st
     if (!output) continue;
     check_no_input(*output, inputs);
     check_writable(*output);
-    if (!written.insert(fs::weakly_canonical(*output)).second) {
+    if (!written.insert(spelled_once(*output)).second) {
       throw UsageError("two outputs name the same file: {}", *output);
     }
   }

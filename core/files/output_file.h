@@ -2,7 +2,8 @@
 //   OutputFile out(path);
 //   out.write(text);
 //   out.close();
-// What exists and is no regular file (a pipe, /dev/stdout) is written directly.
+// What exists and is no regular file (a pipe, /dev/null) is written directly, and so is what the process says on
+// standard output or standard error anyway: /dev/stdout, whatever it leads to.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +32,7 @@ class OutputFile {
   void close();
 
  private:
-  std::filesystem::path path_;       // with symlinks resolved
+  std::filesystem::path path_;       // of a file that is moved there: with symlinks resolved
   std::filesystem::path temporary_;  // empty: written directly
   int fd_ = -1;
 };

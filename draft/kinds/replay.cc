@@ -44,7 +44,7 @@ DrafterKind drafter_replay() {
   return {"replay", "guesses what a traced run said: replay,text=TRACE,right=0.8", false,
           [](const DrafterContext& context) {
             Options options(context.options, "drafter replay");
-            const std::string path = options.text("text", "");
+            const std::string path = options.text("text", "", "the trace of a run");
             const double right = options.number("right", 1, 0, 1);
             options.refuse_unknown(context.elsewhere);
             if (path.empty()) throw UsageError("drafter replay needs the trace of a run: write replay,text=TRACE");

@@ -48,12 +48,12 @@ Shortcut read_shortcut(Options& options, const ModelInfo& target) {
     const int all = target.experts_per_token;
     const int experts = options.integer("experts", all, 0, all);
     if (experts < all) shortcut.experts_per_token = experts;
-  } else if (const std::string experts = options.text("experts", ""); !experts.empty()) {
+  } else if (const std::string experts = options.text("experts", "", "a number of experts"); !experts.empty()) {
     throw UsageError("drafter self: experts={}: {} has no routed experts; leave out layers with skip=LIST", experts,
                      target.path);
   }
   const int layers = options.integer("layers", target.layers, 1, target.layers);
-  shortcut.skipped = parse_layers(options.text("skip", ""), target.layers);
+  shortcut.skipped = parse_layers(options.text("skip", "", "layers, such as 3..5+8"), target.layers);
   std::erase_if(shortcut.skipped, [&](int layer) { return layer >= layers; });
   for (int layer = layers; layer < target.layers; ++layer) shortcut.skipped.push_back(layer);
   if (static_cast<int>(shortcut.skipped.size()) == target.layers) {

@@ -1,6 +1,7 @@
 // What most often followed the longest run of last tokens that stood before, in this text or in a corpus
 // (SuffixDecoding, arXiv 2411.04975; SAM-Decoding, arXiv 2411.10666). The tree holds the surest guesses.
 #include <algorithm>
+#include <any>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -99,26 +100,31 @@ void add_text(const std::string& path, const DrafterContext& context, SuffixAuto
   }
 }
 
+SuffixAutomaton read_corpus(const std::string& path, int most, const DrafterContext& context) {
+  SuffixAutomaton seen(most);
+  if (is_trace(path)) {
+    add_trace(path, context.target.info().vocab, seen);
+  } else {
+    add_text(path, context, seen);
+  }
+  seen.add_end();
+  return seen;
+}
+
 std::unique_ptr<Drafter> make_suffix(const DrafterContext& context) {
   Options options(context.options, "drafter suffix");
   constexpr int kLongest = 1024;
   const int most = options.integer("max", 64, 1, kLongest);
   const int least = options.integer("min", 1, 1, kLongest);
-  const std::string corpus = options.text("corpus", "");
+  const std::string corpus = options.text("corpus", "", "a file: a text, or the trace of a run as .jsonl");
   options.refuse_unknown(context.elsewhere);
   if (least > most) {
     throw UsageError("drafter suffix: min={} is more than max={}; expected min to be at most max", least, most);
   }
-  SuffixAutomaton seen(most);
-  if (!corpus.empty()) {
-    if (is_trace(corpus)) {
-      add_trace(corpus, context.target.info().vocab, seen);
-    } else {
-      add_text(corpus, context, seen);
-    }
-    seen.add_end();
-  }
-  return std::make_unique<Suffix>(std::move(seen), least);
+  if (corpus.empty()) return std::make_unique<Suffix>(SuffixAutomaton(most), least);
+  if (context.kept == nullptr) return std::make_unique<Suffix>(read_corpus(corpus, most, context), least);
+  if (!context.kept->has_value()) context.kept->emplace<SuffixAutomaton>(read_corpus(corpus, most, context));
+  return std::make_unique<Suffix>(std::any_cast<const SuffixAutomaton&>(*context.kept), least);
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ PolicyKind policy_confidence() {
   return {"confidence", "stops where the drafter is unsure: threshold=0.4, of=token or path",
           [](Options& options) -> std::unique_ptr<Policy> {
             const double threshold = options.number("threshold", 0.4, 0, 1);
-            const std::string of = options.text("of", "token");
+            const std::string of = options.text("of", "token", "token or path");
             if (of != "token" && of != "path") {
               throw UsageError("policy confidence: of={}: expected token or path", of);
             }

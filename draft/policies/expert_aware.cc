@@ -136,7 +136,7 @@ PolicyKind policy_expert_aware() {
             const double storage = take_storage_weight(options);
             const double row = options.number("row", 0, 0, 100);
             const int probe = options.integer("probe", 16, 1, 1 << 20);
-            const std::string experts = options.text("experts", "seen");
+            const std::string experts = options.text("experts", "seen", "seen or even");
             if (experts != "seen" && experts != "even") {
               throw UsageError("policy expert-aware: experts={}: expected seen or even", experts);
             }

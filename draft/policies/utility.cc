@@ -107,7 +107,7 @@ PolicyKind policy_utility() {
                                .set = options.integer("set", 16, 1, 1 << 20),
                                .timed = false,
                                .storage = take_storage_weight(options)};
-            const std::string cost = options.text("cost", "bytes");
+            const std::string cost = options.text("cost", "bytes", "bytes or time");
             if (cost != "bytes" && cost != "time") {
               throw UsageError("policy utility: cost={}: expected bytes or time", cost);
             }
