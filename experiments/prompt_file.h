@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "verify/hardware.h"
+#include "core/named_text.h"
 
 namespace specdec {
 
