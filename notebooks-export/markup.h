@@ -1,4 +1,5 @@
-// Text inside of SVG: what would be markup is escaped, control characters are left out.
+// Text inside of SVG and HTML, in elements and in quoted attributes: what would be markup is escaped, line ends and
+// tabs are spaces, other control characters are left out.
 #pragma once
 
 #include <string>
@@ -6,6 +7,6 @@
 
 namespace specdec {
 
-std::string svg_text(std::string_view text);
+std::string markup(std::string_view text);
 
 }  // namespace specdec
