@@ -189,7 +189,7 @@ void expect_valid_notebook(const nlohmann::json& notebook) {
 }
 
 TEST(Export, NotebooksAreValidAndReadWithoutBeingRun) {
-  for (const Results& results : {sample_results(), hostile_results(), empty_results(), crowded_results(6)})
+  for (const Results& results : {sample_results(), hostile_results(), empty_results(), crowded_results(6, 92)})
     expect_valid_notebook(nlohmann::json::parse(only_file("ipynb", results)));
   const std::string text = only_file("ipynb", sample_results());
   EXPECT_EQ(count_of(text, "\"image/svg+xml\""), figure_kinds().size());
@@ -262,13 +262,26 @@ TEST(Export, FindingsKnowChance) {
   EXPECT_TRUE(holds(finding(Cell{}, Cell{}, Cell{}), "nothing is said about speed"));
 }
 
+// Each arm is a family of its own.
+Results without_k() {
+  Results results = crowded_results(6, 12);
+  results.axes = {"draft"};
+  Table& arms = results.tables[0];
+  for (auto& row : arms.rows) row[arms.column("draft")] = row[0];
+  return results;
+}
+
 // Pictures of every width are whole, and no two of their words stand on one another.
 TEST(Export, LabelsDoNotMeet) {
-  for (const Results& results : {sample_results(), hostile_results(), crowded_results(1), crowded_results(6)}) {
+  for (const Results& results :
+       {sample_results(), hostile_results(), crowded_results(1, 48), without_k(), crowded_results(6, 92)}) {
     for (const ResultFigure& figure : figures_of(results)) {
       for (const double width : {kWideFigure, kNarrowFigure}) {
         SCOPED_TRACE(fmt::format("{} at {}, {} arms", figure.name, width, results.tables[0].rows.size()));
-        ASSERT_TRUE(figure.shown.plot);
+        if (!figure.shown.plot) {
+          EXPECT_EQ(figure.name, "tokens_per_pass");
+          continue;
+        }
         const std::string svg = svg_of(*figure.shown.plot, width, figure.title);
         struct Box {
           double left, right, baseline;
@@ -313,7 +326,8 @@ TEST(Export, DISABLED_WritesSamples) {
   const std::filesystem::path directory = SPECDEC_SOURCE_DIR "/build/exports";
   std::filesystem::create_directories(directory);
   for (auto& [name, results] : {std::pair{"sample", sample_results()}, std::pair{"hostile", hostile_results()},
-                                std::pair{"crowded", crowded_results(6)}, std::pair{"empty", empty_results()}}) {
+                                std::pair{"crowded", crowded_results(6, 92)}, std::pair{"no-k", without_k()},
+                                std::pair{"empty", empty_results()}}) {
     for (const ExportFormat& format : export_formats()) {
       for (const ExportFile& file : format.write(results))
         write_file(directory / fmt::format("{}-{}", name, file.name), file.contents);

@@ -8,7 +8,7 @@
 namespace specdec {
 namespace {
 
-constexpr int kLayers = 12, kExperts = 64, kWokenByOne = 4;
+constexpr int kExperts = 64, kWokenByOne = 4;
 
 Table table_of(std::string name, std::string meaning, const std::vector<std::string>& columns) {
   Table table{std::move(name), std::move(meaning), {}, {}};
@@ -87,7 +87,7 @@ void add_texts(Table& texts, const std::string& arm, const SampleDrafter& drafte
   }
 }
 
-void add_arm(Results& results, const SampleDrafter& drafter, std::int64_t k) {
+void add_arm(Results& results, const SampleDrafter& drafter, std::int64_t k, int layers) {
   const std::string arm = fmt::format("{} k={}", drafter.name, k);
   double tokens_per_pass = 1, reached = 1, accepted = 0;
   for (std::int64_t position = 1; position <= k; ++position) {
@@ -105,8 +105,8 @@ void add_arm(Results& results, const SampleDrafter& drafter, std::int64_t k) {
   const double rows = static_cast<double>(k + 1),
                even = kExperts * (1 - std::pow(1 - 1.0 * kWokenByOne / kExperts, rows));
   double woken_sum = 0;
-  for (std::int64_t layer = 0; layer < kLayers; ++layer) {
-    const double woken = std::lerp(double{kWokenByOne}, even, 0.6 + 0.03 * static_cast<double>(layer));
+  for (std::int64_t layer = 0; layer < layers; ++layer) {
+    const double woken = std::lerp(double{kWokenByOne}, even, 0.6 + 0.36 * static_cast<double>(layer) / layers);
     const double wasted = woken * 0.3 * (1 - accepted / static_cast<double>(k));
     woken_sum += woken;
     add_row(results.tables[2], {{"arm", arm},
@@ -116,7 +116,7 @@ void add_arm(Results& results, const SampleDrafter& drafter, std::int64_t k) {
                                 {"experts_rejected_only", wasted},
                                 {"experts_uniform", even}});
   }
-  const double woken = woken_sum / kLayers, look_ms = 9 + 1.3 * woken, plain_ms = 9 + 1.3 * kWokenByOne;
+  const double woken = woken_sum / layers, look_ms = 9 + 1.3 * woken, plain_ms = 9 + 1.3 * kWokenByOne;
   const double guess_ms = drafter.guess_ms * static_cast<double>(k);
   const double speed_up = tokens_per_pass * plain_ms / (guess_ms + look_ms + 0.4), doubt = 0.03 + 0.01 * rows;
   const double loaded = 3.1 * woken / tokens_per_pass;
@@ -155,10 +155,10 @@ void add_arm(Results& results, const SampleDrafter& drafter, std::int64_t k) {
   add_texts(results.tables[3], arm, drafter, k, speed_up, tokens_per_pass);
 }
 
-Results with_arms(const std::vector<SampleDrafter>& drafters) {
+Results with_arms(const std::vector<SampleDrafter>& drafters, int layers) {
   Results results = empty_results();
   for (const SampleDrafter& drafter : drafters) {
-    for (const std::int64_t k : {1, 2, 4, 8}) add_arm(results, drafter, k);
+    for (const std::int64_t k : {1, 2, 4, 8}) add_arm(results, drafter, k, layers);
   }
   return results;
 }
@@ -182,19 +182,19 @@ Results empty_results() {
 }
 
 Results sample_results() {
-  return with_arms({{"mtp", 0.83, 1.1}, {"ngram", 0.55, 0.05}, {"small:demo-draft", 0.74, 3.0}});
+  return with_arms({{"mtp", 0.83, 1.1}, {"ngram", 0.55, 0.05}, {"small:demo-draft", 0.74, 3.0}}, 12);
 }
 
-Results crowded_results(int drafters) {
+Results crowded_results(int drafters, int layers) {
   std::vector<SampleDrafter> some;
   for (int i = 0; i < drafters; ++i)
     some.push_back({fmt::format("small:models/a-draft-model-with-a-long-name-{}", i), 0.5 + 0.02 * i, 1.0 + 0.1 * i});
-  return with_arms(some);
+  return with_arms(some, layers);
 }
 
 Results hostile_results() {
   Results results =
-      with_arms({{"<script>alert(1)</script>", 0.8, 1}, {"a,\"b\"\nc | `d` $e$ \"\"\"\\ ünï 推測 🎯", 0.6, 1}});
+      with_arms({{"<script>alert(1)</script>", 0.8, 1}, {"a,\"b\"\nc | `d` $e$ \"\"\"\\ ünï 推測 🎯", 0.6, 1}}, 12);
   results.experiment = "../<b>\"hostile\" & 'co'</b>";
   results.question = "Is 1 < 2 & \"quoted\"? </title><script>alert(2)</script>";
   results.warnings.push_back("</style><img src=x onerror=alert(3)> _*[link](http://example.org)*_\n# not a heading");

@@ -9,8 +9,8 @@ namespace specdec {
 // Twelve arms, 3 drafters by 4 lengths of guess, on a target of 12 layers with routed experts and an expert cache.
 Results sample_results();
 
-// So many arms, with long labels.
-Results crowded_results(int drafters);
+// Four arms for each drafter, with long labels.
+Results crowded_results(int drafters, int layers);
 
 // Its labels, sentences and provenance hold what a format could take for its own: quotes, commas, line ends, markup,
 // formulas, letters of other scripts.

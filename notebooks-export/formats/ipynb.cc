@@ -18,11 +18,12 @@
 namespace specdec {
 namespace {
 
-constexpr std::size_t kReadableBytes = 1 << 20;  // data beyond it is compressed
-constexpr std::size_t kShownRows = 200;
+constexpr std::size_t kReadableBytes = 1 << 16;  // data beyond it would bury the figures and is compressed
+constexpr std::size_t kShownRows = 50;
 
-std::string python_list(const std::vector<std::string>& words) {
-  return nlohmann::json(words).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+// Words, or a list of them, as Python writes them too: JSON, with all letters as they are.
+std::string python_words(const nlohmann::json& words) {
+  return words.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 // The tables as Python, a statement each.
@@ -34,7 +35,7 @@ std::string data_of(const Results& results) {
     bytes += texts.back().size();
   }
   std::string source =
-      fmt::format("EXPERIMENT = {}[0]\nAXES = {}\n", python_list({results.experiment}), python_list(results.axes));
+      fmt::format("EXPERIMENT = {}\nAXES = {}\n", python_words(results.experiment), python_words(results.axes));
   for (std::size_t i = 0; i < results.tables.size(); ++i) {
     const Table& table = results.tables[i];
     std::vector<std::string> words;
@@ -43,7 +44,7 @@ std::string data_of(const Results& results) {
     }
     source +=
         fmt::format("{} = table({}, words={})\n", table.name,
-                    bytes > kReadableBytes ? packed_python_text(texts[i]) : python_text(texts[i]), python_list(words));
+                    bytes > kReadableBytes ? packed_python_text(texts[i]) : python_text(texts[i]), python_words(words));
   }
   return source;
 }
@@ -76,7 +77,7 @@ std::vector<ExportFile> write(const Results& results) {
   const Table summary = summary_of(results);
   std::vector<std::string> columns;
   for (const Column& column : summary.columns) columns.push_back(column.name);
-  notebook.code("summary", fmt::format("arms[{}]", python_list(columns)), frame_output(summary));
+  notebook.code("summary", fmt::format("arms[{}]", python_words(columns)), frame_output(summary));
   for (const ResultFigure& figure : figures_of(results)) add_figure(notebook, figure);
   for (const Table& table : results.tables) {
     notebook.markdown("about-table-" + table.name,

@@ -1,13 +1,15 @@
 import base64
 import io
+import warnings
 import zlib
 
 import matplotlib.pyplot as plt
 import pandas as pd
 
-pd.set_option("display.max_columns", None, "display.max_rows", 200)
+warnings.filterwarnings("ignore", "Glyph .* missing")  # labels may have letters that no font here has
+pd.set_option("display.max_columns", None, "display.max_rows", 50)
 plt.rcParams.update({"figure.dpi": 110, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
-                     "grid.alpha": 0.3, "svg.fonttype": "none", "text.parse_math": False})
+                     "axes.axisbelow": True, "grid.alpha": 0.3, "svg.fonttype": "none", "text.parse_math": False})
 
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#b8609a", "#8a6d00", "#7b6bd6", "#2596a8", "#777777"]  # told apart by all
 MARKERS = "os^Dv<P*"

@@ -64,7 +64,7 @@ double draw(SvgCanvas& canvas, const HeatPlot& plot) {
   const double width = std::min((rows.right - rows.left) / columns, 60.0);
   const bool numbered = width >= 25;
   for (std::size_t row = 0; row < plot.rows.size(); ++row) {
-    const double y = rows.middle_of(row) - PlotRows::kBar / 2 - 3;
+    const double y = rows.middle_of(row) - PlotRows::kBar / 2 - (rows.beside ? 3 : 0);
     const double height = PlotRows::kBar + 6;
     rows.draw_name(canvas, row);
     for (std::size_t column = 0; column < plot.column_labels.size(); ++column) {
@@ -73,7 +73,7 @@ double draw(SvgCanvas& canvas, const HeatPlot& plot) {
       const Rgb colour = colour_at(most > least ? (*cell - least) / (most - least) : 0.5);
       const double x = rows.left + width * static_cast<double>(column);
       const bool told = plot.rows.size() * plot.column_labels.size() <= kTooltips;
-      canvas.box(x, y, width - (width > 8 ? 1 : 0), height, hex_of(colour),
+      canvas.box(x, y, width + (width > 8 ? -1 : 0.3), height, hex_of(colour),
                  told ? fmt::format("{}, {} {}: {}", plot.rows[row], plot.columns, plot.column_labels[column],
                                     short_number(*cell))
                       : "");
