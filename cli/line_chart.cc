@@ -6,7 +6,8 @@
 #include <array>
 #include <cmath>
 
-#include "cli/svg_text.h"
+#include "notebooks-export/markup.h"
+#include "notebooks-export/ticks.h"
 
 namespace specdec {
 namespace {
@@ -14,16 +15,6 @@ namespace {
 constexpr double kLeft = 70, kTop = 50, kWidth = 520, kHeight = 320, kLegend = 210;
 constexpr std::array<std::string_view, 8> kColours{"#4c78a8", "#f58518", "#54a24b", "#e45756",
                                                    "#b279a2", "#79706e", "#17becf", "#9d755d"};
-
-// 1, 2 or 5 times a power of ten: about five of them make `most`.
-double tick_of(double most) {
-  const double rough = most / 5;
-  const double power = std::pow(10, std::floor(std::log10(rough)));
-  for (const double times : {1.0, 2.0, 5.0}) {
-    if (times * power >= rough) return times * power;
-  }
-  return 10 * power;
-}
 
 // What is computed has the colour of what was measured under the same name.
 std::size_t colour_of(const LineChart& chart, std::size_t line) {
@@ -46,7 +37,7 @@ std::string svg_of(const LineChart& chart) {
   }
   if (most_x <= 0) most_x = 1;
   if (most_y <= 0) most_y = 1;
-  const double tick_x = tick_of(most_x), tick_y = tick_of(most_y);
+  const double tick_x = tick_step(most_x), tick_y = tick_step(most_y);
   most_y = tick_y * std::ceil(most_y / tick_y);
   const auto x_of = [&](double x) { return kLeft + kWidth * x / most_x; };
   const auto y_of = [&](double y) { return kTop + kHeight * (1 - y / most_y); };
@@ -56,8 +47,8 @@ std::string svg_of(const LineChart& chart) {
       "font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
       "<text x=\"{2}\" y=\"22\" font-size=\"14\">{3}</text>\n<text x=\"{2}\" y=\"40\">{4}</text>\n"
       "<text x=\"{5}\" y=\"{6}\" text-anchor=\"middle\">{7}</text>\n",
-      kLeft + kWidth + kLegend, kTop + kHeight + 50, kLeft, svg_text(chart.title), svg_text(chart.y),
-      kLeft + kWidth / 2, kTop + kHeight + 38, svg_text(chart.x));
+      kLeft + kWidth + kLegend, kTop + kHeight + 50, kLeft, markup(chart.title), markup(chart.y), kLeft + kWidth / 2,
+      kTop + kHeight + 38, markup(chart.x));
   for (double y = 0; y <= most_y * 1.0001; y += tick_y) {
     svg += fmt::format(
         "<line x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\" stroke=\"#ddd\"/>"
@@ -86,7 +77,7 @@ std::string svg_of(const LineChart& chart) {
         "<line x1=\"{0}\" x2=\"{1}\" y1=\"{2}\" y2=\"{2}\" stroke=\"{3}\" stroke-width=\"2\"{4}/>"
         "<text x=\"{5}\" y=\"{6}\">{7}</text>\n",
         kLeft + kWidth + 14, kLeft + kWidth + 36, legend - 4, colour, dashes, kLeft + kWidth + 42, legend,
-        svg_text(line.name));
+        markup(line.name));
     legend += 20;
   }
   return svg + "</svg>\n";

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "cli/svg_text.h"
+#include "notebooks-export/markup.h"
 
 namespace specdec {
 namespace {
@@ -61,9 +61,9 @@ std::string picture_of(const Prediction& found) {
       "font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
       kLeft + kWidth + kLegend, kTop + kHeight + 50);
   svg += fmt::format("<text x=\"{}\" y=\"20\" font-size=\"14\">{} on {}{}, guessed by {}</text>\n", kLeft,
-                     svg_text(found.target),
+                     markup(found.target),
                      found.scenario.machines > 1 ? fmt::format("{} x ", found.scenario.machines) : "",
-                     svg_text(found.scenario.machine.title), svg_text(found.options.draft));
+                     markup(found.scenario.machine.title), markup(found.options.draft));
   constexpr int kLines = 4;
   for (int i = 0; i <= kLines; ++i) {
     const double seconds = most * i / kLines, y = y_of(seconds);

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "cli/svg_text.h"
+#include "notebooks-export/markup.h"
 
 namespace specdec {
 namespace {
@@ -147,7 +147,7 @@ class Picture {
   static constexpr int kCell = 38, kLetter = 7, kLine = 17, kLegend = 430;
 
   void put(int x, int y, std::string_view classes, const std::string& words, std::string_view more = "") {
-    text_ += fmt::format("<text class=\"{}\" x=\"{}\" y=\"{}\"{}>{}</text>\n", classes, x, y, more, svg_text(words));
+    text_ += fmt::format("<text class=\"{}\" x=\"{}\" y=\"{}\"{}>{}</text>\n", classes, x, y, more, markup(words));
   }
 
   void draw_names() {
@@ -175,7 +175,7 @@ class Picture {
 
   void rectangle(int x, int y, const std::string& fill, const std::string& title) {
     text_ += fmt::format("<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\"><title>{}</title></rect>\n", x,
-                         y, kCell - 1, kCell - 1, fill, svg_text(title));
+                         y, kCell - 1, kCell - 1, fill, markup(title));
   }
 
   void draw_legend() {

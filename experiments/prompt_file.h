@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "core/named_text.h"
 #include "experiments/prompt_format.h"
-#include "verify/hardware.h"
 
 namespace specdec {
 

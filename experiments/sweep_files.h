@@ -3,7 +3,7 @@
 
 #include <span>
 
-#include "verify/hardware.h"
+#include "core/named_text.h"
 
 namespace specdec {
 

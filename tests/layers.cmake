@@ -3,8 +3,9 @@
 cmake_minimum_required(VERSION 3.25)
 
 set(layers core tokenizers draft verify experiments notebooks-export cli)
-set(private_libraries "nlohmann/|sentencepiece|cblas|sqlite3")  # stay inside .cc files
+set(private_libraries "nlohmann/|sentencepiece|cblas|sqlite3|zlib")  # stay inside .cc files
 set(json_header "core/files/json.h")                            # the one header of ours with json; only .cc include it
+set(results_header "experiments/result_table.h")                # all that exports see beside core
 set(violations "")
 
 foreach(layer IN LISTS layers)
@@ -18,6 +19,10 @@ foreach(layer IN LISTS layers)
       if(line MATCHES "include[ \t]*\"" AND (NOT folder IN_LIST below OR included MATCHES "\\.\\."))
         list(JOIN below ", " allowed)
         list(APPEND violations "${source} includes \"${included}\"; ${layer} may include only ${allowed}")
+      endif()
+      if(layer STREQUAL "notebooks-export" AND folder MATCHES "^(tokenizers|draft|verify|experiments)$" AND
+         NOT included STREQUAL results_header)
+        list(APPEND violations "${source} includes \"${included}\"; of what experiments do, exports see ${results_header}")
       endif()
       if(NOT source MATCHES "\\.cc$" AND NOT source STREQUAL json_header AND
          (included MATCHES "^(${private_libraries})" OR included STREQUAL json_header))

@@ -20,6 +20,8 @@
 #include "draft/bridge.h"
 #include "draft/drafter.h"
 #include "draft/policy.h"
+#include "notebooks-export/export_format.h"
+#include "notebooks-export/figure.h"
 #include "tests/file_contents.h"
 #include "tests/run_program.h"
 #include "tests/temporary_directory.h"
@@ -41,7 +43,7 @@ void plant_tree(const TemporaryDirectory& tree) {
   tree.write("core/a.cc", "#include \"core/a.h\"\n\n#include <nlohmann/json.hpp>\n\n#include \"core/files/json.h\"\n");
   tree.write("core/files/json.h", "#pragma once\n#include <nlohmann/json.hpp>\n");
   tree.write("draft/b.h", "#pragma once\n#include \"core/a.h\"\n#include \"draft/c.h\"\n");
-  tree.write("notebooks-export/e.cc", "#include \"experiments/table.h\"\n");
+  tree.write("notebooks-export/e.cc", "#include \"experiments/result_table.h\"\n");
   tree.write("cli/main.cc", "#include <CLI/CLI.hpp>\n\n#include \"notebooks-export/e.h\"\n");
 }
 
@@ -73,6 +75,8 @@ TEST(Structure, LayerCheckSeesPlantedViolations) {
   expect_caught(script, "draft/x.cc", "#include \"core/../verify/rule.h\"\n", "draft may include only");
   expect_caught(script, "draft/x.cc", "#include \"../verify/rule.h\"\n", "draft may include only");
   expect_caught(script, "notebooks-export/x.cc", "#include \"cli/command.h\"\n", "notebooks-export may include only");
+  expect_caught(script, "notebooks-export/x.cc", "#include \"experiments/trial.h\"\n", "result_table.h");
+  expect_caught(script, "notebooks-export/x.cc", "#include \"verify/rule.h\"\n", "result_table.h");
   expect_caught(script, "core/x.h", "#include <nlohmann/json_fwd.hpp>\n", "belongs into .cc files");
   expect_caught(script, "core/x.h", "#include \"core/files/json.h\"\n", "belongs into .cc files");
   expect_caught(script, "tokenizers/x.h", "#include <sentencepiece_processor.h>\n", "belongs into .cc files");
@@ -178,6 +182,8 @@ TEST(Structure, EveryKindHasANameAndASummary) {
   expect_described(expert_policies(), "expert_policies");
   expect_described(rule_kinds(), "rules");
   expect_described(tokenizer_kinds(), "tokenizer_kinds");
+  expect_described(export_formats(), "export_formats");
+  expect_described(figure_kinds(), "figure_kinds");
   expect_described(commands(), "commands");
 }
 

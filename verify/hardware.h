@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/config.h"
+#include "core/named_text.h"
 
 namespace specdec {
 
@@ -82,9 +83,6 @@ EngineProfile find_engine(const std::string& name_or_file);
 std::string json_of(const HardwareProfile& profile);
 
 // Generated from the files.
-struct NamedText {
-  std::string_view name, text;
-};
 std::span<const NamedText> hardware_files();
 std::span<const NamedText> link_files();
 std::span<const NamedText> engine_files();
