@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/files/output_file.h"
+#include "notebooks-export/base64.h"
 #include "notebooks-export/cells.h"
 #include "notebooks-export/csv_text.h"
 #include "notebooks-export/export_format.h"
@@ -193,7 +194,7 @@ TEST(Export, NotebooksAreValidAndReadWithoutBeingRun) {
     expect_valid_notebook(nlohmann::json::parse(only_file("ipynb", results)));
   const std::string text = only_file("ipynb", sample_results());
   EXPECT_EQ(count_of(text, "\"image/svg+xml\""), figure_kinds().size());
-  EXPECT_EQ(count_of(text, "\"text/html\""), 5u);
+  EXPECT_EQ(count_of(text, "\"text/html\""), figure_kinds().size() + sample_results().tables.size() + 1);
   EXPECT_TRUE(holds(text, "mtp k=1,mtp,1,"));  // the data, to be read
 }
 
@@ -204,6 +205,13 @@ TEST(Export, ALargeNotebookPacksItsData) {
   const std::string text = only_file("ipynb", results);
   EXPECT_TRUE(holds(text, "texts = table(unpacked("));
   EXPECT_LT(text.size(), 1u << 20);
+}
+
+TEST(Export, Base64IsThatOfItsStandard) {
+  for (const auto& [bytes, text] :
+       {std::pair{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}})
+    EXPECT_EQ(base64(bytes), text);
+  EXPECT_EQ(base64("\xff\xfe\xfd"), "//79");
 }
 
 TEST(Export, PythonTextEndsWhereItShould) {

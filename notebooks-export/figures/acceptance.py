@@ -13,8 +13,8 @@ for axes, (title, group) in zip(all_axes.flat, panels):
     for i, arm in enumerate(group.itertuples()):
         line = positions[positions["arm"] == arm.arm].dropna(subset=["accepted_share"]).sort_values("position")
         has_k = grouped and "k" in arms and pd.api.types.is_numeric_dtype(arms["k"]) and not pd.isna(arm.k)
-        axes.plot(line["position"], line["accepted_share"], marker=MARKERS[i % 8], color=COLOURS[i % 8], zorder=3 - i / 100,
-                  label=f"k={arm.k:g}" if has_k else arm.name)
+        axes.plot(line["position"], line["accepted_share"], marker=MARKERS[i % 8], color=COLOURS[i % 8],
+                  zorder=3 - i / 100, label=f"k={arm.k:g}" if has_k else arm.name)
     axes.set_ylim(0, 1.02)
     axes.set_title(title if grouped else "")
     axes.set_xlabel("position of the guess in its pass")

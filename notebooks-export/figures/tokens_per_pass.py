@@ -1,4 +1,5 @@
-shown = arms.assign(family=families(arms), k=pd.to_numeric(arms["k"], errors="coerce")).dropna(subset=["k", "tokens_per_pass"])
+shown = arms.assign(family=families(arms), k=pd.to_numeric(arms["k"], errors="coerce"))
+shown = shown.dropna(subset=["k", "tokens_per_pass"])
 figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
 for i, (family, group) in enumerate(shown.groupby("family", sort=False)):
     group = group.sort_values("k")

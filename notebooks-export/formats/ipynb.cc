@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/kinds.h"
+#include "notebooks-export/base64.h"
 #include "notebooks-export/cells.h"
 #include "notebooks-export/csv_text.h"
 #include "notebooks-export/export_format.h"
@@ -10,6 +11,7 @@
 #include "notebooks-export/file_stem.h"
 #include "notebooks-export/html_text.h"
 #include "notebooks-export/markdown_text.h"
+#include "notebooks-export/markup.h"
 #include "notebooks-export/notebook/notebook.h"
 #include "notebooks-export/summary.h"
 #include "notebooks-export/svg_canvas.h"
@@ -61,9 +63,13 @@ void add_figure(Notebook& notebook, const ResultFigure& figure) {
     return;
   }
   notebook.markdown("about-" + name, title + markdown_words(figure.shown.words));
+  const std::string picture = standalone(svg_of(*figure.shown.plot, kWideFigure, figure.title));
+  // JupyterLab shows no SVG of a notebook that it does not trust, but pictures in HTML:
+  // https://github.com/jupyterlab/jupyterlab/issues/10464
+  const std::string image =
+      fmt::format("<img alt=\"{}\" src=\"data:image/svg+xml;base64,{}\">", markup(figure.title), base64(picture));
   notebook.code(name, figure.script,
-                {{"image/svg+xml", standalone(svg_of(*figure.shown.plot, kWideFigure, figure.title))},
-                 {"text/plain", std::string(figure.title)}});
+                {{"image/svg+xml", picture}, {"text/html", image}, {"text/plain", std::string(figure.title)}});
 }
 
 std::vector<ExportFile> write(const Results& results) {

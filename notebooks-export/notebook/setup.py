@@ -19,11 +19,11 @@ def table(csv, words):
     """The CSV as a frame. Words stay words, also "007" and "NA"; a number that was not measured is NaN."""
     numbers = [name for name in pd.read_csv(io.StringIO(csv), nrows=0).columns if name not in words]
     return pd.read_csv(io.StringIO(csv), dtype={name: str for name in words}, keep_default_na=False,
-                       na_values={name: [""] for name in numbers})
+                       na_values={name: ["", "nan"] for name in numbers})
 
 
 def unpacked(text):
-    return zlib.decompress(base64.b64decode(text)).decode("utf-8")
+    return zlib.decompress(base64.b64decode(text)).decode("utf-8", "replace")
 
 
 def names(arms):
