@@ -46,7 +46,8 @@ std::string slurm_script(const JobArray& jobs) {
 std::string parallel_script(const JobArray& jobs) {
   return fmt::format(
       "#!/bin/sh\n"
-      "# specdec sweep submit --gnu-parallel: one part at a time on every machine, since they would disturb one another;\n"
+      "# specdec sweep submit --gnu-parallel: one part at a time on every machine, since they would disturb one "
+      "another;\n"
       "# --sshlogin HOSTS in PARALLEL_OPTIONS runs them on several.\n"
       "set -e\n"
       "seq {} | parallel --jobs 1 ${{PARALLEL_OPTIONS:-}} {}\n"

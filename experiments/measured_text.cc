@@ -110,8 +110,8 @@ TextFacts facts_from(std::string_view text) {
     for (const nlohmann::json& position : json.at("positions"))
       facts.positions.push_back({position.at(0).get<std::int64_t>(), position.at(1).get<std::int64_t>()});
     for (const nlohmann::json& layer : json.at("layers")) {
-      facts.layers.push_back({layer.at(0).get<int>(), layer.at(1).get<double>(), layer.at(2).get<double>(),
-                              layer.at(3).get<double>()});
+      facts.layers.push_back(
+          {layer.at(0).get<int>(), layer.at(1).get<double>(), layer.at(2).get<double>(), layer.at(3).get<double>()});
     }
     return facts;
   } catch (const nlohmann::json::exception& error) {

@@ -10,11 +10,11 @@ std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(
 
 std::string json_of(const Machine& machine, int threads, const std::string& instruction_set) {
   const nlohmann::ordered_json json{{"cpu", machine.cpu},
-               {"cores", machine.cores},
-               {"last_level_cache_bytes", machine.last_level_cache_bytes},
-               {"memory_bytes", machine.memory_bytes},
-               {"threads", threads},
-               {"instruction_set", instruction_set}};
+                                    {"cores", machine.cores},
+                                    {"last_level_cache_bytes", machine.last_level_cache_bytes},
+                                    {"memory_bytes", machine.memory_bytes},
+                                    {"threads", threads},
+                                    {"instruction_set", instruction_set}};
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

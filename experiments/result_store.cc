@@ -214,8 +214,7 @@ void ResultStore::insert(std::int64_t experiment, const FinishedTrial& trial) {
   const std::int64_t id = database_.last_row();
   int place = 0;
   for (const MeasuredText& text : trial.texts) {
-    Statement insert =
-        database_.prepare("INSERT INTO text VALUES (?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, -1), ?8, ?9)");
+    Statement insert = database_.prepare("INSERT INTO text VALUES (?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, -1), ?8, ?9)");
     insert
         .bind(id, place++, text.prompt, text.domain, static_cast<std::int64_t>(text.seed), text.guessed_first,
               text.identical ? static_cast<int>(*text.identical) : -1, json_of(text.guessed), json_of(text.plain))
@@ -266,18 +265,17 @@ std::vector<FinishedTrial> ResultStore::read_trials(std::int64_t experiment,
   rows.bind(experiment, arm.value_or(""));
   std::vector<FinishedTrial> all;
   while (rows.step()) {
-    FinishedTrial& trial = all.emplace_back(FinishedTrial{
-        {rows.text(1), static_cast<int>(rows.integer(2))},
-        {.version = rows.text(3),
-         .machine = rows.text(4),
-         .options = rows.text(5),
-         .target_hash = rows.text(6),
-         .draft_hash = rows.text(7),
-         .date = rows.text(8),
-         .wall_s = rows.number(9),
-         .read_bytes_per_s = rows.number(10),
-         .others = static_cast<int>(rows.integer(11))},
-        {}});
+    FinishedTrial& trial = all.emplace_back(FinishedTrial{{rows.text(1), static_cast<int>(rows.integer(2))},
+                                                          {.version = rows.text(3),
+                                                           .machine = rows.text(4),
+                                                           .options = rows.text(5),
+                                                           .target_hash = rows.text(6),
+                                                           .draft_hash = rows.text(7),
+                                                           .date = rows.text(8),
+                                                           .wall_s = rows.number(9),
+                                                           .read_bytes_per_s = rows.number(10),
+                                                           .others = static_cast<int>(rows.integer(11))},
+                                                          {}});
     Statement texts = database_.prepare(
         "SELECT prompt, domain, seed, guessed_first, identical, guessed, plain FROM text WHERE trial = ? "
         "ORDER BY place");

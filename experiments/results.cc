@@ -39,7 +39,8 @@ struct StoredArm {
 
 Setting setting_from(const std::string& identity) {
   Setting setting;
-  for (const auto& [name, value] : nlohmann::json::parse(identity).items()) {
+  const nlohmann::json json = nlohmann::json::parse(identity);
+  for (const auto& [name, value] : json.items()) {
     if (value.is_boolean()) {
       setting[name] = value.get<bool>();
     } else if (value.is_number_integer()) {
@@ -91,8 +92,11 @@ double sum_of(const Texts& texts, const std::function<double(const MeasuredText&
   return sum;
 }
 
-Cell share(double part, double whole) { return whole > 0 ? Cell(part / whole) : Cell(); }
-Cell known(double value) { return std::isfinite(value) ? Cell(value) : Cell(); }
+Cell known(double value) {
+  if (!std::isfinite(value)) return {};
+  return value;
+}
+Cell share(double part, double whole) { return known(whole > 0 ? part / whole : NAN); }
 Cell cell_of(const OptionValue& value) {
   if (const auto* flag = std::get_if<bool>(&value)) return std::int64_t{*flag};
   if (const auto* whole = std::get_if<std::int64_t>(&value)) return *whole;
@@ -130,7 +134,8 @@ std::vector<Column> axis_columns(const StoredExperiment& experiment) {
 void add_axes(Row& row, const StoredArm& arm, const StoredExperiment& experiment) {
   for (const std::string& axis : experiment.axes) {
     const auto found = arm.setting.find(axis);
-    row.push_back(found == arm.setting.end() ? Cell() : cell_of(found->second));
+    row.emplace_back();
+    if (found != arm.setting.end()) row.back() = cell_of(found->second);
   }
 }
 
@@ -232,17 +237,18 @@ Table arms_table(const std::vector<StoredArm>& arms, const StoredExperiment& exp
     const auto stop = std::ranges::find(stopped, arm.identity, &StoppedArm::arm);
     row.emplace_back(stop == stopped.end() ? std::string() : stop->why);
     add_interval(row, ratio_over(arm.trials, tokens, passes));
-    add_interval(row, ratio_over(
-                          arm.trials, [](const MeasuredText& text) { return static_cast<double>(text.guessed.accepted); },
-                          [](const MeasuredText& text) { return static_cast<double>(text.guessed.drafted); }));
+    add_interval(row,
+                 ratio_over(
+                     arm.trials, [](const MeasuredText& text) { return static_cast<double>(text.guessed.accepted); },
+                     [](const MeasuredText& text) { return static_cast<double>(text.guessed.drafted); }));
     add_interval(row, texts.empty() ? Interval{NAN, NAN, NAN} : speed_up_of(arm.trials));
     for (const Figure& figure : kFigures) {
       const double below = sum_of(texts, figure.below);
-      row.push_back(below > 0 ? Cell(figure.scale * sum_of(texts, figure.above) / below) : Cell());
+      row.push_back(share(figure.scale * sum_of(texts, figure.above), below));
     }
     const double compared = sum_of(texts, [](const MeasuredText& text) { return text.identical ? 1.0 : 0.0; });
-    row.push_back(share(sum_of(texts, [](const MeasuredText& text) { return text.identical == true ? 1.0 : 0.0; }),
-                        compared));
+    row.push_back(
+        share(sum_of(texts, [](const MeasuredText& text) { return text.identical == true ? 1.0 : 0.0; }), compared));
     table.rows.push_back(std::move(row));
   }
   return table;
@@ -334,13 +340,13 @@ Table texts_table(const std::vector<StoredArm>& arms, const StoredExperiment& ex
       for (const MeasuredText& text : trial.texts) {
         Row row{arm.label};
         add_axes(row, arm, experiment);
-        row.insert(row.end(), {std::int64_t{trial.key.repeat}, text.prompt, text.domain,
-                               static_cast<std::int64_t>(text.seed),
-                               std::string(text.guessed_first ? "guessed-first" : "plain-first"), text.guessed.tokens,
-                               text.plain.tokens, text.guessed.passes, text.guessed.drafted, text.guessed.accepted,
-                               text.guessed.times.total_s(), text.plain.times.total_s(), text.guessed.bytes.total(),
-                               text.plain.bytes.total(), text.guessed.loaded_bytes, text.plain.loaded_bytes,
-                               text.identical ? Cell(std::int64_t{*text.identical}) : Cell()});
+        row.insert(row.end(),
+                   {std::int64_t{trial.key.repeat}, text.prompt, text.domain, static_cast<std::int64_t>(text.seed),
+                    std::string(text.guessed_first ? "guessed-first" : "plain-first"), text.guessed.tokens,
+                    text.plain.tokens, text.guessed.passes, text.guessed.drafted, text.guessed.accepted,
+                    text.guessed.times.total_s(), text.plain.times.total_s(), text.guessed.bytes.total(),
+                    text.plain.bytes.total(), text.guessed.loaded_bytes, text.plain.loaded_bytes, Cell()});
+        if (text.identical) row.back() = std::int64_t{*text.identical};
         table.rows.push_back(std::move(row));
       }
     }
@@ -385,9 +391,8 @@ void add_provenance(Results& results, const std::vector<StoredArm>& arms, const 
   add("experiment", {fmt::format("{}@{}", experiment.name, experiment.fingerprint)});
   add("specdec", versions);
   add("machine", machines);
-  add("targets", values_of(arms, [](const TrialOrigin& origin) {
-        return model_text(origin, "target", origin.target_hash);
-      }));
+  add("targets",
+      values_of(arms, [](const TrialOrigin& origin) { return model_text(origin, "target", origin.target_hash); }));
   add("drafters",
       values_of(arms, [](const TrialOrigin& origin) { return model_text(origin, "draft", origin.draft_hash); }));
   std::vector<std::string> dates = values_of(arms, [](const TrialOrigin& origin) { return origin.date; });
@@ -395,8 +400,12 @@ void add_provenance(Results& results, const std::vector<StoredArm>& arms, const 
   add("measured", {fmt::format("{} to {}", dates.front(), dates.back())});
   add("store", {store.path().string()});
   add("config", {experiment.config});
-  if (versions.size() > 1) results.warnings.push_back("trials of several versions of specdec: " + fmt::format("{}", fmt::join(versions, "; ")));
-  if (machines.size() > 1) results.warnings.push_back("trials of several machines: speeds of arms cannot be compared where an arm ran on one alone");
+  if (versions.size() > 1)
+    results.warnings.push_back("trials of several versions of specdec: " +
+                               fmt::format("{}", fmt::join(versions, "; ")));
+  if (machines.size() > 1)
+    results.warnings.push_back(
+        "trials of several machines: speeds of arms cannot be compared where an arm ran on one alone");
 }
 
 void add_warnings(Results& results, const std::vector<StoredArm>& arms, const StoredExperiment& experiment) {
@@ -424,9 +433,11 @@ void add_warnings(Results& results, const std::vector<StoredArm>& arms, const St
         100 * spread));
   }
   if (disturbed > 0)
-    results.warnings.push_back(fmt::format("{} trials ran beside others of another process, and disturbed them", disturbed));
+    results.warnings.push_back(
+        fmt::format("{} trials ran beside others of another process, and disturbed them", disturbed));
   if (few_prompts) results.warnings.push_back("fewer than 5 prompts: intervals speak of these prompts only");
-  if (experiment.finished < experiment.arms * experiment.repeats && results.warnings.empty() && experiment.finished == 0)
+  if (experiment.finished < experiment.arms * experiment.repeats && results.warnings.empty() &&
+      experiment.finished == 0)
     results.warnings.push_back("nothing has been measured");
 }
 
@@ -452,8 +463,7 @@ StoredExperiment find_experiment(const ResultStore& store, std::string_view name
 
 Condition parse_condition(const std::string& text) {
   const std::size_t equals = text.find('=');
-  if (equals == std::string::npos || equals == 0)
-    throw UsageError("'{}': expected OPTION=VALUE, such as k=4", text);
+  if (equals == std::string::npos || equals == 0) throw UsageError("'{}': expected OPTION=VALUE, such as k=4", text);
   Condition condition{text.substr(0, equals), text.substr(equals + 1)};
   if (std::ranges::find(arm_options(), std::string_view(condition.option), &ArmOption::name) == arm_options().end()) {
     std::vector<std::string_view> names;

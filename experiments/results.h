@@ -31,9 +31,9 @@ Results results_of(const ResultStore& store, const StoredExperiment& experiment,
 struct ArmComparison {
   std::string first, second;  // labels
   std::int64_t pairs = 0;
-  Interval speed;             // of the second, relative to the first, both relative to plain decoding beside them
-  Interval tokens_per_pass;   // of the second, relative to the first
-  std::string verdict;        // a sentence
+  Interval speed;            // of the second, relative to the first, both relative to plain decoding beside them
+  Interval tokens_per_pass;  // of the second, relative to the first
+  std::string verdict;       // a sentence
 };
 // Throws Error if they share no prompt.
 ArmComparison compare_arms(const ResultStore& store, const StoredExperiment& first_experiment,

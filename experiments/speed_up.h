@@ -11,8 +11,8 @@
 
 namespace specdec {
 
-// Texts that count as one when it is asked how far a figure is known: those of a prompt, over all repeats. Of fewer than
-// five prompts every text counts by itself, and the interval speaks of these prompts only.
+// Texts that count as one when it is asked how far a figure is known: those of a prompt, over all repeats. Of fewer
+// than five prompts every text counts by itself, and the interval speaks of these prompts only.
 std::vector<std::vector<const MeasuredText*>> clusters_of(std::span<const FinishedTrial> trials);
 constexpr std::size_t kLeastClusters = 5;
 

@@ -24,8 +24,8 @@ constexpr int kWarmUpTokens = 16;
 
 // What must be loaded anew when it changes.
 std::string model_of(const Setting& setting) {
-  static constexpr std::array<const char*, 9> kOfEngine{"target",        "threads",         "compute",
-                                                        "cache",         "expert_cache",    "expert_policy",
+  static constexpr std::array<const char*, 9> kOfEngine{"target",          "threads",      "compute",
+                                                        "cache",           "expert_cache", "expert_policy",
                                                         "expert_prefetch", "expert_reads", "cpu"};
   std::string key;
   for (const char* name : kOfEngine) {
@@ -142,9 +142,10 @@ class Runner {
   void check_hash(const Arm& arm, const std::string& hash) {
     const auto [known, is_new] = hashes_.emplace(arm.target, hash);
     if (!is_new && known->second != hash) {
-      throw Error("{}: the store has trials of another model under this name ({}, now {}): give the experiment another "
-                  "name",
-                  arm.target, known->second, hash);
+      throw Error(
+          "{}: the store has trials of another model under this name ({}, now {}): give the experiment another "
+          "name",
+          arm.target, known->second, hash);
     }
   }
 
@@ -239,7 +240,8 @@ class Runner {
     for (const StoppedArm& arm : store_.stopped(experiment_)) ended.insert(arm.arm);
     const std::vector<TrialKey> all = store_.finished(experiment_);
     const std::set<TrialKey> done(all.begin(), all.end());
-    return std::ranges::count_if(order_, [&](const TrialKey& key) { return done.contains(key) || ended.contains(key.arm); });
+    return std::ranges::count_if(order_,
+                                 [&](const TrialKey& key) { return done.contains(key) || ended.contains(key.arm); });
   }
 
   void tell(const TrialKey& key, const SweepOutcome& outcome, double pace) {
@@ -362,7 +364,8 @@ double expected_s(const SweepConfig& config, const ResultStore* store, const Swe
         how.max_tokens = kWarmUpTokens;
         const Trial trial = run_trial(loaded.target, loaded.drafter, encode_prompt(loaded.target, prompts.front().text),
                                       how, loaded.engine);
-        per_token->second = facts_of(trial, loaded.target).times.total_s() / static_cast<double>(trial.generated.size());
+        per_token->second =
+            facts_of(trial, loaded.target).times.total_s() / static_cast<double>(trial.generated.size());
       }
       trial_s = 2 * per_token->second * arm.trial.max_tokens * static_cast<double>(prompts.size());
     }

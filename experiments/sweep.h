@@ -22,8 +22,8 @@ struct SweepOptions {
   int shard = 1, shards = 1;      // only trials of this part, from 1
 };
 
-// All repeats of all arms that are of the shard: repeat by repeat, so that what was stopped is about even, and within one
-// in an order drawn by the config's seed, with arms that share a model together.
+// All repeats of all arms that are of the shard: repeat by repeat, so that what was stopped is about even, and within
+// one in an order drawn by the config's seed, with arms that share a model together.
 std::vector<TrialKey> order_of(const SweepConfig& config, int shard, int shards);
 
 struct SweepProgress {
@@ -39,8 +39,8 @@ struct SweepProgress {
 struct SweepOutcome {
   std::int64_t ran = 0, finished = 0, total = 0, running_elsewhere = 0;
   bool interrupted = false;
-  double wall_s = 0;       // of trials, with all that is not measured
-  double measured_s = 0;   // of it decoding: prompts read and texts generated
+  double wall_s = 0;      // of trials, with all that is not measured
+  double measured_s = 0;  // of it decoding: prompts read and texts generated
 };
 
 struct SweepCalls {

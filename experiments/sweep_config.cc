@@ -321,10 +321,8 @@ std::string sweep_schema() {
     either[name] = {{"anyOf", {options[name], lists[name]}}};
   }
   const auto object_of = [](const Ordered& properties, const char* description) {
-    return Ordered{{"type", "object"},
-                   {"description", description},
-                   {"properties", properties},
-                   {"additionalProperties", false}};
+    return Ordered{
+        {"type", "object"}, {"description", description}, {"properties", properties}, {"additionalProperties", false}};
   };
   const Ordered zip = object_of(lists, "options that are varied together; lists of one length");
   const Ordered schema{
@@ -340,8 +338,7 @@ std::string sweep_schema() {
         {"options", object_of(options, "options of all arms")},
         {"product", object_of(lists, "options that are varied, each with each")},
         {"zip", {{"anyOf", {zip, {{"type", "array"}, {"items", zip}}}}}},
-        {"exclude",
-         {{"type", "array"}, {"items", object_of(either, "arms with all of these values are left out")}}},
+        {"exclude", {{"type", "array"}, {"items", object_of(either, "arms with all of these values are left out")}}},
         {"repeats", {{"type", "integer"}, {"minimum", 1}, {"maximum", 10000}, {"default", 3}}},
         {"seed", {{"type", "integer"}, {"minimum", 0}, {"description", "of the order of trials"}, {"default", 1}}},
         {"until",

@@ -19,9 +19,9 @@ struct SweepConfig {
   std::vector<std::string> axes;  // options that are varied, in the order of the file
   std::vector<Setting> arms;      // each once
   int repeats = 3;
-  std::uint64_t seed = 1;        // of the order of trials
-  std::optional<double> until;   // an arm ends when its speed-up is known to this share
-  std::string text;              // canonical JSON of all of the above but question, method and until
+  std::uint64_t seed = 1;           // of the order of trials
+  std::optional<double> until;      // an arm ends when its speed-up is known to this share
+  std::string text;                 // canonical JSON of all of the above but question, method and until
   std::string fingerprint() const;  // of `text`, 16 hex digits
 };
 

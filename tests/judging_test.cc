@@ -24,7 +24,8 @@ TEST(LazyLaws, ALawIsMadeOnceAndOnlyIfAsked) {
 TEST(LazyLaws, OfALargeVocabularyEveryThreadMakesOne) {
   Pool pool(2);
   std::atomic<int> made = 0;
-  LazyLaws laws(5, [&](int node) { return ++made, Distribution::point(TokenId{node}, kLarge); }, kLarge, &pool);
+  LazyLaws laws(
+      5, [&](int node) { return ++made, Distribution::point(TokenId{node}, kLarge); }, kLarge, &pool);
   EXPECT_EQ(laws(1).certain(), TokenId{1});
   EXPECT_EQ(made, 2);
   EXPECT_EQ(laws(2).certain(), TokenId{2});

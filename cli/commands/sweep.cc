@@ -35,8 +35,9 @@ Shard parse_shard(const std::string& text) {
 }
 
 std::string speed_text(const Interval& speed_up) {
-  return speed_up.low == speed_up.low ? fmt::format("{:.2f}x ({:.2f} to {:.2f})", speed_up.value, speed_up.low, speed_up.high)
-                                      : fmt::format("{:.2f}x", speed_up.value);
+  return speed_up.low == speed_up.low
+             ? fmt::format("{:.2f}x ({:.2f} to {:.2f})", speed_up.value, speed_up.low, speed_up.high)
+             : fmt::format("{:.2f}x", speed_up.value);
 }
 
 class Sweep : public Job {
@@ -92,7 +93,9 @@ class Sweep : public Job {
     const std::vector<TrialKey> order = order_of(config, options.shard, options.shards);
     fmt::print("{}: {} arms x {} repeats = {} trials{}\n\n", config.name, config.arms.size(), config.repeats,
                config.arms.size() * static_cast<std::size_t>(config.repeats),
-               options.shards == 1 ? "" : fmt::format(", {} of them in part {}/{}", order.size(), options.shard, options.shards));
+               options.shards == 1
+                   ? ""
+                   : fmt::format(", {} of them in part {}/{}", order.size(), options.shard, options.shards));
     for (const Setting& arm : config.arms) fmt::print("  {}\n", label_of(arm, config.axes));
     std::fflush(stdout);
     const double seconds = expected_s(config, store ? &*store : nullptr, options);

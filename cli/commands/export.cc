@@ -1,0 +1,59 @@
+// specdec export: writes down what an experiment found, for others to read and to go on with.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <filesystem>
+
+#include "cli/command.h"
+#include "core/error.h"
+#include "core/files/output_file.h"
+#include "experiments/results.h"
+#include "notebooks-export/export_format.h"
+
+namespace specdec {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Export : public Job {
+ public:
+  std::vector<Option> options() override {
+    return {{"experiment", &experiment_, "its name, or NAME@FINGERPRINT", Option::Presence::positional},
+            {"to", &formats_, "ipynb, html, csv, jsonl or markdown; several are made if several are given",
+             Option::Presence::required},
+            {"store", &store_, "the SQLite file that keeps the results"},
+            {"where", &where_, "OPTION=VALUE …: only arms with these values"},
+            {"out", &directory_, "the directory to write to, made if it is not there"}};
+  }
+
+  int run() override {
+    for (const std::string& format : formats_) export_format(format);
+    const ResultStore store(store_, ResultStore::Mode::read);
+    std::vector<Condition> conditions;
+    for (const std::string& condition : where_) conditions.push_back(parse_condition(condition));
+    const Results results = results_of(store, find_experiment(store, experiment_), conditions);
+    std::error_code failed;
+    fs::create_directories(directory_, failed);
+    if (failed) throw Error("{}: cannot make the directory: {}", directory_, failed.message());
+    for (const std::string& format : formats_) {
+      for (const ExportFile& file : export_format(format).write(results)) {
+        const fs::path path = fs::path(directory_) / file.name;
+        write_file(path, file.contents);
+        fmt::print("{}\n", path.string());
+      }
+    }
+    return 0;
+  }
+
+ private:
+  std::string experiment_, store_ = "specdec.db", directory_ = ".";
+  std::vector<std::string> formats_, where_;
+};
+
+}  // namespace
+
+Command command_export() {
+  return {"export", "write what an experiment found as a notebook, a page or tables", make_job<Export>};
+}
+
+}  // namespace specdec
