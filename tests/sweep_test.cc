@@ -11,6 +11,7 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -233,6 +234,47 @@ TEST_F(SweepOf, TwoProcessesAndThreePartsGiveTheWhole) {
   const ProgramResult again = sweep(file, "merged.db");
   EXPECT_NE(again.output.find("20 of 20 trials"), std::string::npos) << again.output;
   EXPECT_EQ(again.output.find("ran now"), std::string::npos) << again.output;
+}
+
+// A scheduler's script, run in the test's directory, then the command that makes one store of the parts.
+class Submitted : public SweepOf {
+ protected:
+  void runs(const std::string& scheduler, const std::string& command) {
+    const std::string file = config(3, 4), whole = "whole.db";
+    ASSERT_EQ(sweep(file, whole).exit_code, 0);
+    const ProgramResult script =
+        run_program(program({"sweep", "submit", file, "--store", "the store.db", "--jobs", "3", scheduler}));
+    ASSERT_EQ(script.exit_code, 0) << script.output;
+    directory_.write("submit.sh", script.output);
+    const std::string merge = "specdec results merge ";
+    const std::string path = fs::path(SPECDEC_PROGRAM).parent_path().string() + ":" + std::getenv("PATH");
+    const ProgramResult ran =
+        run_program({"sh", "-c",
+                     fmt::format("export PATH='{}'; cd '{}' && {} && eval \"$(grep -o '{}.*' submit.sh)\"", path,
+                                 directory_.path().string(), command, merge)});
+    ASSERT_EQ(ran.exit_code, 0) << ran.output;
+    for (const char* part : {"1", "2", "3"})
+      EXPECT_EQ(keys_of(at(fmt::format("the store.{}.db", part))).size(), 4U) << ran.output;
+    EXPECT_EQ(tables_of(at("the store.db")), tables_of(at(whole)));
+  }
+
+  static bool has(const std::string& program) {
+    return run_program({"sh", "-c", "PATH=$PATH:/usr/sbin command -v " + program}).exit_code == 0;
+  }
+};
+
+TEST_F(Submitted, SlurmRunsTheParts) {
+  for (const char* part : {"slurmctld", "slurmd", "munged", "sbatch"}) {
+    if (!has(part)) GTEST_SKIP() << part << " is not installed: apt-get install slurm-wlm";
+  }
+  if (::geteuid() != 0) GTEST_SKIP() << "slurmd runs as root alone";
+  runs("--slurm", SPECDEC_SOURCE_DIR "/tests/slurm/run.sh slurm submit.sh");
+}
+
+TEST_F(Submitted, GnuParallelRunsTheParts) {
+  if (run_program({"parallel", "--version"}).output.find("GNU parallel") == std::string::npos)
+    GTEST_SKIP() << "GNU parallel is not installed: apt-get install parallel";
+  runs("--gnu-parallel", "sh submit.sh");
 }
 
 TEST_F(SweepOf, WithoutRoomItEndsInOneLineAndGoesOnLater) {
