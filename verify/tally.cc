@@ -46,6 +46,14 @@ std::vector<WokenExpert> woken_by(std::span<const RouterUse> routed, std::span<c
   return woken_experts(kept);
 }
 
+// Of a pass without guesses: a row has no expert twice.
+std::vector<WokenExpert> woken_by_one(std::span<const RouterUse> routed) {
+  std::vector<WokenExpert> woken;
+  woken.reserve(routed.size());
+  for (const RouterUse& use : routed) woken.push_back({use.layer, use.expert});
+  return woken;
+}
+
 using Experts = std::vector<int>;
 
 // experts[layer][row]: what the router chose, in order.
@@ -143,24 +151,29 @@ Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, cons
     count_ranks(step, tally);
     text.insert(text.end(), step.emitted.begin(), step.emitted.end());
 
-    const auto woken = woken_experts(step.routed);
-    const auto kept = woken_by(step.routed, step.path);
+    const auto woken = step.rows == 1 ? woken_by_one(step.routed) : woken_experts(step.routed);
+    const bool all_stayed = step.path.size() == static_cast<std::size_t>(step.rows);
+    const auto of_path = all_stayed ? std::vector<WokenExpert>() : woken_by(step.routed, step.path);
+    const auto& kept = all_stayed ? woken : of_path;
     for (const WokenExpert& use : woken) ++layers.at(static_cast<std::size_t>(use.layer)).woken;
     for (const WokenExpert& use : kept) ++layers.at(static_cast<std::size_t>(use.layer)).accepted;
-    for (LayerTally& layer : layers) layer.uniform += uniform_union(model.experts, model.experts_per_token, step.rows);
+    const double uniform = uniform_union(model.experts, model.experts_per_token, step.rows);
+    for (LayerTally& layer : layers) layer.uniform += uniform;
 
-    const auto experts = experts_of(step, layers.size());
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-      add_pairs(step, experts[i], layers[i].overlap);
-      if (!refused_at.empty()) add_pair(refused_at[i], experts[i].front(), layers[i].overlap.corrected);
-    }
-    refused_at.clear();
-    for (std::size_t i = 0; i < layers.size() && step.rejected; ++i) {
-      refused_at.push_back(experts[i][static_cast<std::size_t>(step.path.back())]);
+    if (step.rows > 1 || !refused_at.empty()) {
+      const auto experts = experts_of(step, layers.size());
+      for (std::size_t i = 0; i < layers.size(); ++i) {
+        add_pairs(step, experts[i], layers[i].overlap);
+        if (!refused_at.empty()) add_pair(refused_at[i], experts[i].front(), layers[i].overlap.corrected);
+      }
+      refused_at.clear();
+      for (std::size_t i = 0; i < layers.size() && step.rejected; ++i) {
+        refused_at.push_back(experts[i][static_cast<std::size_t>(step.path.back())]);
+      }
     }
 
     const std::int64_t bytes = bytes_of_pass(weights, step.rows, woken);
-    const std::int64_t needed = bytes_of_pass(weights, static_cast<int>(step.path.size()), kept);
+    const std::int64_t needed = all_stayed ? bytes : bytes_of_pass(weights, static_cast<int>(step.path.size()), kept);
     tally.bytes.draft += step.draft.bytes;
     tally.bytes.accepted += needed;
     tally.bytes.rejected += bytes - needed;
