@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cmath>
@@ -150,8 +151,8 @@ TEST_F(SweepOf, FiftyKillsLoseNothing) {
   constexpr int kKills = 50, kArms = 4, kRepeats = 45;
   const std::string file = config(kArms, kRepeats);
   ASSERT_EQ(sweep(file, "undisturbed.db").exit_code, 0);
-  double trial_s = 0;
-  for (const FinishedTrial& trial : trials_of(at("undisturbed.db"))) trial_s += trial.origin.wall_s / kArms / kRepeats;
+  double trial_s = 1;
+  for (const FinishedTrial& trial : trials_of(at("undisturbed.db"))) trial_s = std::min(trial_s, trial.origin.wall_s);
 
   const Rng rng(17);
   std::map<TrialKey, std::string> before;
@@ -162,7 +163,7 @@ TEST_F(SweepOf, FiftyKillsLoseNothing) {
     if (!while_it_starts) {
       ASSERT_NE(running.line(), "");  // it has told of a trial
     }
-    std::this_thread::sleep_for(std::chrono::duration<double>(rng.uniform(i) * (while_it_starts ? 8 : 1.5) * trial_s));
+    std::this_thread::sleep_for(std::chrono::duration<double>(rng.uniform(i) * (while_it_starts ? 15 : 2) * trial_s));
     unfinished += running.killed() == 128 + SIGKILL ? 1 : 0;
     if (!fs::exists(at("killed.db")) || fs::file_size(at("killed.db")) == 0) continue;  // killed before it began
     const std::map<TrialKey, std::string> after = stamps_of(at("killed.db"));
@@ -202,18 +203,18 @@ TEST_F(SweepOf, CtrlCSaysHowToGoOn) {
 }
 
 TEST_F(SweepOf, TwoProcessesAndThreePartsGiveTheWhole) {
-  const std::string file = config(4, 5);
+  const std::string file = config(4, 10);
   ASSERT_EQ(sweep(file, "whole.db").exit_code, 0);
   const std::string expected = tables_of(at("whole.db"));
 
   Running one(command(file, "shared.db")), other(command(file, "shared.db"));
   EXPECT_EQ(one.ended(), 0);
   EXPECT_EQ(other.ended(), 0);
-  EXPECT_EQ(stamps_of(at("shared.db")).size(), 20U);
+  EXPECT_EQ(stamps_of(at("shared.db")).size(), 40U);
   EXPECT_EQ(tables_of(at("shared.db")), expected);
   int alone = 0;
   for (const FinishedTrial& trial : trials_of(at("shared.db"))) alone += trial.origin.others == 0 ? 1 : 0;
-  EXPECT_LT(alone, 20) << "they did not run at the same time";
+  EXPECT_LT(alone, 40) << "they did not run at the same time";
 
   std::vector<std::string> merge{"results", "merge"};
   std::size_t parts = 0;
@@ -224,7 +225,7 @@ TEST_F(SweepOf, TwoProcessesAndThreePartsGiveTheWhole) {
     parts += keys_of(at(store)).size();
     merge.push_back(at(store));
   }
-  EXPECT_EQ(parts, 20U);
+  EXPECT_EQ(parts, 40U);
   merge.insert(merge.end(), {"--store", at("merged.db")});
   for (int i = 0; i < 2; ++i) {
     const ProgramResult merged = run_program(program(merge));
@@ -232,7 +233,7 @@ TEST_F(SweepOf, TwoProcessesAndThreePartsGiveTheWhole) {
     EXPECT_EQ(tables_of(at("merged.db")), expected);
   }
   const ProgramResult again = sweep(file, "merged.db");
-  EXPECT_NE(again.output.find("20 of 20 trials"), std::string::npos) << again.output;
+  EXPECT_NE(again.output.find("40 of 40 trials"), std::string::npos) << again.output;
   EXPECT_EQ(again.output.find("ran now"), std::string::npos) << again.output;
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <set>
 
 #include "core/error.h"
 #include "core/traffic.h"
@@ -56,23 +55,28 @@ std::vector<WokenExpert> woken_by_one(std::span<const RouterUse> routed) {
 
 using Experts = std::vector<int>;
 
-// experts[layer][row]: what the router chose, in order.
-std::vector<std::vector<Experts>> experts_of(const StepRecord& step, std::size_t layers) {
-  std::vector<std::vector<Experts>> experts(layers, std::vector<Experts>(static_cast<std::size_t>(step.rows)));
+// experts[layer][row]: what the router chose, in order. What was there before is replaced, and its memory used again.
+void take_experts(const StepRecord& step, std::vector<std::vector<Experts>>& experts) {
+  for (auto& layer : experts) {
+    layer.resize(static_cast<std::size_t>(step.rows));
+    for (Experts& row : layer) row.clear();
+  }
   for (const RouterUse& use : step.routed) {
     experts.at(static_cast<std::size_t>(use.layer)).at(static_cast<std::size_t>(use.row)).push_back(use.expert);
   }
   for (auto& layer : experts) {
     for (Experts& row : layer) std::ranges::sort(row);
   }
-  return experts;
 }
 
 void add_pair(const Experts& a, const Experts& b, SharedTally& tally) {
-  Experts both;
-  std::ranges::set_intersection(a, b, std::back_inserter(both));
   ++tally.pairs;
-  tally.shared += static_cast<std::int64_t>(both.size());
+  for (auto in_a = a.begin(), in_b = b.begin(); in_a != a.end() && in_b != b.end();) {
+    tally.shared += *in_a == *in_b;
+    const bool next_b = *in_b <= *in_a;
+    in_a += *in_a <= *in_b;
+    in_b += next_b;
+  }
 }
 
 bool stayed(const StepRecord& step, int row) { return std::ranges::find(step.path, row) != step.path.end(); }
@@ -123,21 +127,19 @@ std::vector<double> chances_by_rank(std::span<const PositionTally> ranks) {
 // 4: shorter repeats are common in any text, longer ones say the same later.
 double repeated_ngrams(std::span<const TokenId> text) {
   constexpr std::size_t kLength = 4;
-  std::set<std::array<TokenId, kLength>> seen;
-  std::size_t repeated = 0;
-  std::size_t all = 0;
-  for (std::size_t end = kLength; end <= text.size(); ++end, ++all) {
-    std::array<TokenId, kLength> ngram;
-    std::copy_n(text.begin() + static_cast<std::ptrdiff_t>(end - kLength), kLength, ngram.begin());
-    if (!seen.insert(ngram).second) ++repeated;
-  }
-  return ratio(static_cast<double>(repeated), static_cast<double>(all));
+  std::vector<std::array<TokenId, kLength>> ngrams;
+  for (std::size_t end = kLength; end <= text.size(); ++end)
+    std::copy_n(text.begin() + static_cast<std::ptrdiff_t>(end - kLength), kLength, ngrams.emplace_back().begin());
+  std::ranges::sort(ngrams);
+  const auto repeated = std::ranges::unique(ngrams).size();
+  return ratio(static_cast<double>(repeated), static_cast<double>(ngrams.size()));
 }
 
 Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, const WeightBytes& weights) {
   Tally tally;
   std::vector<TokenId> text;
   std::vector<LayerTally> layers(weights.expert.size());
+  std::vector<std::vector<Experts>> experts(layers.size());
   std::vector<Experts> refused_at;  // by layer: of the row after which the step before rejected a guess
   for (const StepRecord& step : records) {
     ++tally.steps;
@@ -161,7 +163,7 @@ Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, cons
     for (LayerTally& layer : layers) layer.uniform += uniform;
 
     if (step.rows > 1 || !refused_at.empty()) {
-      const auto experts = experts_of(step, layers.size());
+      take_experts(step, experts);
       for (std::size_t i = 0; i < layers.size(); ++i) {
         add_pairs(step, experts[i], layers[i].overlap);
         if (!refused_at.empty()) add_pair(refused_at[i], experts[i].front(), layers[i].overlap.corrected);
