@@ -153,7 +153,8 @@ class Sweep : public Job {
 }  // namespace
 
 Command command_sweep() {
-  return {"sweep", "run a grid of settings into a store that outlives crashes, from where it was", make_job<Sweep>};
+  return {"sweep", "run a grid of settings into a store that outlives crashes, from where it was", make_job<Sweep>,
+          "; 130: interrupted, and what had ended is kept"};
 }
 
 }  // namespace specdec
