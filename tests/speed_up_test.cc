@@ -78,7 +78,8 @@ TEST(SpeedUp, WhatTheMachineDoesToBothOfAPairDoesNotCount) {
   const Experiment steady{.of_prompts = 0, .of_machine = 0}, shaken{.of_prompts = 0, .of_machine = 1};
   const Interval found = speed_up_of(measured(shaken, Rng(5)));
   EXPECT_NEAR(found.value, kSpeedUp, 0.1);
-  EXPECT_LT(found.high - found.low, 6 * (speed_up_of(measured(steady, Rng(5))).high - speed_up_of(measured(steady, Rng(5))).low));
+  EXPECT_LT(found.high - found.low,
+            6 * (speed_up_of(measured(steady, Rng(5))).high - speed_up_of(measured(steady, Rng(5))).low));
 }
 
 TEST(SpeedUp, OneTextTellsNoInterval) {
