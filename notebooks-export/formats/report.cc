@@ -13,7 +13,7 @@ namespace {
 
 std::vector<ExportFile> write(const Results& results) {
   const std::string stem = file_stem(results.experiment);
-  std::string text = markdown_opening(results) + "\n" + markdown_table(summary_of(results));
+  std::string text = fmt::format("{}\n{}", markdown_opening(results), markdown_table(summary_of(results)));
   std::vector<ExportFile> files(1);
   for (const ResultFigure& figure : figures_of(results)) {
     if (!figure.shown.plot) continue;
@@ -22,7 +22,7 @@ std::vector<ExportFile> write(const Results& results) {
     text += fmt::format("\n## {}\n\n![{}]({})\n\n{}\n", markdown_words(figure.title), markdown_words(figure.title),
                         name, markdown_words(figure.shown.words));
   }
-  text += "\n" + markdown_provenance(results);
+  text += fmt::format("\n{}", markdown_provenance(results));
   files.front() = {stem + ".md", text};
   return files;
 }
