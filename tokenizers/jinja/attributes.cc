@@ -127,7 +127,7 @@ Value character_at(const Value& value, std::int64_t index, Work& work) {
   const auto count = static_cast<std::int64_t>(characters.size());
   const std::int64_t at = index < 0 ? index + count : index;
   if (at < 0 || at >= count) return nothing(value, "item", std::to_string(index));
-  return Value(characters[static_cast<std::size_t>(at)]);
+  return Value::like(value, std::string(characters[static_cast<std::size_t>(at)]));
 }
 
 Value at_index(const Value& value, std::int64_t index) {
@@ -207,7 +207,7 @@ Value slice_of(const Value& value, const Value* first, const Value* last, const 
     const std::vector<std::string_view> characters = characters_of(value.text());
     std::string text;
     each(characters.size(), [&](std::size_t i) { text += characters[i]; });
-    return Value(std::move(text));
+    return Value::like(value, std::move(text));
   }
   if (!is_indexed(value)) return nothing(value, "item", "slice");
   const std::vector<Value>& all = value.sequence()->items;

@@ -229,7 +229,7 @@ Value reverse(const FilterCall& call) {
   if (!call.value.is_text()) return Value::iterator(std::move(items));
   std::string text;
   for (const Value& item : items) text += item.text();
-  return Value(std::move(text));
+  return Value::like(call.value, std::move(text));
 }
 
 Value items(const FilterCall& call) {
@@ -262,9 +262,9 @@ Value tojson(const FilterCall& call) {
 
 Value trim(const FilterCall& call) {
   const auto [characters] = call.bind<1>({"chars"});
-  const std::string text = call.text();
-  if (characters == nullptr || characters->is_none()) return Value(stripped(text, Ends::both));
-  return Value(stripped(text, Ends::both, text_argument(call.name, characters)));
+  Arguments arguments;
+  if (characters != nullptr) arguments.given.push_back(*characters);
+  return text_method(Value::like(call.value, call.text()), "strip", call.work).function()->call(arguments);
 }
 
 Value replace(const FilterCall& call) {
@@ -315,7 +315,7 @@ Value indent(const FilterCall& call) {
     result += line;
     call.work.spend_text(result.size() / 64);
   }
-  return Value(std::move(result));
+  return Value::like(call.value, std::move(result));
 }
 
 std::optional<std::int64_t> parsed_whole(std::string_view text, int base) {
@@ -396,40 +396,23 @@ Value round(const FilterCall& call) {
 
 Value escape(const FilterCall& call) {
   call.bind<0>({});
-  std::string result;
-  for (const char c : call.text()) {
-    switch (c) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&#34;";
-        break;
-      case '\'':
-        result += "&#39;";
-        break;
-      default:
-        result += c;
-    }
-  }
-  return Value(std::move(result));
+  return Value::safe(escaped_text(Value::like(call.value, call.text())));
+}
+
+Value safe(const FilterCall& call) {
+  call.bind<0>({});
+  return Value::safe(call.text());
 }
 
 template <auto kChange>
 Value changed(const FilterCall& call) {
   call.bind<0>({});
-  return Value(kChange(call.text()));
+  return Value::like(call.value, kChange(call.text()));
 }
 
 Value as_text(const FilterCall& call) {
   call.bind<0>({});
-  return Value(call.text());
+  return Value::like(call.value, call.text());
 }
 
 const std::map<std::string_view, Filter>& filters() {
@@ -460,7 +443,7 @@ const std::map<std::string_view, Filter>& filters() {
       {"replace", replace},
       {"reverse", reverse},
       {"round", round},
-      {"safe", as_text},
+      {"safe", safe},
       {"select", select<false, true>},
       {"selectattr", select<true, true>},
       {"sort", sort},

@@ -79,7 +79,7 @@ Value repeated(const Value& value, std::int64_t times, Work& work) {
     work.spend_text(text.size() * count);
     std::string result;
     for (std::size_t i = 0; i < count && !text.empty(); ++i) result += text;
-    return Value(std::move(result));
+    return Value::like(value, std::move(result));
   }
   const std::vector<Value>& items = value.sequence()->items;
   if (count > 0 && items.size() > SIZE_MAX / count) refuse_size();
@@ -97,6 +97,7 @@ bool is_list_or_tuple(const Value& value) {
 Value sum_of(const Value& a, const Value& b, Work& work) {
   if (a.is_text() && b.is_text()) {
     work.spend_text(a.text().size() + b.text().size());
+    if (a.is_safe() || b.is_safe()) return Value::safe(escaped_text(a) + escaped_text(b));
     return Value(a.text() + b.text());
   }
   if (!is_list_or_tuple(a) || !is_list_or_tuple(b) || a.sequence()->kind != b.sequence()->kind) refuse("+", a, b);

@@ -35,7 +35,8 @@ bool all_lower(std::string_view text);           // str.islower()
 enum class Sort { alpha, digit, alnum, space };
 bool all_are(std::string_view text, Sort sort);  // str.isalpha() and so on
 
-std::string quoted(std::string_view text);  // repr() of a text
-std::string shown_real(double real);        // repr() of a float
+std::string html_of(std::string_view text);  // with & < > ' " escaped
+std::string quoted(std::string_view text);   // repr() of a text
+std::string shown_real(double real);         // repr() of a float
 
 }  // namespace specdec::jinja

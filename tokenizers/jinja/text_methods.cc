@@ -158,6 +158,24 @@ const std::map<std::string_view, Method>& methods() {
   return all;
 }
 
+// Markup: texts that are put into it are escaped, and what comes out is safe, too.
+Value on_safe_text(Method method, const TextCall& call) {
+  Arguments arguments = call.arguments;
+  for (Value& argument : arguments.given) {
+    if (call.name == "replace" && argument.is_text()) argument = Value::safe(escaped_text(argument));
+    if (call.name != "join") continue;
+    std::vector<Value> parts = items_of(argument, call.work);
+    for (Value& part : parts) part = Value::safe(escaped_text(part));
+    argument = Value(std::move(parts));
+  }
+  const Value result = method({call.name, call.self, arguments, call.work});
+  if (result.is_text()) return Value::safe(result.text());
+  if (result.sequence() == nullptr) return result;
+  std::vector<Value> parts;
+  for (const Value& part : result.sequence()->items) parts.push_back(Value::safe(part.text()));
+  return Value(std::move(parts));
+}
+
 constexpr std::array<std::string_view, 20> kOthers{
     "casefold",  "center",       "encode",     "expandtabs",  "format",    "format_map", "isascii",
     "isdecimal", "isidentifier", "isnumeric",  "isprintable", "istitle",   "ljust",      "maketrans",
@@ -171,7 +189,8 @@ Value text_method(const Value& text, const std::string& name, Work& work) {
   if (found == methods().end()) return Value();
   return Value::method(text, name, [text, name, &work, method = found->second](const Arguments& arguments) {
     work.spend(text.text().size() / 16 + 1);
-    return method({name, text.text(), arguments, work});
+    const TextCall call{name, text.text(), arguments, work};
+    return text.is_safe() ? on_safe_text(method, call) : method(call);
   });
 }
 

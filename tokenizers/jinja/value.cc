@@ -124,6 +124,21 @@ Value Value::iterator(std::vector<Value> items) {
   return value;
 }
 
+Value Value::safe(std::string text) {
+  Value value(std::move(text));
+  value.safe_ = true;
+  return value;
+}
+
+Value Value::like(const Value& original, std::string text) {
+  return original.is_safe() ? safe(std::move(text)) : Value(std::move(text));
+}
+
+std::string escaped_text(const Value& value) {
+  if (!value.is_text()) throw Error("expected a str, found a {}", value.type());
+  return value.is_safe() ? value.text() : html_of(value.text());
+}
+
 Value Value::method(const Value& self, std::string name, std::function<Value(const Arguments&)> call) {
   return Value(Function{std::move(name), std::move(call), depth_around({self})});
 }
@@ -264,7 +279,7 @@ std::string repr(const Value& value, Work& work) {
   if (value.is_real()) return shown_real(value.real());
   if (value.is_text()) {
     work.spend_text(value.text().size());
-    return quoted(value.text());
+    return value.is_safe() ? fmt::format("Markup({})", quoted(value.text())) : quoted(value.text());
   }
   if (value.sequence() != nullptr) return repr_of(*value.sequence(), work);
   if (value.dict() != nullptr) return repr_of(*value.dict(), work);

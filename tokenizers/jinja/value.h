@@ -110,6 +110,8 @@ class Value {
   explicit Value(Function function) : held_(std::make_shared<const Function>(std::move(function))) {}
   explicit Value(std::shared_ptr<const Loop> loop) : held_(std::move(loop)) {}
   static Value iterator(std::vector<Value> items);
+  static Value safe(std::string text);                         // Markup: what is added to it is escaped for HTML
+  static Value like(const Value& original, std::string text);  // safe if the original is
   static Value method(const Value& self, std::string name, std::function<Value(const Arguments&)> call);
 
   bool is_undefined() const { return std::holds_alternative<Undefined>(held_); }
@@ -118,6 +120,7 @@ class Value {
   bool is_integer() const { return std::holds_alternative<std::int64_t>(held_); }
   bool is_real() const { return std::holds_alternative<double>(held_); }
   bool is_text() const { return std::holds_alternative<std::shared_ptr<const std::string>>(held_); }
+  bool is_safe() const { return safe_; }
   bool is_number() const { return is_boolean() || is_integer() || is_real(); }
   bool is_whole() const { return is_boolean() || is_integer(); }
 
@@ -145,7 +148,11 @@ class Value {
                std::shared_ptr<const Sequence>, std::shared_ptr<const Dict>, std::shared_ptr<Iterator>, Namespace*,
                std::shared_ptr<const Function>, std::shared_ptr<const Loop>>
       held_;
+  bool safe_ = false;
 };
+
+// Of a text that is not safe, as HTML. Throws Error for another value.
+std::string escaped_text(const Value& value);
 
 // What the containers may be nested in. Throws Error beyond kMostDepth.
 int depth_around(const std::vector<Value>& items);
