@@ -2,6 +2,8 @@
 
 #include <sqlite3.h>
 
+#include <cmath>
+
 #include "core/error.h"
 
 namespace specdec {
@@ -21,6 +23,7 @@ std::string_view remedy(int code) {
       return "; expected a file in a directory, both writable for you: give another --store";
     case SQLITE_BUSY:
       return "; another program has been writing for a minute: run the same command again when it has ended";
+    case SQLITE_ERROR:  // the statements are right, so the tables are not
     case SQLITE_CORRUPT:
       return "; the store is damaged: 'sqlite3 FILE .recover' saves what can be read; give another --store to go on";
     case SQLITE_NOTADB:
@@ -42,7 +45,7 @@ void Database::fail(std::string_view doing) const {
 
 Database::Database(const std::filesystem::path& path, Mode mode) : path_(path) {
   sqlite3* opened = nullptr;
-  const int flags = mode == Mode::read ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  const int flags = SQLITE_OPEN_READWRITE | (mode == Mode::write ? SQLITE_OPEN_CREATE : 0);
   const int code = sqlite3_open_v2(path.c_str(), &opened, flags, nullptr);
   database_.reset(opened);
   SPECDEC_ASSERT(opened != nullptr);
@@ -53,7 +56,7 @@ Database::Database(const std::filesystem::path& path, Mode mode) : path_(path) {
   }
   sqlite3_extended_result_codes(opened, 1);
   sqlite3_busy_timeout(opened, kPatienceMs);
-  run("PRAGMA foreign_keys = ON");
+  run(mode == Mode::read ? "PRAGMA query_only = ON" : "PRAGMA foreign_keys = ON");
 }
 
 Statement Database::prepare(std::string_view sql) const {
@@ -68,7 +71,7 @@ void Database::run(const char* sql) const {
 }
 
 std::int64_t Database::last_row() const { return sqlite3_last_insert_rowid(database_.get()); }
-std::int64_t Database::changed() const { return sqlite3_changes(database_.get()); }
+bool Database::is_in_transaction() const { return sqlite3_get_autocommit(database_.get()) == 0; }
 
 void Statement::bind_at(int place, std::int64_t value) { sqlite3_bind_int64(statement_.get(), place, value); }
 void Statement::bind_at(int place, double value) { sqlite3_bind_double(statement_.get(), place, value); }
@@ -89,7 +92,9 @@ void Statement::run() {
 }
 
 std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(statement_.get(), column); }
-double Statement::number(int column) const { return sqlite3_column_double(statement_.get(), column); }
+double Statement::number(int column) const {
+  return is_null(column) ? NAN : sqlite3_column_double(statement_.get(), column);
+}
 bool Statement::is_null(int column) const { return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL; }
 std::string Statement::text(int column) const {
   const unsigned char* bytes = sqlite3_column_text(statement_.get(), column);
@@ -98,7 +103,9 @@ std::string Statement::text(int column) const {
                           : std::string(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size));
 }
 
-Transaction::Transaction(const Database& database) : database_(database) { database_.run("BEGIN IMMEDIATE"); }
+Transaction::Transaction(const Database& database) : database_(database), open_(!database.is_in_transaction()) {
+  if (open_) database_.run("BEGIN IMMEDIATE");
+}
 Transaction::~Transaction() {
   if (!open_) return;
   try {
@@ -107,7 +114,7 @@ Transaction::~Transaction() {
   }
 }
 void Transaction::commit() {
-  database_.run("COMMIT");
+  if (open_) database_.run("COMMIT");
   open_ = false;
 }
 

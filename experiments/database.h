@@ -29,7 +29,7 @@ class Statement {
   bool step();  // to the next row; false: there is none
   void run();   // a statement without rows
   std::int64_t integer(int column) const;
-  double number(int column) const;
+  double number(int column) const;  // NaN: NULL, which is what SQLite makes of NaN
   std::string text(int column) const;
   bool is_null(int column) const;
 
@@ -54,13 +54,16 @@ class Statement {
 // Every function throws Error: the file, what failed, what to do.
 class Database {
  public:
-  enum class Mode { read, write };  // write: made if it is not there
+  enum class Mode {
+    read,
+    write
+  };  // write: made if it is not there; read: at most what a killed writer began is undone
   Database(const std::filesystem::path& path, Mode mode);
 
   Statement prepare(std::string_view sql) const;
   void run(const char* sql) const;  // one or more statements without rows
   std::int64_t last_row() const;
-  std::int64_t changed() const;  // rows, by the last statement
+  bool is_in_transaction() const;
   const std::filesystem::path& path() const { return path_; }
 
   [[noreturn]] void fail(std::string_view doing) const;
@@ -73,7 +76,7 @@ class Database {
   std::unique_ptr<sqlite3, Close> database_;
 };
 
-// All or nothing: rolled back unless it is committed. Others who write wait.
+// All or nothing: rolled back unless it is committed. Others who write wait. Within another, it is part of that one.
 class Transaction {
  public:
   explicit Transaction(const Database& database);
@@ -84,7 +87,7 @@ class Transaction {
 
  private:
   const Database& database_;
-  bool open_ = true;
+  bool open_;
 };
 
 }  // namespace specdec

@@ -1,11 +1,18 @@
 #include "experiments/measured_text.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/error.h"
 
 namespace specdec {
+namespace {
+
+// JSON has no NaN: what was one is null.
+double number_from(const nlohmann::json& json) { return json.is_null() ? NAN : json.get<double>(); }
+
+}  // namespace
 
 TextFacts facts_of(const Trial& trial, const LoadedTarget& target) {
   const Tally tally = tally_of(trial.steps, target.model->info(), target.model->bytes());
@@ -96,12 +103,12 @@ TextFacts facts_from(std::string_view text) {
     json.at("accepted").get_to(facts.accepted);
     json.at("rejections").get_to(facts.rejections);
     json.at("draft_passes").get_to(facts.draft_passes);
-    json.at("prefill_s").get_to(facts.prefill_s);
-    json.at("guess_s").get_to(facts.times.guess_s);
-    json.at("look_s").get_to(facts.times.look_s);
-    json.at("judge_s").get_to(facts.times.judge_s);
-    json.at("keep_s").get_to(facts.times.keep_s);
-    json.at("tell_s").get_to(facts.times.tell_s);
+    facts.prefill_s = number_from(json.at("prefill_s"));
+    facts.times.guess_s = number_from(json.at("guess_s"));
+    facts.times.look_s = number_from(json.at("look_s"));
+    facts.times.judge_s = number_from(json.at("judge_s"));
+    facts.times.keep_s = number_from(json.at("keep_s"));
+    facts.times.tell_s = number_from(json.at("tell_s"));
     json.at("draft_bytes").get_to(facts.bytes.draft);
     json.at("accepted_bytes").get_to(facts.bytes.accepted);
     json.at("rejected_bytes").get_to(facts.bytes.rejected);
@@ -110,7 +117,7 @@ TextFacts facts_from(std::string_view text) {
       facts.positions.push_back({position.at(0).get<std::int64_t>(), position.at(1).get<std::int64_t>()});
     for (const nlohmann::json& layer : json.at("layers")) {
       facts.layers.push_back(
-          {layer.at(0).get<int>(), layer.at(1).get<double>(), layer.at(2).get<double>(), layer.at(3).get<double>()});
+          {layer.at(0).get<int>(), number_from(layer.at(1)), number_from(layer.at(2)), number_from(layer.at(3))});
     }
     return facts;
   } catch (const nlohmann::json::exception& error) {

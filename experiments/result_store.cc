@@ -1,12 +1,15 @@
 #include "experiments/result_store.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
 #include "core/error.h"
+#include "experiments/checksum.h"
 #include "experiments/process.h"
 #include "experiments/provenance.h"
 
@@ -28,6 +31,7 @@ constexpr const char* kTables = R"(
     arms INTEGER NOT NULL,
     repeats INTEGER NOT NULL,
     config TEXT NOT NULL,       -- canonical JSON
+    checksum TEXT NOT NULL,     -- of this row
     UNIQUE(name, fingerprint));
   CREATE TABLE trial(
     id INTEGER PRIMARY KEY,
@@ -40,9 +44,10 @@ constexpr const char* kTables = R"(
     target_hash TEXT NOT NULL,
     draft_hash TEXT NOT NULL,
     date TEXT NOT NULL,         -- UTC, of its end
-    wall_s REAL NOT NULL,
-    read_bytes_per_s REAL NOT NULL,
+    wall_s REAL,
+    read_bytes_per_s REAL,
     others INTEGER NOT NULL,
+    checksum TEXT NOT NULL,     -- of this row and of its texts
     UNIQUE(experiment, arm, repeat));
   CREATE TABLE text(
     trial INTEGER NOT NULL REFERENCES trial(id),
@@ -59,6 +64,7 @@ constexpr const char* kTables = R"(
     experiment INTEGER NOT NULL REFERENCES experiment(id),
     arm TEXT NOT NULL,
     why TEXT NOT NULL,
+    checksum TEXT NOT NULL,     -- of this row
     PRIMARY KEY(experiment, arm)) WITHOUT ROWID;
   CREATE TABLE claim(
     experiment INTEGER NOT NULL REFERENCES experiment(id),
@@ -67,6 +73,49 @@ constexpr const char* kTables = R"(
     process TEXT NOT NULL,
     PRIMARY KEY(experiment, arm, repeat)) WITHOUT ROWID;
 )";
+
+// SQLite by itself does not see a changed byte of a text, so rows have checksums.
+void add_to(Checksum& sum, const TrialKey& key, const TrialOrigin& origin) {
+  const auto without_sign = [](double number) { return std::isnan(number) ? NAN : number; };
+  sum.add(key.arm, key.repeat, origin.version, origin.machine, origin.options, origin.target_hash, origin.draft_hash,
+          origin.date, without_sign(origin.wall_s), without_sign(origin.read_bytes_per_s), origin.others);
+}
+
+int number_of(const std::optional<bool>& identical) { return identical ? static_cast<int>(*identical) : -1; }
+
+void add_to(Checksum& sum, const MeasuredText& text, const std::string& guessed, const std::string& plain) {
+  sum.add(text.prompt, text.domain, text.seed, text.guessed_first, number_of(text.identical), guessed, plain);
+}
+
+std::string checksum_of(const StoredExperiment& experiment) {
+  Checksum sum;
+  sum.add(experiment.name, experiment.fingerprint, experiment.question, experiment.method, experiment.created,
+          fmt::format("{}", fmt::join(experiment.axes, ",")), experiment.arms, experiment.repeats, experiment.config);
+  return sum.text();
+}
+
+std::string checksum_of(std::int64_t experiment, const StoppedArm& arm) {
+  Checksum sum;
+  sum.add(experiment, arm.arm, arm.why);
+  return sum.text();
+}
+
+std::vector<std::string> list_from(const std::string& text) {
+  const nlohmann::json list = nlohmann::json::parse(text, nullptr, false);
+  std::vector<std::string> words;
+  if (!list.is_array()) return words;
+  for (const nlohmann::json& word : list) words.push_back(word.is_string() ? word.get<std::string>() : "");
+  return words;
+}
+
+[[noreturn]] void fail_damaged(const Database& database, std::string_view what) {
+  throw Error("{}: the store is damaged: {}; 'sqlite3 FILE .recover' saves what can be read; give another --store",
+              database.path().string(), what);
+}
+
+constexpr const char* kSchema =
+    "SELECT group_concat(sql) FROM (SELECT sql FROM sqlite_schema "
+    "WHERE name IN ('experiment', 'trial', 'text', 'stop', 'claim') ORDER BY name)";
 
 std::int64_t number_of(const Database& database, std::string_view sql) {
   Statement statement = database.prepare(sql);
@@ -85,6 +134,17 @@ StoredExperiment experiment_from(const SweepConfig& config) {
           .config = config.text};
 }
 
+std::string text_of(const Database& database, std::string_view sql) {
+  Statement statement = database.prepare(sql);
+  return statement.step() ? statement.text(0) : "";
+}
+
+std::string schema() {
+  const Database empty(":memory:", Database::Mode::write);
+  empty.run(kTables);
+  return text_of(empty, kSchema);
+}
+
 std::optional<std::int64_t> find(const Database& database, const StoredExperiment& experiment) {
   Statement found = database.prepare("SELECT id FROM experiment WHERE name = ? AND fingerprint = ?");
   found.bind(experiment.name, experiment.fingerprint);
@@ -95,21 +155,23 @@ std::optional<std::int64_t> find(const Database& database, const StoredExperimen
 }  // namespace
 
 ResultStore::ResultStore(const std::filesystem::path& path, Mode mode) : database_(path, mode) {
+  database_.run("BEGIN");  // what is read now is of one moment: another process may be making the tables
   const std::int64_t application = number_of(database_, "PRAGMA application_id");
   const std::int64_t version = number_of(database_, "PRAGMA user_version");
   const bool is_new = application == 0 && number_of(database_, "SELECT count(*) FROM sqlite_schema") == 0;
+  database_.run("COMMIT");
   if (!is_new && application != kApplication)
     throw Error("{}: an SQLite file of another program: give another --store", path.string());
   if (version > kVersion) {
     throw Error("{}: a store of version {}, from a newer specdec; this one reads up to {}: use the newer one",
                 path.string(), version, kVersion);
   }
-  Statement check = database_.prepare("PRAGMA quick_check(1)");
-  if (check.step() && check.text(0) != "ok") {
-    throw Error("{}: the store is damaged: {}; 'sqlite3 FILE .recover' saves what can be read; give another --store",
-                path.string(), check.text(0));
+  if (!is_new) {
+    const std::string found = text_of(database_, "PRAGMA integrity_check(1)");
+    if (found != "ok") fail_damaged(database_, found.substr(0, found.find('\n')));
+    if (version < kVersion || text_of(database_, kSchema) != schema()) fail_damaged(database_, "its tables are others");
+    return;
   }
-  if (!is_new) return;
   if (mode == Mode::read) throw Error("{}: the store is empty", path.string());
   Transaction transaction(database_);
   if (number_of(database_, "SELECT count(*) FROM sqlite_schema") == 0) {  // nobody else was faster
@@ -122,10 +184,11 @@ ResultStore::ResultStore(const std::filesystem::path& path, Mode mode) : databas
 std::int64_t ResultStore::insert_experiment(const StoredExperiment& experiment) {
   database_
       .prepare(
-          "INSERT INTO experiment(name, fingerprint, question, method, created, axes, arms, repeats, config) "
-          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+          "INSERT INTO experiment(name, fingerprint, question, method, created, axes, arms, repeats, config, checksum) "
+          "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
       .bind(experiment.name, experiment.fingerprint, experiment.question, experiment.method, experiment.created,
-            nlohmann::json(experiment.axes).dump(), experiment.arms, experiment.repeats, experiment.config)
+            nlohmann::json(experiment.axes).dump(), experiment.arms, experiment.repeats, experiment.config,
+            checksum_of(experiment))
       .run();
   return database_.last_row();
 }
@@ -135,10 +198,14 @@ std::int64_t ResultStore::experiment_of(const SweepConfig& config) {
   const StoredExperiment wanted = experiment_from(config);
   std::optional<std::int64_t> id = find(database_, wanted);
   if (!id) id = insert_experiment(wanted);
-  // Words may change: they are not what was measured.
-  database_.prepare("UPDATE experiment SET question = ?, method = ? WHERE id = ?")
-      .bind(config.question, config.method, *id)
-      .run();
+  for (StoredExperiment known : experiments()) {
+    if (known.id != *id) continue;
+    known.question = config.question;  // words may change: they are not what was measured
+    known.method = config.method;
+    database_.prepare("UPDATE experiment SET question = ?, method = ?, checksum = ? WHERE id = ?")
+        .bind(known.question, known.method, checksum_of(known), known.id)
+        .run();
+  }
   transaction.commit();
   return *id;
 }
@@ -146,7 +213,7 @@ std::int64_t ResultStore::experiment_of(const SweepConfig& config) {
 std::vector<StoredExperiment> ResultStore::experiments() const {
   Statement rows = database_.prepare(
       "SELECT id, name, fingerprint, question, method, created, axes, arms, repeats, config, "
-      "(SELECT count(*) FROM trial WHERE trial.experiment = experiment.id) FROM experiment ORDER BY id");
+      "(SELECT count(*) FROM trial WHERE trial.experiment = experiment.id), checksum FROM experiment ORDER BY id");
   std::vector<StoredExperiment> all;
   while (rows.step()) {
     all.push_back({.id = rows.integer(0),
@@ -155,11 +222,13 @@ std::vector<StoredExperiment> ResultStore::experiments() const {
                    .question = rows.text(3),
                    .method = rows.text(4),
                    .created = rows.text(5),
-                   .axes = nlohmann::json::parse(rows.text(6)).get<std::vector<std::string>>(),
+                   .axes = list_from(rows.text(6)),
                    .arms = rows.integer(7),
                    .repeats = rows.integer(8),
                    .finished = rows.integer(10),
                    .config = rows.text(9)});
+    if (checksum_of(all.back()) != rows.text(11))
+      fail_damaged(database_, fmt::format("experiment {} is not as it was written", rows.integer(0)));
   }
   return all;
 }
@@ -204,33 +273,44 @@ void ResultStore::give_back(std::int64_t experiment, const TrialKey& key) {
 
 void ResultStore::insert(std::int64_t experiment, const FinishedTrial& trial) {
   const TrialOrigin& origin = trial.origin;
+  std::vector<std::pair<std::string, std::string>> facts;
+  Checksum sum;
+  sum.add(experiment);
+  add_to(sum, trial.key, origin);
+  for (const MeasuredText& text : trial.texts) {
+    const auto& [guessed, plain] = facts.emplace_back(json_of(text.guessed), json_of(text.plain));
+    add_to(sum, text, guessed, plain);
+  }
   database_
       .prepare(
           "INSERT INTO trial(experiment, arm, repeat, version, machine, options, target_hash, draft_hash, date, "
-          "wall_s, read_bytes_per_s, others) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+          "wall_s, read_bytes_per_s, others, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
       .bind(experiment, trial.key.arm, trial.key.repeat, origin.version, origin.machine, origin.options,
-            origin.target_hash, origin.draft_hash, origin.date, origin.wall_s, origin.read_bytes_per_s, origin.others)
+            origin.target_hash, origin.draft_hash, origin.date, origin.wall_s, origin.read_bytes_per_s, origin.others,
+            sum.text())
       .run();
   const std::int64_t id = database_.last_row();
-  int place = 0;
-  for (const MeasuredText& text : trial.texts) {
-    Statement insert = database_.prepare("INSERT INTO text VALUES (?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, -1), ?8, ?9)");
-    insert
-        .bind(id, place++, text.prompt, text.domain, static_cast<std::int64_t>(text.seed), text.guessed_first,
-              text.identical ? static_cast<int>(*text.identical) : -1, json_of(text.guessed), json_of(text.plain))
+  for (std::size_t i = 0; i < trial.texts.size(); ++i) {
+    const MeasuredText& text = trial.texts[i];
+    database_.prepare("INSERT INTO text VALUES (?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, -1), ?8, ?9)")
+        .bind(id, static_cast<std::int64_t>(i), text.prompt, text.domain, static_cast<std::int64_t>(text.seed),
+              text.guessed_first, number_of(text.identical), facts[i].first, facts[i].second)
         .run();
   }
 }
 
 void ResultStore::finish(std::int64_t experiment, const FinishedTrial& trial) {
   Transaction transaction(database_);
-  insert(experiment, trial);
+  Statement known = database_.prepare("SELECT 1 FROM trial WHERE experiment = ? AND arm = ? AND repeat = ?");
+  if (!known.bind(experiment, trial.key.arm, trial.key.repeat).step()) insert(experiment, trial);
   give_back(experiment, trial.key);
   transaction.commit();
 }
 
 void ResultStore::stop(std::int64_t experiment, const StoppedArm& arm) {
-  database_.prepare("INSERT OR IGNORE INTO stop VALUES (?, ?, ?)").bind(experiment, arm.arm, arm.why).run();
+  database_.prepare("INSERT OR IGNORE INTO stop VALUES (?, ?, ?, ?)")
+      .bind(experiment, arm.arm, arm.why, checksum_of(experiment, arm))
+      .run();
 }
 
 int ResultStore::running(std::int64_t experiment) const {
@@ -250,10 +330,14 @@ std::vector<TrialKey> ResultStore::finished(std::int64_t experiment) const {
 }
 
 std::vector<StoppedArm> ResultStore::stopped(std::int64_t experiment) const {
-  Statement rows = database_.prepare("SELECT arm, why FROM stop WHERE experiment = ? ORDER BY arm");
+  Statement rows = database_.prepare("SELECT arm, why, checksum FROM stop WHERE experiment = ? ORDER BY arm");
   rows.bind(experiment);
   std::vector<StoppedArm> all;
-  while (rows.step()) all.push_back({rows.text(0), rows.text(1)});
+  while (rows.step()) {
+    all.push_back({rows.text(0), rows.text(1)});
+    if (checksum_of(experiment, all.back()) != rows.text(2))
+      fail_damaged(database_, "what is said of an arm that ended is not as it was written");
+  }
   return all;
 }
 
@@ -261,7 +345,7 @@ std::vector<FinishedTrial> ResultStore::read_trials(std::int64_t experiment,
                                                     const std::optional<std::string>& arm) const {
   Statement rows = database_.prepare(
       "SELECT id, arm, repeat, version, machine, options, target_hash, draft_hash, date, wall_s, read_bytes_per_s, "
-      "others FROM trial WHERE experiment = ?1 AND (?2 = '' OR arm = ?2) ORDER BY arm, repeat");
+      "others, checksum FROM trial WHERE experiment = ?1 AND (?2 = '' OR arm = ?2) ORDER BY arm, repeat");
   rows.bind(experiment, arm.value_or(""));
   std::vector<FinishedTrial> all;
   while (rows.step()) {
@@ -276,6 +360,10 @@ std::vector<FinishedTrial> ResultStore::read_trials(std::int64_t experiment,
                                                            .read_bytes_per_s = rows.number(10),
                                                            .others = static_cast<int>(rows.integer(11))},
                                                           {}});
+    Checksum sum;
+    sum.add(experiment);
+    add_to(sum, trial.key, trial.origin);
+    std::vector<std::pair<std::string, std::string>> facts;
     Statement texts = database_.prepare(
         "SELECT prompt, domain, seed, guessed_first, identical, guessed, plain FROM text WHERE trial = ? "
         "ORDER BY place");
@@ -285,9 +373,21 @@ std::vector<FinishedTrial> ResultStore::read_trials(std::int64_t experiment,
                              .domain = texts.text(1),
                              .seed = static_cast<std::uint64_t>(texts.integer(2)),
                              .guessed_first = texts.integer(3) != 0,
-                             .guessed = facts_from(texts.text(5)),
-                             .plain = facts_from(texts.text(6)),
+                             .guessed = {},
+                             .plain = {},
                              .identical = texts.is_null(4) ? std::nullopt : std::optional(texts.integer(4) != 0)});
+      const auto& [guessed, plain] = facts.emplace_back(texts.text(5), texts.text(6));
+      add_to(sum, trial.texts.back(), guessed, plain);
+    }
+    if (sum.text() != rows.text(12)) {
+      throw Error(
+          "{0}: the store is damaged: trial {1} is not as it was written; forget it with: sqlite3 FILE 'DELETE FROM "
+          "text WHERE trial = {1}; DELETE FROM trial WHERE id = {1}', and the sweep runs it again",
+          path().string(), rows.integer(0));
+    }
+    for (std::size_t i = 0; i < facts.size(); ++i) {
+      trial.texts[i].guessed = facts_from(facts[i].first);
+      trial.texts[i].plain = facts_from(facts[i].second);
     }
   }
   return all;

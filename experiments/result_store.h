@@ -61,7 +61,7 @@ struct MergeCounts {
 class ResultStore {
  public:
   using Mode = Database::Mode;
-  // Throws Error: no store, damaged, of a newer version.
+  // Throws Error: no store, damaged, of a newer version. What is read later is compared with its checksums.
   ResultStore(const std::filesystem::path& path, Mode mode);
 
   // That of this name and fingerprint, made if there is none: a changed config is another experiment.
@@ -71,8 +71,11 @@ class ResultStore {
   // The first trial of `order` that is neither finished, nor of a stopped arm, nor run by a living process.
   std::optional<TrialKey> claim(std::int64_t experiment, std::span<const TrialKey> order);
   void give_back(std::int64_t experiment, const TrialKey& key);
-  void finish(std::int64_t experiment, const FinishedTrial& trial);
+  void finish(std::int64_t experiment, const FinishedTrial& trial);  // of one that is there the first stays
   void stop(std::int64_t experiment, const StoppedArm& arm);
+
+  // What is done until it is committed is done at once, and waits for the disk once.
+  Transaction transaction() const { return Transaction(database_); }
 
   int running(std::int64_t experiment) const;  // trials of living processes
   std::vector<TrialKey> finished(std::int64_t experiment) const;

@@ -307,8 +307,9 @@ Table layers_table(const std::vector<StoredArm>& arms) {
       }
     }
     for (const auto& [layer, sum] : sums) {
-      table.rows.push_back({arm.label, std::int64_t{layer}, sum.woken / all_passes, sum.accepted / all_passes,
-                            (sum.woken - sum.accepted) / all_passes, sum.uniform / all_passes});
+      table.rows.push_back({arm.label, std::int64_t{layer}, share(sum.woken, all_passes),
+                            share(sum.accepted, all_passes), share(sum.woken - sum.accepted, all_passes),
+                            share(sum.uniform, all_passes)});
     }
   }
   return table;
@@ -347,7 +348,7 @@ Table texts_table(const std::vector<StoredArm>& arms, const StoredExperiment& ex
                    {std::int64_t{trial.key.repeat}, text.prompt, text.domain, static_cast<std::int64_t>(text.seed),
                     std::string(text.guessed_first ? "guessed-first" : "plain-first"), text.guessed.tokens,
                     text.plain.tokens, text.guessed.passes, text.guessed.drafted, text.guessed.accepted,
-                    text.guessed.times.total_s(), text.plain.times.total_s(), text.guessed.bytes.total(),
+                    known(text.guessed.times.total_s()), known(text.plain.times.total_s()), text.guessed.bytes.total(),
                     text.plain.bytes.total(), text.guessed.loaded_bytes, text.plain.loaded_bytes, Cell()});
         if (text.identical) row.back() = std::int64_t{*text.identical};
         table.rows.push_back(std::move(row));

@@ -6,11 +6,13 @@
 #include <array>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
 #include <utility>
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "experiments/checksum.h"
 #include "experiments/loaded_models.h"
 #include "experiments/provenance.h"
 #include "experiments/speed_up.h"
@@ -88,18 +90,22 @@ class Runner {
         order_(order_of(config, options.shard, options.shards)),
         experiment_(store.experiment_of(config)) {
     for (const Setting& arm : config.arms) arms_[identity_of(arm)] = {arm, label_of(arm, config.axes)};
+    std::map<std::string, std::vector<FinishedTrial>> by_arm;
     for (FinishedTrial& trial : store.trials(experiment_)) {
       note_origin(trial);
-      if (!trial.texts.empty()) texts_[trial.key.arm].push_back(std::move(trial));
+      by_arm[trial.key.arm].push_back(std::move(trial));
+    }
+    const std::set<std::string> ended = ended_arms();
+    for (const auto& [arm, trials] : by_arm) {
+      const std::string why = look_at(arm, trials);
+      if (!why.empty() && !ended.contains(arm)) note(why);
     }
   }
 
   SweepOutcome run() {
     SweepOutcome outcome;
     const auto begin = Clock::now();
-    while (!outcome.interrupted) {
-      const std::optional<TrialKey> key = store_.claim(experiment_, order_);
-      if (!key) break;
+    for (std::optional<TrialKey> key = store_.claim(experiment_, order_); key;) {
       Claimed claimed(store_, experiment_, *key);
       const auto trial_begin = Clock::now();
       std::optional<FinishedTrial> trial = measure(*key);
@@ -108,14 +114,18 @@ class Runner {
         break;
       }
       trial->origin.wall_s = seconds_since(trial_begin);
+      outcome.interrupted = go_on() == Continue::no;
+      Transaction transaction = store_.transaction();
       store_.finish(experiment_, *trial);
+      const std::string ended = look_at(key->arm, store_.trials_of(experiment_, key->arm));
+      const std::optional<TrialKey> next = outcome.interrupted ? std::nullopt : store_.claim(experiment_, order_);
+      transaction.commit();
       claimed.is_finished();
       outcome.wall_s += seconds_since(trial_begin);
       outcome.measured_s += measured_s(*trial);
       ++outcome.ran;
-      texts_[key->arm].push_back(std::move(*trial));
-      tell(*key, outcome, seconds_since(begin) / static_cast<double>(outcome.ran));
-      outcome.interrupted = go_on() == Continue::no;
+      tell(*key, ended, outcome, seconds_since(begin) / static_cast<double>(outcome.ran));
+      key = next;
     }
     outcome.finished = finished();
     outcome.total = static_cast<std::int64_t>(order_.size());
@@ -138,23 +148,28 @@ class Runner {
     if (calls_.on_note) calls_.on_note(text);
   }
 
-  // Trials of one experiment are of one model each, and one version of the program: else it is said.
+  // Trials of one experiment are of one model and one text under each name; of one version of the program, or it is
+  // said.
   void note_origin(const FinishedTrial& trial) {
     const nlohmann::json options = nlohmann::json::parse(trial.origin.options, nullptr, false);
-    if (options.is_object()) hashes_.emplace(options.value("target", ""), trial.origin.target_hash);
+    const auto option = [&](const char* name) { return options.is_object() ? options.value(name, "") : ""; };
+    hashes_.emplace("target " + option("target"), trial.origin.target_hash);
+    hashes_.emplace("draft " + option("draft"), trial.origin.draft_hash);
+    if (options.is_object())
+      hashes_.emplace(name_of_prompts(option("prompts"), options.value("prompts_per_domain", 0)),
+                      option("prompts_hash"));
     if (trial.origin.version != version() && versions_.insert(trial.origin.version).second) {
       note(fmt::format("trials that are there are of specdec {}, those to come of {}: 'specdec results show' tells",
                        trial.origin.version, version()));
     }
   }
 
-  void check_hash(const Arm& arm, const std::string& hash) {
-    const auto [known, is_new] = hashes_.emplace(arm.target, hash);
+  void check_hash(const std::string& name, const std::string& hash) {
+    const auto [known, is_new] = hashes_.emplace(name, hash);
     if (!is_new && known->second != hash) {
       throw Error(
-          "{}: the store has trials of another model under this name ({}, now {}): give the experiment another "
-          "name",
-          arm.target, known->second, hash);
+          "{}: is another than that of the trials that are there ({}, now {}): give the experiment another name", name,
+          known->second, hash);
     }
   }
 
@@ -170,11 +185,14 @@ class Runner {
   std::optional<FinishedTrial> measure(const TrialKey& key, const Arm& arm) {
     const LoadedArm loaded = models_.of(arm);
     const LoadedTarget& target = loaded.target;
-    check_hash(arm, target.model->info().hash);
     TrialOptions options = arm.trial;
     options.seed += static_cast<std::uint64_t>(key.repeat);
     if (!arm.ignore_eos) options.eos = target.eos;
-    const std::vector<NamedPrompt>& prompts = prompts_for(arm);
+    const auto& [prompts, prompts_hash] = prompts_for(arm);
+    const std::string draft_hash = loaded.drafter.model != nullptr ? loaded.drafter.model->info().hash : "";
+    check_hash("target " + arm.target, target.model->info().hash);
+    check_hash("draft " + arm.draft, draft_hash);
+    check_hash(name_of_prompts(arm.prompts, arm.prompts_per_domain), prompts_hash);
     const auto pair = [&](const NamedPrompt& prompt, const TrialOptions& how, bool guessed_first) {
       std::optional<MeasuredText> text = measure_pair(target, loaded.drafter, encode(target, arm, prompt), how,
                                                       loaded.engine, guessed_first, [&] { return go_on(); });
@@ -190,7 +208,7 @@ class Runner {
       if (!pair(prompts.front(), short_one, true)) return std::nullopt;
     }
 
-    FinishedTrial trial{.key = key, .origin = origin_of(arm, loaded, options), .texts = {}};
+    FinishedTrial trial{.key = key, .origin = origin_of(arm, loaded, options, draft_hash, prompts_hash), .texts = {}};
     const Rng rng = Rng(config_.seed).fork(1).fork(static_cast<std::uint64_t>(key.repeat));
     std::vector<std::size_t> order(prompts.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -208,9 +226,9 @@ class Runner {
     return trial;
   }
 
-  TrialOrigin origin_of(const Arm& arm, const LoadedArm& loaded, const TrialOptions& options) const {
+  TrialOrigin origin_of(const Arm& arm, const LoadedArm& loaded, const TrialOptions& options,
+                        const std::string& draft_hash, const std::string& prompts_hash) const {
     const Engine& engine = loaded.engine;
-    const LoadedDrafter& drafter = loaded.drafter;
     const nlohmann::ordered_json all{{"target", arm.target},
                                      {"draft", arm.draft},
                                      {"rule", options.rule},
@@ -225,6 +243,7 @@ class Runner {
                                      {"prefill_step", options.prefill_step},
                                      {"prompts", arm.prompts},
                                      {"prompts_per_domain", arm.prompts_per_domain},
+                                     {"prompts_hash", prompts_hash},
                                      {"threads", engine.threads()},
                                      {"compute", arm.engine.compute},
                                      {"cache", arm.engine.cache},
@@ -237,29 +256,48 @@ class Runner {
             .machine = json_of(machine_, engine.threads(), std::string(engine.cpu_level())),
             .options = all.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace),
             .target_hash = loaded.target.model->info().hash,
-            .draft_hash = drafter.model != nullptr ? drafter.model->info().hash : "",
+            .draft_hash = draft_hash,
             .date = {},
             .wall_s = 0,
             .read_bytes_per_s = loaded.read_bytes_per_s,
             .others = 0};
   }
 
-  const std::vector<NamedPrompt>& prompts_for(const Arm& arm) {
-    const auto key = std::pair(arm.prompts, arm.prompts_per_domain);
-    const auto found = prompts_.find(key);
-    return found != prompts_.end() ? found->second : prompts_.emplace(key, prompts_of(arm)).first->second;
+  static std::string name_of_prompts(const std::string& prompts, int per_domain) {
+    return fmt::format("prompts {}{}", prompts, per_domain == 0 ? "" : fmt::format(", {} per domain", per_domain));
+  }
+
+  struct PromptSet {
+    std::vector<NamedPrompt> prompts;
+    std::string hash;
+  };
+  const PromptSet& prompts_for(const Arm& arm) {
+    const auto [found, is_new] = prompts_.try_emplace({arm.prompts, arm.prompts_per_domain});
+    if (is_new) {
+      found->second.prompts = prompts_of(arm);
+      Checksum sum;
+      for (const NamedPrompt& prompt : found->second.prompts)
+        sum.add(prompt.id, prompt.domain, prompt.text, prompt.chat);
+      found->second.hash = sum.text();
+    }
+    return found->second;
+  }
+
+  std::set<std::string> ended_arms() const {
+    std::set<std::string> ended;
+    for (StoppedArm& arm : store_.stopped(experiment_)) ended.insert(std::move(arm.arm));
+    return ended;
   }
 
   std::int64_t finished() const {
-    std::set<std::string> ended;
-    for (const StoppedArm& arm : store_.stopped(experiment_)) ended.insert(arm.arm);
+    const std::set<std::string> ended = ended_arms();
     const std::vector<TrialKey> all = store_.finished(experiment_);
     const std::set<TrialKey> done(all.begin(), all.end());
     return std::ranges::count_if(order_,
                                  [&](const TrialKey& key) { return done.contains(key) || ended.contains(key.arm); });
   }
 
-  void tell(const TrialKey& key, const SweepOutcome& outcome, double pace) {
+  void tell(const TrialKey& key, const std::string& ended, const SweepOutcome& outcome, double pace) const {
     SweepProgress progress{.finished = 0,
                            .total = static_cast<std::int64_t>(order_.size()),
                            .ran = outcome.ran,
@@ -267,30 +305,28 @@ class Runner {
                            .arm = arms_.at(key.arm).label,
                            .best = {},
                            .best_speed_up = {},
-                           .note = {}};
-    speed_ups_[key.arm] = speed_up_of(texts_.at(key.arm));
-    stop_if_known(key.arm, progress);
+                           .note = ended};
     progress.finished = finished();
     progress.remaining_s = pace * static_cast<double>(progress.total - progress.finished);
     for (const auto& [arm, speed_up] : speed_ups_) {
-      if (!progress.best.empty() && speed_up.value <= progress.best_speed_up.value) continue;
+      if (!(speed_up.value > progress.best_speed_up.value)) continue;
       progress.best = arms_.at(arm).label;
       progress.best_speed_up = speed_up;
     }
     if (calls_.on_trial) calls_.on_trial(progress);
   }
 
-  void stop_if_known(const std::string& arm, SweepProgress& progress) {
-    constexpr std::size_t kLeastRepeats = 3;
-    if (!until_ || texts_.at(arm).size() < kLeastRepeats) return;
-    const Interval& speed_up = speed_ups_.at(arm);
+  // All trials of an arm, of whatever process: how fast it is, and whether that is known well enough to end it. Says
+  // so.
+  std::string look_at(const std::string& arm, const std::vector<FinishedTrial>& trials) {
+    constexpr int kLeastRepeats = 3;
+    const Interval& speed_up = speed_ups_[arm] = speed_up_of(trials);
+    const auto repeats = static_cast<int>(trials.size());
     const double half = (speed_up.high - speed_up.low) / 2 / speed_up.value;
-    if (!(half <= *until_)) return;
-    const auto repeats = static_cast<int>(texts_.at(arm).size());
-    if (repeats >= config_.repeats) return;
+    if (!until_ || repeats < kLeastRepeats || repeats >= config_.repeats || !(half <= *until_)) return {};
     const std::string why = fmt::format("after {} repeats: its speed-up is known to {:.1f} %", repeats, 100 * half);
     store_.stop(experiment_, {arm, why});
-    progress.note = fmt::format("{} ends {}", arms_.at(arm).label, why);
+    return fmt::format("{} ends {}", arms_.at(arm).label, why);
   }
 
   const SweepConfig& config_;
@@ -300,10 +336,9 @@ class Runner {
   std::vector<TrialKey> order_;
   std::int64_t experiment_;
   std::map<std::string, LabelledArm> arms_;  // by identity
-  std::map<std::string, std::vector<FinishedTrial>> texts_;
   std::map<std::string, Interval> speed_ups_;
-  std::map<std::pair<std::string, int>, std::vector<NamedPrompt>> prompts_;
-  std::map<std::string, std::string> hashes_;  // of targets, by name
+  std::map<std::pair<std::string, int>, PromptSet> prompts_;
+  std::map<std::string, std::string> hashes_;  // of what is read, by what it is and its name
   std::set<std::string> versions_;             // other ones, that were spoken of
   Machine machine_ = this_machine();
   LoadedModels models_;
@@ -348,45 +383,49 @@ std::vector<NamedPrompt> prompts_of(const Arm& arm) {
 
 double expected_s(const SweepConfig& config, const ResultStore* store, const SweepOptions& options) {
   std::set<TrialKey> done;
+  std::set<std::string> ended;
   std::map<std::string, std::vector<double>> seen;  // seconds of trials, by arm
   if (store != nullptr) {
     for (const StoredExperiment& experiment : store->experiments()) {
       if (experiment.name != config.name || experiment.fingerprint != config.fingerprint()) continue;
+      for (const StoppedArm& arm : store->stopped(experiment.id)) ended.insert(arm.arm);
       for (const FinishedTrial& trial : store->trials(experiment.id)) {
         done.insert(trial.key);
         seen[trial.key.arm].push_back(trial.origin.wall_s);
       }
     }
   }
+  std::map<std::string, int> to_come;
+  for (const TrialKey& key : order_of(config, options.shard, options.shards)) {
+    if (!done.contains(key) && !ended.contains(key.arm)) ++to_come[key.arm];
+  }
   LoadedModels models;
   std::map<std::string, double> plain_s;  // per token, by model
   double sum = 0;
   for (const Setting& setting : config.arms) {
     const std::string identity = identity_of(setting);
-    const auto known = seen.find(identity);
-    double trial_s = 0;
-    if (known != seen.end()) {
-      for (const double s : known->second) trial_s += s / static_cast<double>(known->second.size());
-    } else {
-      const Arm arm = arm_of(setting);
-      const std::vector<NamedPrompt> prompts = prompts_of(arm);
-      const auto [per_token, is_new] = plain_s.emplace(model_of(setting), 0.0);
-      if (is_new) {
-        Arm plain = arm;
-        plain.draft = "none";
-        const LoadedArm loaded = models.of(plain);
-        TrialOptions how = arm.trial;
-        how.max_tokens = kWarmUpTokens;
-        const Trial trial =
-            run_trial(loaded.target, loaded.drafter, encode(loaded.target, arm, prompts.front()), how, loaded.engine);
-        per_token->second =
-            facts_of(trial, loaded.target).times.total_s() / static_cast<double>(trial.generated.size());
-      }
-      trial_s = 2 * per_token->second * arm.trial.max_tokens * static_cast<double>(prompts.size());
+    const int trials = to_come[identity];
+    if (trials == 0) continue;
+    if (const auto known = seen.find(identity); known != seen.end()) {
+      const std::vector<double>& all = known->second;
+      sum += trials * std::accumulate(all.begin(), all.end(), 0.0) / static_cast<double>(all.size());
+      continue;
     }
-    for (const TrialKey& key : order_of(config, options.shard, options.shards)) {
-      if (key.arm == identity && !done.contains(key)) sum += trial_s;
+    const Arm arm = arm_of(setting);
+    const std::vector<NamedPrompt> prompts = prompts_of(arm);
+    const auto [per_token, is_new] = plain_s.emplace(model_of(setting), 0.0);
+    if (is_new) {
+      Arm plain = arm;
+      plain.draft = "none";
+      const LoadedArm loaded = models.of(plain);
+      TrialOptions how = arm.trial;
+      how.max_tokens = kWarmUpTokens;
+      const Trial trial =
+          run_trial(loaded.target, loaded.drafter, encode(loaded.target, arm, prompts.front()), how, loaded.engine);
+      per_token->second = facts_of(trial, loaded.target).times.total_s() /
+                          static_cast<double>(std::max<std::size_t>(1, trial.generated.size()));
     }
+    sum += trials * 2 * per_token->second * arm.trial.max_tokens * static_cast<double>(prompts.size());
   }
   return sum;
 }

@@ -12,6 +12,7 @@
 #include "core/files/json.h"
 #include "core/files/json_lines.h"
 #include "core/files/mapped_file.h"
+#include "experiments/checksum.h"
 #include "experiments/sweep_files.h"
 
 namespace specdec {
@@ -275,9 +276,9 @@ class ConfigParser {
 }  // namespace
 
 std::string SweepConfig::fingerprint() const {
-  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return fmt::format("{:016x}", hash);
+  Checksum sum;
+  sum.add(text);
+  return sum.text();
 }
 
 SweepConfig parse_sweep_config(std::string_view text, const std::string& origin) {

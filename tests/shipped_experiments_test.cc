@@ -28,8 +28,8 @@ TEST(ShippedExperiments, RunSmallAndTheirNotebooksExecute) {
     const std::string name(file.name);
     const ProgramResult swept = specdec({"sweep", name, "--small", "--store", store});
     ASSERT_EQ(swept.exit_code, 0) << name << "\n" << swept.output;
-    const ProgramResult exported = specdec(
-        {"export", name + "-small", "--store", store, "--to", "ipynb", "--out", directory.path().string()});
+    const ProgramResult exported =
+        specdec({"export", name + "-small", "--store", store, "--to", "ipynb", "--out", directory.path().string()});
     ASSERT_EQ(exported.exit_code, 0) << name << "\n" << exported.output;
     notebooks.push_back((directory.path() / (name + "-small.ipynb")).string());
   }
@@ -44,7 +44,9 @@ TEST(ShippedExperiments, RunSmallAndTheirNotebooksExecute) {
     for (const auto& row : arms.rows) {
       EXPECT_GT(std::get<double>(row[arms.column("speed_up")]), 0);
       const Cell& identical = row[arms.column("identical_share")];
-      if (const double* share = std::get_if<double>(&identical)) EXPECT_EQ(*share, 1) << text_of(row[0]);
+      if (const double* share = std::get_if<double>(&identical)) {
+        EXPECT_EQ(*share, 1) << text_of(row[0]);
+      }
     }
     for (const ExportFormat& format : export_formats()) EXPECT_FALSE(format.write(found).empty()) << format.name;
   }
