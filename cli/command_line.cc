@@ -43,7 +43,8 @@ void add(CLI::App& app, const Option& option) {
   const bool positional = option.presence == Option::Presence::positional;
   const std::string name = fmt::format("{}{}", positional ? "" : "--", option.name);
   CLI::Option* added = std::visit([&](auto* value) { return add(app, name, value, option.help); }, option.field);
-  if (option.presence != Option::Presence::optional) added->required();
+  const bool any_number = positional && std::holds_alternative<std::vector<std::string>*>(option.field);
+  if (option.presence != Option::Presence::optional && !any_number) added->required();
 }
 
 std::string names_of(const std::vector<Option>& options) {

@@ -13,7 +13,12 @@ namespace specdec {
 struct Option {
   using Field = std::variant<bool*, int*, std::uint64_t*, double*, std::string*, std::optional<int>*,
                              std::optional<std::string>*, std::vector<std::string>*>;
-  enum class Presence { optional, required, positional };  // positional: required, and given without its name
+  enum class Presence {
+    optional,
+    required,
+    positional
+  };  // positional: given without its name, and
+      // required unless it is a vector
 
   std::string_view name;  // without the dashes
   Field field;            // bool: a flag; optional: whether it was given matters; vector: one or more words

@@ -37,6 +37,8 @@ constexpr std::array kOptions{
     ArmOption{"prefill_step", Type::integer, "prompt tokens per pass"},
     ArmOption{"prompts", Type::text, "a set of prompts: its name, or a file"},
     ArmOption{"prompts_per_domain", Type::integer, "the first so many of each domain; 0 = all"},
+    ArmOption{"chat", Type::flag, "prompts by the target's chat template; if not given, messages if it has one"},
+    ArmOption{"system", Type::text, "with chat: the system's message before a prompt"},
     ArmOption{"threads", Type::integer, "0 = one per core"},
     ArmOption{"compute", Type::text, "default, or f32: never rounds activations"},
     ArmOption{"cache", Type::text, "keys and values as f32, f16 or q8"},
@@ -200,6 +202,14 @@ Arm arm_of(const Setting& given) {
   reader.integer("prefill_step", trial.prefill_step, 1);
   reader.text("prompts", arm.prompts);
   reader.integer("prompts_per_domain", arm.prompts_per_domain, 0);
+  if (bool chat = false; reader.find("chat") != nullptr) {
+    reader.flag("chat", chat);
+    arm.chat = chat;
+  }
+  if (std::string system; reader.find("system") != nullptr) {
+    reader.text("system", system);
+    arm.system = system;
+  }
 
   EngineOptions& engine = arm.engine;
   reader.integer("threads", engine.threads, 0);

@@ -35,8 +35,10 @@ struct Arm {
   EngineOptions engine{};
   TrialOptions trial{};  // eos: of the target, unless it is ignored
   bool ignore_eos = false;
-  std::string prompts = "domains";  // as of read_prompts
-  int prompts_per_domain = 4;       // the first so many; 0 = all
+  std::string prompts = "domains";      // as of read_prompts
+  int prompts_per_domain = 4;           // the first so many; 0 = all
+  std::optional<bool> chat{};           // by the target's chat template; nothing: messages, if it has a template
+  std::optional<std::string> system{};  // the message before
   bool drafts() const { return draft != "none"; }
 };
 

@@ -36,16 +36,15 @@ TextFacts facts_of(const Trial& trial, const LoadedTarget& target) {
 }
 
 std::optional<MeasuredText> measure_pair(const LoadedTarget& target, const LoadedDrafter& drafter,
-                                         const NamedPrompt& prompt, const TrialOptions& options, Engine& engine,
+                                         std::span<const TokenId> prompt, const TrialOptions& options, Engine& engine,
                                          bool guessed_first, const std::function<Continue()>& go_on) {
-  const std::vector<TokenId> ids = encode_prompt(target, prompt.text);
   const LoadedDrafter none = no_drafter();
   TrialOptions plain_options = options;
   plain_options.rule = "sampled";
   plain_options.verify_experts = 0;
   bool stopped = false;
   const auto decode = [&](bool guesses) {
-    return run_trial(target, guesses ? drafter : none, ids, guesses ? options : plain_options, engine,
+    return run_trial(target, guesses ? drafter : none, prompt, guesses ? options : plain_options, engine,
                      [&](const StepRecord&) {
                        stopped = go_on() == Continue::no;
                        return stopped ? Continue::no : Continue::yes;
@@ -55,8 +54,8 @@ std::optional<MeasuredText> measure_pair(const LoadedTarget& target, const Loade
   if (stopped) return std::nullopt;
   const Trial second = decode(!guessed_first);
   if (stopped) return std::nullopt;
-  MeasuredText measured{.prompt = prompt.id,
-                        .domain = prompt.domain,
+  MeasuredText measured{.prompt = {},
+                        .domain = {},
                         .seed = options.seed,
                         .guessed_first = guessed_first,
                         .guessed = facts_of(guessed_first ? first : second, target),

@@ -1,16 +1,16 @@
 // What is kept of one text, decoded with guesses and plainly: the facts from which tables are counted.
-//   const MeasuredText measured = measure_pair(target, mtp, prompt, options, engine, Order::plain_first);
+//   const MeasuredText measured = measure_pair(target, mtp, ids, options, engine, Order::plain_first);
 //   store.finish(claim, {.texts = {measured}});
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "experiments/prompt_file.h"
 #include "experiments/trial.h"
 #include "verify/tally.h"
 
@@ -41,9 +41,9 @@ struct MeasuredText {
   std::optional<bool> identical;  // nothing: it was sampled
 };
 
-// Both texts end where the target ends them, or at max_tokens. Nothing if `go_on` says no.
+// Both texts end where the target ends them, or at max_tokens. Nothing if `go_on` says no. The caller names the prompt.
 std::optional<MeasuredText> measure_pair(const LoadedTarget& target, const LoadedDrafter& drafter,
-                                         const NamedPrompt& prompt, const TrialOptions& options, Engine& engine,
+                                         std::span<const TokenId> prompt, const TrialOptions& options, Engine& engine,
                                          bool guessed_first, const std::function<Continue()>& go_on);
 
 // JSON, and back. Throws Error if it is not what was written.

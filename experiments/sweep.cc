@@ -37,6 +37,15 @@ std::string model_of(const Setting& setting) {
   return key;
 }
 
+std::vector<TokenId> encode(const LoadedTarget& target, const Arm& arm, const NamedPrompt& prompt) {
+  const bool has_template = target.tokenizer != nullptr && !target.tokenizer->chat_template().empty();
+  if (!arm.chat.value_or(prompt.chat && has_template)) return encode_prompt(target, prompt.text);
+  std::vector<ChatMessage> messages;
+  if (arm.system) messages.push_back({"system", *arm.system});
+  messages.push_back({"user", prompt.text});
+  return encode_chat(target, messages).tokens;
+}
+
 template <typename T>
 void shuffle(std::vector<T>& all, const Rng& rng) {
   for (std::size_t i = all.size(); i > 1; --i)
@@ -185,7 +194,13 @@ class Runner {
     check_hash("draft " + arm.draft, draft_hash);
     check_hash(name_of_prompts(arm.prompts, arm.prompts_per_domain), prompts_hash);
     const auto pair = [&](const NamedPrompt& prompt, const TrialOptions& how, bool guessed_first) {
-      return measure_pair(target, loaded.drafter, prompt, how, loaded.engine, guessed_first, [&] { return go_on(); });
+      std::optional<MeasuredText> text = measure_pair(target, loaded.drafter, encode(target, arm, prompt), how,
+                                                      loaded.engine, guessed_first, [&] { return go_on(); });
+      if (text) {
+        text->prompt = prompt.id;
+        text->domain = prompt.domain;
+      }
+      return text;
     };
     if (loaded.is_new) {
       TrialOptions short_one = options;
@@ -405,8 +420,8 @@ double expected_s(const SweepConfig& config, const ResultStore* store, const Swe
       const LoadedArm loaded = models.of(plain);
       TrialOptions how = arm.trial;
       how.max_tokens = kWarmUpTokens;
-      const Trial trial = run_trial(loaded.target, loaded.drafter, encode_prompt(loaded.target, prompts.front().text),
-                                    how, loaded.engine);
+      const Trial trial =
+          run_trial(loaded.target, loaded.drafter, encode(loaded.target, arm, prompts.front()), how, loaded.engine);
       per_token->second = facts_of(trial, loaded.target).times.total_s() /
                           static_cast<double>(std::max<std::size_t>(1, trial.generated.size()));
     }

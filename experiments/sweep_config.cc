@@ -12,6 +12,7 @@
 #include "core/files/json.h"
 #include "core/files/json_lines.h"
 #include "core/files/mapped_file.h"
+#include "experiments/checksum.h"
 #include "experiments/sweep_files.h"
 
 namespace specdec {
@@ -30,6 +31,23 @@ std::string shown(const json& value) {
   std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
   constexpr std::size_t kMost = 60;
   return text.size() > kMost ? text.substr(0, kMost) + "…" : text;
+}
+
+std::string canonical(const SweepConfig& config) {
+  json arms = json::array();
+  for (const Setting& arm : config.arms) arms.push_back(json::parse(identity_of(arm)));
+  return json{
+      {"name", config.name}, {"axes", config.axes}, {"arms", arms}, {"repeats", config.repeats}, {"seed", config.seed}}
+      .dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+void keep_different(std::vector<Setting>& arms) {
+  std::set<std::string> seen;
+  std::vector<Setting> different;
+  for (Setting& arm : arms) {
+    if (seen.insert(identity_of(arm)).second) different.push_back(without_idle_options(std::move(arm)));
+  }
+  arms = std::move(different);
 }
 
 class ConfigParser {
@@ -233,15 +251,6 @@ class ConfigParser {
     };
   }
 
-  static void keep_different(std::vector<Setting>& arms) {
-    std::set<std::string> seen;
-    std::vector<Setting> different;
-    for (Setting& arm : arms) {
-      if (seen.insert(identity_of(arm)).second) different.push_back(without_idle_options(std::move(arm)));
-    }
-    arms = std::move(different);
-  }
-
   void check(const Setting& arm) const {
     try {
       arm_of(arm);
@@ -259,17 +268,6 @@ class ConfigParser {
     }
   }
 
-  static std::string canonical(const SweepConfig& config) {
-    json arms = json::array();
-    for (const Setting& arm : config.arms) arms.push_back(json::parse(identity_of(arm)));
-    return json{{"name", config.name},
-                {"axes", config.axes},
-                {"arms", arms},
-                {"repeats", config.repeats},
-                {"seed", config.seed}}
-        .dump(-1, ' ', false, json::error_handler_t::replace);
-  }
-
   std::string origin_;
   json root_;
   JsonLines lines_;
@@ -278,13 +276,27 @@ class ConfigParser {
 }  // namespace
 
 std::string SweepConfig::fingerprint() const {
-  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return fmt::format("{:016x}", hash);
+  Checksum sum;
+  sum.add(text);
+  return sum.text();
 }
 
 SweepConfig parse_sweep_config(std::string_view text, const std::string& origin) {
   return ConfigParser(text, origin).parse();
+}
+
+SweepConfig small_of(SweepConfig config) {
+  constexpr std::int64_t kTokens = 24;
+  for (Setting& arm : config.arms) {
+    arm["prompts_per_domain"] = std::int64_t{1};
+    arm["max_tokens"] = std::min<std::int64_t>(kTokens, arm_of(arm).trial.max_tokens);
+  }
+  keep_different(config.arms);
+  config.repeats = 1;
+  config.until.reset();
+  config.name += "-small";
+  config.text = canonical(config);
+  return config;
 }
 
 SweepConfig read_sweep_config(const std::string& name) {

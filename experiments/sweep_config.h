@@ -30,6 +30,9 @@ SweepConfig parse_sweep_config(std::string_view text, const std::string& origin)
 // A file, or the name of a config that the program brings along. Throws as above, and Error if there is none.
 SweepConfig read_sweep_config(const std::string& name);
 
+// The same settings on one prompt per domain, short and once: whether it runs, and what its tables look like.
+SweepConfig small_of(SweepConfig config);
+
 std::string sweep_schema();  // JSON Schema (2020-12) of these files
 
 // "ci=0.02": the half width of the interval, as a share. Throws UsageError.

@@ -94,6 +94,20 @@ StaticTree planned_tree(std::span<const double> ranks, const LoadedTarget& targe
       fmt::join(ranks, "/"));
 }
 
+void check_tokenizer(const LoadedTarget& target) {
+  if (target.tokenizer != nullptr) return;
+  throw Error("{} has no tokenizer, so it cannot read text; give ids with --prompt-tokens 1,2,3", target.name);
+}
+
+void check_rows(const LoadedTarget& target, std::span<const TokenId> prompt) {
+  const int rows = target.model->info().vocab;
+  for (const TokenId token : prompt) {
+    if (index(token) < rows) continue;
+    throw Error("the prompt holds '{}', id {} of the tokenizer, but {} has only {} rows and cannot read it",
+                target.tokenizer->piece(token), index(token), target.name, rows);
+  }
+}
+
 }  // namespace
 
 LoadedTarget load_target(const std::string& name, Engine& engine) {
@@ -114,9 +128,7 @@ LoadedTarget load_target(const std::string& name, Engine& engine) {
 }
 
 std::vector<TokenId> encode_prompt(const LoadedTarget& target, std::string_view text) {
-  if (target.tokenizer == nullptr) {
-    throw Error("{} has no tokenizer, so it cannot read text; give ids with --prompt-tokens 1,2,3", target.name);
-  }
+  check_tokenizer(target);
   std::vector<TokenId> prompt = target.tokenizer->frame().before;
   const std::vector<TokenId> ids = target.tokenizer->encode(text);
   prompt.insert(prompt.end(), ids.begin(), ids.end());
@@ -125,12 +137,16 @@ std::vector<TokenId> encode_prompt(const LoadedTarget& target, std::string_view 
     throw Error("the prompt is empty, and {} has no token that begins a text; give at least one character",
                 target.name);
   }
-  const int rows = target.model->info().vocab;
-  for (const TokenId token : prompt) {
-    if (index(token) < rows) continue;
-    throw Error("the prompt holds '{}', id {} of the tokenizer, but {} has only {} rows and cannot read it",
-                target.tokenizer->piece(token), index(token), target.name, rows);
-  }
+  check_rows(target, prompt);
+  return prompt;
+}
+
+ChatPrompt encode_chat(const LoadedTarget& target, const std::vector<ChatMessage>& messages) {
+  check_tokenizer(target);
+  ChatPrompt prompt{chat_template_of(*target.tokenizer, target.name).render(messages), {}};
+  prompt.tokens = target.tokenizer->encode(prompt.text);
+  if (prompt.tokens.empty()) throw Error("the chat template of {} writes nothing", target.name);
+  check_rows(target, prompt.tokens);
   return prompt;
 }
 

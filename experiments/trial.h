@@ -21,6 +21,7 @@
 #include "draft/bridge.h"
 #include "draft/drafter.h"
 #include "experiments/mtp_probe.h"
+#include "tokenizers/chat_template.h"
 #include "tokenizers/tokenizer.h"
 #include "verify/session.h"
 
@@ -40,6 +41,16 @@ LoadedTarget load_target(const std::string& name, Engine& engine);
 // Ids of a prompt: with what the checkpoint wants before a text, and nothing after. Throws Error when that is no token
 // at all, because a text cannot begin from nothing, and for a token that the model has no row for.
 std::vector<TokenId> encode_prompt(const LoadedTarget& target, std::string_view text);
+
+// A conversation in the model's chat template, up to where its answer begins.
+struct ChatPrompt {
+  std::string text;  // as the template writes it
+  std::vector<TokenId> tokens;
+};
+
+// Nothing is put before what the template writes, which begins a text itself if the model wants that. Throws Error as
+// above, and if there is no template, or one that is not supported or refuses these messages.
+ChatPrompt encode_chat(const LoadedTarget& target, const std::vector<ChatMessage>& messages);
 
 struct LoadedDrafter {
   DrafterSpec spec;

@@ -34,7 +34,7 @@ RankBpe::RankBpe(const std::string& name, RankedPieces pieces, Rules rules)
   usual.role_texts = std::move(rules.usual_roles);
   for (Role& found : roles_of(usual, vocabulary_))
     if (!role(found.name)) roles_.push_back(std::move(found));
-  chat_template_ = std::move(rules.config.chat_template);
+  chat_ = std::move(rules.config.chat);
   if (rules.config.adds_bos && role("bos")) frame_.before.push_back(*role("bos"));
   if (rules.config.adds_eos && role("eos")) frame_.after.push_back(*role("eos"));
 }

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "core/files/gguf.h"
+#include "tokenizers/json_node.h"
 #include "tokenizers/utf8.h"
 
 namespace specdec {
@@ -25,6 +26,16 @@ std::string read_gguf(const fs::path& path) {
 }
 
 std::string read_if_there(const fs::path& path) { return fs::exists(path) ? read_file(path) : ""; }
+
+// Beside the tokenizer: in a file of its own, of which older processors wrote the second.
+std::string read_chat_template(const fs::path& directory) {
+  const std::string bare = read_if_there(directory / "chat_template.jinja");
+  const fs::path wrapped = directory / "chat_template.json";
+  if (!bare.empty() || !fs::exists(wrapped)) return bare;
+  const std::string text = read_file(wrapped);
+  const JsonDocument document(text, wrapped.string());
+  return std::string(document.root().at("chat_template").text());
+}
 
 // The tokenizer if this kind takes the file; else null, and the reason is added to `declined`.
 std::unique_ptr<Tokenizer> load_as(const TokenizerKind& kind, const TokenizerFile& file, std::string& declined) {
@@ -60,8 +71,7 @@ std::unique_ptr<Tokenizer> load_directory(const fs::path& directory) {
       const auto path = find_file(directory, pattern);
       if (!path) continue;
       const TokenizerFile file{path->string(), read_file(*path), read_if_there(directory / "tokenizer_config.json"),
-                               read_if_there(directory / "config.json"),
-                               read_if_there(directory / "chat_template.jinja")};
+                               read_if_there(directory / "config.json"), read_chat_template(directory)};
       if (auto tokenizer = load_as(kind, file, declined)) return tokenizer;
     }
   }

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/types.h"
@@ -38,6 +39,12 @@ struct TokenizerSteps {
   std::string model;                       // "BPE over bytes", "Unigram with byte fallback"
   std::vector<std::string> normalizer;     // "NFC", "replaces ' ' by '\u2581'"
   std::vector<std::string> pre_tokenizer;  // "splits at \p{N}, isolated"
+};
+
+// What a checkpoint says of conversations: templates of Jinja, and the special tokens that they may write.
+struct ChatTexts {
+  std::string conversation, with_tools;                         // with_tools: if there is one of its own
+  std::vector<std::pair<std::string, std::string>> role_texts;  // "bos", "<s>"
 };
 
 // Two neighbouring pieces that BPE joins, as their bytes.
@@ -79,7 +86,8 @@ class Tokenizer {
   LeadingSpace leading_space() const { return leading_space_; }
   std::span<const AddedToken> added_tokens() const { return added_tokens_; }
   // The Jinja template of a conversation, the default one if there are several; empty if the files have none.
-  const std::string& chat_template() const { return chat_template_; }
+  const std::string& chat_template() const { return chat_.conversation; }
+  const ChatTexts& chat() const { return chat_; }
 
  protected:
   Vocabulary vocabulary_;
@@ -87,7 +95,7 @@ class Tokenizer {
   Frame frame_;
   LeadingSpace leading_space_ = LeadingSpace::kept;
   std::vector<AddedToken> added_tokens_;
-  std::string chat_template_;
+  ChatTexts chat_;
 };
 
 // Bytes of tokens as they arrive. What was decoded before (a prompt) is fed first and thrown away.
@@ -119,7 +127,7 @@ struct TokenizerFile {
   std::string content;             // the tokenizer file itself; of GGUF all before the tensors
   std::string tokenizer_config;    // tokenizer_config.json
   std::string model_config;        // config.json
-  std::string chat_template = {};  // chat_template.jinja
+  std::string chat_template = {};  // chat_template.jinja, or what chat_template.json holds
 };
 
 // Either a tokenizer, or why the file is of another kind.

@@ -25,13 +25,17 @@ TokenId id_of_key(std::string_view key, const JsonNode& where) {
 }
 
 // A text, or a list of named ones.
-std::string chat_template_of(const JsonNode& root) {
-  const auto chat = root.find("chat_template");
-  if (!chat) return "";
-  if (chat->is_text()) return std::string(chat->text());
-  for (const JsonNode& named : chat->items())
-    if (named.at("name").text() == "default") return std::string(named.at("template").text());
-  return "";
+void read_chat_templates(const JsonNode& root, ChatTexts& chat) {
+  const auto found = root.find("chat_template");
+  if (!found) return;
+  if (found->is_text()) {
+    chat.conversation = found->text();
+    return;
+  }
+  for (const JsonNode& named : found->items()) {
+    if (named.at("name").text() == "default") chat.conversation = named.at("template").text();
+    if (named.at("name").text() == "tool_use") chat.with_tools = named.at("template").text();
+  }
 }
 
 }  // namespace
@@ -67,9 +71,10 @@ TokenizerConfig read_tokenizer_config(const TokenizerFile& file) {
       });
     config.adds_bos = boolean_or(root, "add_bos_token", false);
     config.adds_eos = boolean_or(root, "add_eos_token", false);
-    config.chat_template = chat_template_of(root);
+    read_chat_templates(root, config.chat);
   }
-  if (!file.chat_template.empty()) config.chat_template = file.chat_template;
+  if (!file.chat_template.empty()) config.chat = {file.chat_template, "", {}};
+  config.chat.role_texts = config.role_texts;
   if (!file.model_config.empty()) {
     const JsonDocument document(file.model_config, "config.json beside " + file.name);
     for (const std::string_view role : kRoles) {

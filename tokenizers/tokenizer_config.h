@@ -18,7 +18,7 @@ struct TokenizerConfig {
   std::vector<Role> role_ids;                                   // of config.json, where the text is not given
   std::vector<AddedToken> added;                                // added_tokens_decoder
   bool adds_bos = false, adds_eos = false;
-  std::string chat_template;
+  ChatTexts chat;
 };
 
 // Files that are not there (empty text) say nothing.

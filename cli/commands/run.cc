@@ -18,6 +18,7 @@
 #include "core/error.h"
 #include "core/files/output_file.h"
 #include "core/kinds.h"
+#include "experiments/prompt_file.h"
 #include "verify/rule.h"
 
 namespace specdec {
@@ -42,6 +43,9 @@ class Run : public Job {
           "replay or none, or a checkpoint"},
          {"prompt", &prompt_, "the text to continue; else standard input, else a built-in one"},
          {"prompt-file", &prompt_file_, "a file with the text to continue"},
+         {"chat", &chat_, "the text is a message, which the model's chat template wraps; the model answers"},
+         {"system", &system_, "with --chat: the system's message before it"},
+         {"raw", &raw_, "the text is continued as it is: what happens without --chat, too"},
          {"prompt-tokens", &prompt_tokens_, "the ids to continue, such as 1,2,3"},
          {"max-tokens", &max_tokens_, "tokens to generate at most"},
          {"k", &k_, "guesses per pass (3 if not given); k=… of --draft goes first; with --always-reject also a list"},
@@ -200,6 +204,9 @@ class Run : public Job {
     if (record_top_ > 0 && !record_) throw UsageError("--record-top is given, but no --record FILE");
     if (max_tokens_ < 1) throw UsageError("--max-tokens {}: expected 1 or more", max_tokens_);
     if (prefill_step_ < 1) throw UsageError("--prefill-step {}: expected 1 or more", prefill_step_);
+    if (chat_ && raw_) throw UsageError("--chat and --raw are both given; expected one of them");
+    if (chat_ && prompt_tokens_) throw UsageError("--chat and --prompt-tokens are both given; expected one of them");
+    if (system_ && !chat_) throw UsageError("--system is given, but no --chat");
     if (prompt_tokens_ && (prompt_ || prompt_file_)) {
       throw UsageError("--prompt-tokens and a text to continue are both given; expected one of them");
     }
@@ -237,7 +244,26 @@ class Run : public Job {
       return parse_tokens(*prompt_tokens_);
     }
     if (target.tokenizer != nullptr || prompt_ || prompt_file_) read_ = choose_prompt(prompt_, prompt_file_);
+    if (chat_) return read_message(target);
+    if (!raw_ && target.tokenizer != nullptr && !target.tokenizer->chat_template().empty()) {
+      note("{} has a chat template: --chat asks it, --raw continues the text without this note", target.name);
+    }
     return encode_prompt(target, read_.text);
+  }
+
+  std::vector<TokenId> read_message(const LoadedTarget& target) {
+    if (read_.source == "built in") read_.text = read_prompts("chat:stem").front().text;
+    if (read_.text.ends_with('\n')) read_.text.pop_back();  // that ends a line of a file or of echo
+    std::vector<ChatMessage> messages;
+    if (system_) messages.push_back({"system", *system_});
+    messages.push_back({"user", read_.text});
+    try {
+      ChatPrompt prompt = encode_chat(target, messages);
+      read_.text = std::move(prompt.text);
+      return std::move(prompt.tokens);
+    } catch (const Error& error) {
+      throw Error("{}; --raw instead of --chat continues the text without a template", error.what());
+    }
   }
 
   TrialOptions trial_options_for(const LoadedTarget& target, std::span<const TokenId> prompt) const {
@@ -258,7 +284,8 @@ class Run : public Job {
 
   std::string target_name_ = "demo-moe";
   std::string draft_ = "mtp";
-  std::optional<std::string> prompt_, prompt_file_, prompt_tokens_;
+  std::optional<std::string> prompt_, prompt_file_, prompt_tokens_, system_;
+  bool chat_ = false, raw_ = false;
   int max_tokens_ = 128;
   std::optional<std::string> k_;
   bool always_reject_ = false;

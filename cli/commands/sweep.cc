@@ -43,17 +43,19 @@ std::string speed_text(const Interval& speed_up) {
 class Sweep : public Job {
  public:
   std::vector<Option> options() override {
-    return {{"config", &words_,
-             "a config file or the name of an experiment that comes along; submit FILE: print a job array instead",
-             Option::Presence::positional},
-            {"store", &store_, "the SQLite file that keeps the results"},
-            {"dry-run", &dry_run_, "list the trials and how long they will take, and run none"},
-            {"until", &until_, "ci=0.02: an arm ends when its speed-up is known to 2 %, after 3 repeats at least"},
-            {"shard", &shard_, "I/N: only the I-th of N parts of the trials"},
-            {"schema", &schema_, "print the JSON Schema of config files"},
-            {"slurm", &slurm_, "with submit: a batch script for sbatch"},
-            {"gnu-parallel", &parallel_, "with submit: a script that runs GNU parallel"},
-            {"jobs", &jobs_, "with submit: parts that the trials are cut into"}};
+    return {
+        {"config", &words_,
+         "a config file or the name of an experiment that comes along; submit FILE: print a job array instead",
+         Option::Presence::positional},
+        {"store", &store_, "the SQLite file that keeps the results"},
+        {"dry-run", &dry_run_, "list the trials and how long they will take, and run none"},
+        {"until", &until_, "ci=0.02: an arm ends when its speed-up is known to 2 %, after 3 repeats at least"},
+        {"shard", &shard_, "I/N: only the I-th of N parts of the trials"},
+        {"small", &small_, "one prompt per domain, one repeat, short texts: whether it runs, as experiment NAME-small"},
+        {"schema", &schema_, "print the JSON Schema of config files"},
+        {"slurm", &slurm_, "with submit: a batch script for sbatch"},
+        {"gnu-parallel", &parallel_, "with submit: a script that runs GNU parallel"},
+        {"jobs", &jobs_, "with submit: parts that the trials are cut into"}};
   }
 
   int run() override {
@@ -71,7 +73,8 @@ class Sweep : public Job {
       options.shard = shard.number;
       options.shards = shard.of;
     }
-    const SweepConfig config = read_sweep_config(words_.back());
+    SweepConfig config = read_sweep_config(words_.back());
+    if (small_) config = small_of(std::move(config));
     if (submits) return submit(config);
     if (slurm_ || parallel_) throw UsageError("--slurm and --gnu-parallel are for: specdec sweep submit FILE");
     return dry_run_ ? list(config, options) : sweep(config, options);
@@ -114,7 +117,10 @@ class Sweep : public Job {
     const SweepOutcome outcome = run_sweep(config, store, options, calls);
     if (live && outcome.ran > 0) fmt::print("\n");
     const std::string again = fmt::format("specdec sweep {} --store {}{}{}", words_.back(), store_,
-                                          shard_ ? " --shard " + *shard_ : "", until_ ? " --until " + *until_ : "");
+                                          shard_   ? " --shard " + *shard_
+                                          : small_ ? " --small"
+                                                   : "",
+                                          until_ ? " --until " + *until_ : "");
     fmt::print("{} of {} trials are in {}", outcome.finished, outcome.total, store_);
     if (outcome.ran > 0) {
       fmt::print("; {} of them ran now, in {}, {:.1f} % of it beside decoding", outcome.ran,
@@ -145,7 +151,7 @@ class Sweep : public Job {
 
   std::vector<std::string> words_;
   std::string store_ = "specdec.db";
-  bool dry_run_ = false, schema_ = false, slurm_ = false, parallel_ = false;
+  bool dry_run_ = false, small_ = false, schema_ = false, slurm_ = false, parallel_ = false;
   std::optional<std::string> until_, shard_;
   int jobs_ = 8;
 };
@@ -153,7 +159,8 @@ class Sweep : public Job {
 }  // namespace
 
 Command command_sweep() {
-  return {"sweep", "run a grid of settings into a store that outlives crashes, from where it was", make_job<Sweep>};
+  return {"sweep", "run a grid of settings into a store that outlives crashes, from where it was", make_job<Sweep>,
+          "; 130: interrupted, and what had ended is kept"};
 }
 
 }  // namespace specdec

@@ -117,7 +117,7 @@ class HuggingFace : public Tokenizer {
     const TokenizerConfig config = read_tokenizer_config(file);
     roles_ = roles_of(config, vocabulary_);
     if (model_->unknown() && !role("unk")) roles_.push_back({"unk", *model_->unknown()});
-    chat_template_ = config.chat_template;
+    chat_ = config.chat;
     frame_ = read_post_processor(root);
     for (const auto* tokens : {&frame_.before, &frame_.after})
       for (const TokenId token : *tokens)

@@ -105,7 +105,7 @@ class SentencePiece : public Tokenizer {
 
     steps_ = steps_of(spec);
     const TokenizerConfig config = read_tokenizer_config(file);
-    chat_template_ = config.chat_template;
+    chat_ = config.chat;
     for (const AddedToken& added : config.added) add(added, file.name);
     cuts_ = spec.type == 2 && spec.normalization.empty() && !spec.joins_spaces && spaces_begin_pieces();
     if ((!added_.empty() || cuts_) && spec.adds_leading_space) {
