@@ -33,7 +33,8 @@ LogRatio log_ratio(std::span<const double> above, std::span<const double> below,
 }
 
 // 97.5 % of Student's t with so many degrees of freedom, from 1.
-constexpr std::array kStudent{12.7062, 4.3027, 3.1824, 2.7764};
+constexpr std::array kStudent{12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622,
+                              2.2281,  2.2010, 2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009};
 constexpr std::size_t kLeastForBootstrap = kStudent.size() + 2;
 
 }  // namespace

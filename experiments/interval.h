@@ -20,9 +20,9 @@ struct Interval {
 Interval bootstrap(std::size_t count, const std::function<double(std::span<const std::size_t>)>& statistic);
 
 // Sum of `above` / sum of `below`, paired measurements > 0: percentiles of the studentised bootstrap of its logarithm
-// (Efron and Tibshirani 1993, chapter 12), whose spread is that of the linearised ratio. Of fewer than six pairs, which
-// resamples repeat too often, Student's t of the same spread; of one, low and high are NaN: it does not tell how far it
-// can be trusted. Resamples are the same in every call of equal count.
+// (Efron and Tibshirani 1993, chapter 12), whose spread is that of the linearised ratio. Of fewer than 20 pairs, some
+// of whose resamples have next to no spread, Student's t of the same spread; of one, low and high are NaN: it does not
+// tell how far it can be trusted. Resamples are the same in every call of equal count.
 Interval ratio_interval(std::span<const double> above, std::span<const double> below);
 
 // 1 / x of all three, where x is positive; else 0, and infinity at the upper end.

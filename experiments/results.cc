@@ -122,6 +122,10 @@ Interval ratio_over(std::span<const FinishedTrial> trials, const std::function<d
   return ratio_interval(a, b);
 }
 
+Interval within(const Interval& interval, double least, double most) {  // NaN stays
+  return {interval.value, interval.low < least ? least : interval.low, interval.high > most ? most : interval.high};
+}
+
 std::vector<Column> axis_columns(const StoredExperiment& experiment) {
   std::vector<Column> columns;
   for (const std::string& axis : experiment.axes) {
@@ -159,6 +163,9 @@ struct Figure {
 double passes(const MeasuredText& text) { return static_cast<double>(text.guessed.passes); }
 double tokens(const MeasuredText& text) { return static_cast<double>(text.guessed.tokens); }
 double plain_tokens(const MeasuredText& text) { return static_cast<double>(text.plain.tokens); }
+
+double drafted(const MeasuredText& text) { return static_cast<double>(text.guessed.drafted); }
+double accepted(const MeasuredText& text) { return static_cast<double>(text.guessed.accepted); }
 
 double layer_sum(const TextFacts& facts, double LayerFacts::*figure) {
   double sum = 0;
@@ -239,11 +246,9 @@ Table arms_table(const std::vector<StoredArm>& arms, const StoredExperiment& exp
     row.emplace_back(static_cast<std::int64_t>(sum_of(texts, tokens)));
     const auto stop = std::ranges::find(stopped, arm.identity, &StoppedArm::arm);
     row.emplace_back(stop == stopped.end() ? std::string() : stop->why);
-    add_interval(row, ratio_over(arm.trials, tokens, passes));
-    add_interval(row,
-                 ratio_over(
-                     arm.trials, [](const MeasuredText& text) { return static_cast<double>(text.guessed.accepted); },
-                     [](const MeasuredText& text) { return static_cast<double>(text.guessed.drafted); }));
+    const double guesses = sum_of(texts, drafted);
+    add_interval(row, within(ratio_over(arm.trials, tokens, passes), 1, 1 + guesses / sum_of(texts, passes)));
+    add_interval(row, within(ratio_over(arm.trials, accepted, drafted), 0, 1));
     add_interval(row, texts.empty() ? Interval{NAN, NAN, NAN} : speed_up_of(arm.trials));
     for (const Figure& figure : kFigures) {
       const double below = sum_of(texts, figure.below);
@@ -416,10 +421,11 @@ void add_provenance(Results& results, const std::vector<StoredArm>& arms, const 
 std::string method_of(const StoredExperiment& experiment) {
   return fmt::format(
       "{}{}Every repeat decodes each prompt twice, with guesses and plainly, one right after the other in an order "
-      "that "
-      "chance decides; repeats follow one another, the arms of each in a random order; the first text of an arm in a "
-      "process is not counted. Speed-ups are of such pairs. Intervals are of 95 %, by the studentised bootstrap over "
-      "prompts.",
+      "that chance decides; repeats follow one another, the arms of each in a random order; the first text of an arm "
+      "in "
+      "a process is not counted. Speed-ups are of such pairs. Intervals are of 95 %, over prompts: by Student's t of "
+      "the "
+      "logarithm, and from 20 prompts on by the studentised bootstrap.",
       experiment.method, experiment.method.empty() ? "" : " ");
 }
 

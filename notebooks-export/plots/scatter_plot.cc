@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
 #include "notebooks-export/cells.h"
 #include "notebooks-export/plots/axes.h"
@@ -46,14 +47,15 @@ std::vector<Spot> leader_of(const LabelBox& point, const LabelBox& label) {
   return spots_between({x, y}, near);
 }
 
-// Around each point, near before far, the first place where nothing else stands, and no line runs; none if there is
-// none for some label.
-std::optional<std::vector<LabelBox>> places_of(const std::vector<LabelBox>& points,
+// Around each point, near before far, the first place where nothing else stands, and no line runs; none for some labels
+// of a crowd.
+std::vector<std::optional<LabelBox>> places_of(const std::vector<LabelBox>& points,
                                                const std::vector<std::string>& labels, const LabelBox& area,
                                                std::vector<Spot> lines) {
   constexpr std::array<std::pair<double, double>, 8> kDirections{
       {{1, 0}, {1, -0.7}, {1, 0.7}, {-1, 0}, {-1, -0.7}, {-1, 0.7}, {0, -1}, {0, 1}}};
   std::vector<LabelBox> placed;
+  std::vector<std::optional<LabelBox>> places;
   for (std::size_t i = 0; i < points.size(); ++i) {
     const double width = text_width(labels[i]) + 4, height = 14;
     const auto [x, y] = centre_of(points[i]);
@@ -77,10 +79,10 @@ std::optional<std::vector<LabelBox>> places_of(const std::vector<LabelBox>& poin
         break;
       }
     }
-    if (!found) return std::nullopt;
-    placed.push_back(*found);
+    if (found) placed.push_back(*found);
+    places.push_back(found);
   }
-  return placed;
+  return places;
 }
 
 void draw_label(SvgCanvas& canvas, const LabelBox& point, const LabelBox& box, std::string_view words) {
@@ -139,15 +141,16 @@ double draw(SvgCanvas& canvas, const ScatterPlot& plot) {
                               short_number(place.point.y), plot.y));
 
   const LabelBox area{kLeft, kTop - 6, canvas.width() - 2, bottom};
-  auto placed = places_of(points, labels, area, lines);
-  const bool named = placed.has_value();
-  if (!named) placed = places_of(points, numbers, area, {});
-  for (std::size_t i = 0; placed && i < points.size(); ++i)
-    draw_label(canvas, points[i], (*placed)[i], named ? labels[i] : numbers[i]);
+  std::vector<std::optional<LabelBox>> places = places_of(points, labels, area, lines);
+  const bool named = std::ranges::all_of(places, [](const auto& place) { return place.has_value(); });
+  if (!named) places = places_of(points, numbers, area, {});
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    if (places[i]) draw_label(canvas, points[i], *places[i], named ? labels[i] : numbers[i]);
+  }
   if (named) return bottom + 46;
   std::vector<PlotKey> key;
   for (std::size_t i = 0; i < labels.size(); ++i)
-    key.push_back({(placed ? numbers[i] + "  " : "") + labels[i], plot.places[i].family});
+    key.push_back({fmt::format("{}  {}", numbers[i], labels[i]), plot.places[i].family});
   return bottom + 52 + draw_key(canvas, key, 8, bottom + 48, canvas.width() - 12);
 }
 
