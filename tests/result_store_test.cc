@@ -413,7 +413,7 @@ TEST_F(Store, DamageIsSaidOrDoesNotMatter) {
     EXPECT_EQ(contents(damaged), bytes) << what;
     fs::remove(directory_.path() / "damaged.db-journal");
   };
-  constexpr std::size_t kFlips = 1500, kCuts = 40, kHeader = 100;
+  constexpr std::size_t kFlips = 600, kCuts = 40, kHeader = 100;
   const Rng rng(7);
   for (std::size_t i = 0; i < kFlips; ++i) {
     const auto anywhere = static_cast<std::size_t>(rng.uniform(2 * i) * static_cast<double>(good.size()));
@@ -424,8 +424,8 @@ TEST_F(Store, DamageIsSaidOrDoesNotMatter) {
     look(bytes, fmt::format("bit {} of byte {} of {}", bit, at, good.size()));
   }
   for (std::size_t i = 0; i < kCuts; ++i) look(good.substr(0, good.size() * i / kCuts), fmt::format("cut {}", i));
-  EXPECT_GT(said, 250);
-  EXPECT_GT(harmless, 250);  // most pages have free bytes
+  EXPECT_GT(said, 100);
+  EXPECT_GT(harmless, 100);  // most pages have free bytes
 }
 
 // A user who is not root, or who reads from a place that cannot be written.

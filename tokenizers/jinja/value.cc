@@ -279,7 +279,7 @@ std::string repr(const Value& value, Work& work) {
   if (value.is_real()) return shown_real(value.real());
   if (value.is_text()) {
     work.spend_text(value.text().size());
-    return value.is_safe() ? fmt::format("Markup({})", quoted(value.text())) : quoted(value.text());
+    return value.is_safe() ? fmt::format("Markup({})", jinja::quoted(value.text())) : jinja::quoted(value.text());
   }
   if (value.sequence() != nullptr) return repr_of(*value.sequence(), work);
   if (value.dict() != nullptr) return repr_of(*value.dict(), work);
