@@ -175,6 +175,10 @@ Arm arm_of(const Setting& given) {
   Arm arm;
   reader.text("target", arm.target);
   reader.text("draft", arm.draft);
+  int unused = 0;
+  reader.integer("k", unused, 1);
+  reader.integer("width", unused, 1);
+  reader.integer("rows", unused, 1);
   for (const std::string_view option : kDrafting) {
     if (const OptionValue* value = reader.find(option)) arm.draft += fmt::format(",{}={}", option, text_of(*value));
   }

@@ -46,7 +46,7 @@ struct Arm {
 // nothing` is one arm, whatever its k: options of drafting that cannot matter are left out.
 Arm arm_of(const Setting& setting);
 
-// The same text for equal arms and no other; JSON, of the options that are not as by default.
+// The same text for equal settings and no other; JSON, of the options that are given.
 std::string identity_of(const Setting& setting);
 
 // The setting without what cannot matter.

@@ -1,7 +1,7 @@
 // SQLite, with errors that say what a user can do.
 //   Database db(path, Database::Mode::write);
-//   const Transaction transaction(db);
-//   db.prepare("INSERT INTO stop VALUES (?, ?)").bind(experiment, arm).run();
+//   Transaction transaction(db);
+//   db.prepare("DELETE FROM claim WHERE process = ?").bind(process).run();
 //   transaction.commit();
 #pragma once
 

@@ -63,7 +63,8 @@ Interval ratio_interval(std::span<const double> above, std::span<const double> b
       chosen[j] = static_cast<std::size_t>(resample.uniform(j) * static_cast<double>(count));
     const LogRatio again = log_ratio(above, below, chosen);
     const double shift = again.value - found.value;
-    studentised.push_back(again.error > 0 ? shift / again.error : 0);
+    // Nothing above or below in all of a resample: as far out as can be.
+    studentised.push_back(again.error > 0 ? shift / again.error : std::isfinite(shift) ? 0 : shift);
   }
   std::ranges::sort(studentised);
   const std::size_t tail = studentised.size() / 40;

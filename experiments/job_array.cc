@@ -2,13 +2,21 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
+#include <string_view>
 
 namespace specdec {
 namespace {
 
 // As one word of a shell.
 std::string quoted(const std::string& text) {
+  const auto is_plain = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view("-_./=%+,:@").find(c) != std::string_view::npos;
+  };
+  if (!text.empty() && std::ranges::all_of(text, is_plain)) return text;
   std::string word = "'";
   for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return word + "'";
@@ -18,10 +26,11 @@ std::string stem_of(const std::string& store) {
   return (std::filesystem::path(store).parent_path() / std::filesystem::path(store).stem()).string();
 }
 
-std::string sweep_of(const JobArray& jobs, const std::string& part) {
-  return fmt::format("specdec sweep {} --store {}.{}.db --shard {}/{}{}", quoted(jobs.config),
-                     quoted(stem_of(jobs.store)), part, part, jobs.jobs,
-                     jobs.until.empty() ? "" : " --until " + quoted(jobs.until));
+// Of a part, whose number the shell puts in.
+std::string sweep_of(JobArray jobs, const std::string& part) {
+  const std::string stem = stem_of(jobs.store);
+  jobs.store.clear();
+  return fmt::format("{} --store {}.{}.db --shard {}/{}", sweep_command(jobs, ""), quoted(stem), part, part, jobs.jobs);
 }
 
 std::string merge_of(const JobArray& jobs) {
@@ -29,6 +38,17 @@ std::string merge_of(const JobArray& jobs) {
 }
 
 }  // namespace
+
+std::string sweep_command(const JobArray& jobs, const std::string& shard) {
+  std::string command = "specdec sweep " + quoted(jobs.config);
+  const auto add = [&](const char* option, const std::string& value) {
+    if (!value.empty()) command += fmt::format(" {} {}", option, quoted(value));
+  };
+  add("--store", jobs.store);
+  add("--shard", shard);
+  add("--until", jobs.until);
+  return jobs.small ? command + " --small" : command;
+}
 
 std::string slurm_script(const JobArray& jobs) {
   return fmt::format(

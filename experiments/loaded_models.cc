@@ -29,11 +29,11 @@ std::int64_t LoadedModels::Entry::bytes() const {
   return sum;
 }
 
-// All that are kept take half of the memory at most; the one in use stays.
+// What is kept while another is loaded takes a quarter of the memory at most: how large that is, is not known yet.
 void LoadedModels::make_room() {
   std::int64_t sum = 0;
   for (const Entry& entry : entries_) sum += entry.bytes();
-  while (entries_.size() > 1 && machine_.memory_bytes > 0 && sum > machine_.memory_bytes / 2) {
+  while (!entries_.empty() && machine_.memory_bytes > 0 && sum > machine_.memory_bytes / 4) {
     sum -= entries_.back().bytes();
     entries_.pop_back();
   }

@@ -1,6 +1,5 @@
 // What is kept of one text, decoded with guesses and plainly: the facts from which tables are counted.
-//   const MeasuredText measured = measure_pair(target, mtp, ids, options, engine, Order::plain_first);
-//   store.finish(claim, {.texts = {measured}});
+//   const auto measured = measure_pair(target, mtp, ids, options, engine, guessed_first, go_on);
 #pragma once
 
 #include <cstdint>

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
@@ -14,6 +15,44 @@
 #include "experiments/provenance.h"
 
 namespace specdec {
+
+namespace {
+
+// Without what says how much is guessed.
+std::string name_of_drafter(const std::string& text) {
+  const DrafterSpec spec = parse_drafter_spec(text);
+  std::string name = fmt::format("drafter {}:{}", spec.kind, spec.path);
+  for (const char* file : {"text", "corpus"}) {
+    if (const auto found = spec.options.find(file); found != spec.options.end()) name += "," + found->second;
+  }
+  return name;
+}
+
+}  // namespace
+
+std::map<std::string, std::string> hashes_of(const TrialOrigin& origin) {
+  const nlohmann::json options = nlohmann::json::parse(origin.options, nullptr, false);
+  if (!options.is_object()) return {};
+  std::map<std::string, std::string> hashes;
+  const auto add = [&](const char* option, const auto& name_of, const std::string& hash) {
+    if (options.contains(option) && options[option].is_string())
+      hashes.emplace(name_of(options[option].template get<std::string>()), hash);
+  };
+  const auto after = [](const char* words) { return [words](const std::string& name) { return words + name; }; };
+  add("target", after("target "), origin.target_hash);
+  add("target", after("tokenizer of "), options.value("texts_hash", ""));
+  add("draft", name_of_drafter, origin.draft_hash);
+  add("expert_policy", after("expert_policy "), options.value("expert_trace_hash", ""));
+  add(
+      "prompts", [&](const std::string& name) { return name_of_prompts(name, options.value("prompts_per_domain", 0)); },
+      options.value("prompts_hash", ""));
+  return hashes;
+}
+
+std::string name_of_prompts(const std::string& prompts, int per_domain) {
+  return fmt::format("prompts {}{}", prompts, per_domain == 0 ? "" : fmt::format(", {} per domain", per_domain));
+}
+
 namespace {
 
 constexpr std::int64_t kApplication = 0x73706463;  // "spdc"
@@ -154,7 +193,10 @@ std::optional<std::int64_t> find(const Database& database, const StoredExperimen
 
 }  // namespace
 
-ResultStore::ResultStore(const std::filesystem::path& path, Mode mode) : database_(path, mode) {
+ResultStore::ResultStore(const std::filesystem::path& path, Mode mode)
+    : database_(path.empty() ? throw UsageError("--store: expected the name of a file")
+                             : std::filesystem::absolute(path).lexically_normal(),
+                mode) {
   database_.run("BEGIN");  // what is read now is of one moment: another process may be making the tables
   const std::int64_t application = number_of(database_, "PRAGMA application_id");
   const std::int64_t version = number_of(database_, "PRAGMA user_version");
@@ -321,6 +363,17 @@ int ResultStore::running(std::int64_t experiment) const {
   return living;
 }
 
+void ResultStore::reopen(std::int64_t experiment, const std::string& arm) {
+  database_.prepare("DELETE FROM stop WHERE experiment = ? AND arm = ?").bind(experiment, arm).run();
+}
+
+int ResultStore::running_in_all() const {
+  int living = 0;
+  Statement rows = database_.prepare("SELECT process FROM claim");
+  while (rows.step()) living += process_lives(rows.text(0)) ? 1 : 0;
+  return living;
+}
+
 std::vector<TrialKey> ResultStore::finished(std::int64_t experiment) const {
   Statement rows = database_.prepare("SELECT arm, repeat FROM trial WHERE experiment = ? ORDER BY arm, repeat");
   rows.bind(experiment);
@@ -411,7 +464,15 @@ MergeCounts ResultStore::merge(const ResultStore& other) {
     }
     const std::vector<TrialKey> all = finished(*id);
     const std::set<TrialKey> known(all.begin(), all.end());
+    std::map<std::string, std::string> hashes;
+    for (const FinishedTrial& trial : trials(*id)) hashes.merge(hashes_of(trial.origin));
     for (const FinishedTrial& trial : other.trials(theirs.id)) {
+      for (const auto& [name, hash] : hashes_of(trial.origin)) {
+        const auto [ours, is_new] = hashes.emplace(name, hash);
+        if (ours->second == hash) continue;
+        throw Error("{}: {} is another there ({}) than in {} ({}): their trials cannot be one experiment",
+                    other.path().string(), name, hash, path().string(), ours->second);
+      }
       if (known.contains(trial.key)) {
         ++counts.known;
         continue;

@@ -2,12 +2,13 @@
 // ran. Several processes of one machine may share it.
 //   ResultStore store("specdec.db", ResultStore::Mode::write);
 //   const std::int64_t experiment = store.experiment_of(config);
-//   while (const auto claim = store.claim(experiment, order)) store.finish(*claim, measure(*claim));
+//   while (const auto key = store.claim(experiment, order)) store.finish(experiment, measure(*key));
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -35,6 +36,10 @@ struct TrialOrigin {
   double read_bytes_per_s = 0;            // of memory, just before
   int others = 0;                         // trials of this store that other processes ran meanwhile
 };
+
+// What trials of one experiment must have in common: hashes of models and prompts, by what they are and their names.
+std::map<std::string, std::string> hashes_of(const TrialOrigin& origin);
+std::string name_of_prompts(const std::string& prompts, int per_domain);
 
 struct FinishedTrial {
   TrialKey key;
@@ -73,18 +78,20 @@ class ResultStore {
   void give_back(std::int64_t experiment, const TrialKey& key);
   void finish(std::int64_t experiment, const FinishedTrial& trial);  // of one that is there the first stays
   void stop(std::int64_t experiment, const StoppedArm& arm);
+  void reopen(std::int64_t experiment, const std::string& arm);
 
   // What is done until it is committed is done at once, and waits for the disk once.
   Transaction transaction() const { return Transaction(database_); }
 
   int running(std::int64_t experiment) const;  // trials of living processes
+  int running_in_all() const;                  // of all experiments
   std::vector<TrialKey> finished(std::int64_t experiment) const;
   std::vector<StoppedArm> stopped(std::int64_t experiment) const;
   // In the order of arms and repeats.
   std::vector<FinishedTrial> trials(std::int64_t experiment) const;
   std::vector<FinishedTrial> trials_of(std::int64_t experiment, const std::string& arm) const;
 
-  // Takes over what another store has and this one has not.
+  // Takes over what another store has and this one has not. Throws Error if models or prompts differ under one name.
   MergeCounts merge(const ResultStore& other);
 
   const std::filesystem::path& path() const { return database_.path(); }

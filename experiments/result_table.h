@@ -1,5 +1,5 @@
 // What an experiment found, as tables: all that an export sees.
-//   const Results results = results_of(store, "depth");
+//   const Results results = results_of(store, find_experiment(store, "depth"));
 //   for (const Table& table : results.tables) …
 #pragma once
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -54,11 +55,30 @@ Setting setting_from(const std::string& identity) {
   return setting;
 }
 
+bool is_value(const OptionValue& value, const std::string& text) {
+  if (text_of(value) == text) return true;
+  const auto* number = std::get_if<double>(&value);
+  double wanted = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), wanted);
+  return number != nullptr && failed == std::errc{} && end == text.data() + text.size() && wanted == *number;
+}
+
 bool meets(const Setting& setting, const std::vector<Condition>& conditions) {
   return std::ranges::all_of(conditions, [&](const Condition& condition) {
     const auto found = setting.find(condition.option);
-    return found != setting.end() && text_of(found->second) == condition.value;
+    return found != setting.end() && is_value(found->second, condition.value);
   });
+}
+
+// Texts with the set of their prompts: other files have prompts of the same names.
+std::vector<std::pair<std::string, const MeasuredText*>> texts_by_source(const StoredArm& arm) {
+  std::vector<std::pair<std::string, const MeasuredText*>> all;
+  for (const FinishedTrial& trial : arm.trials) {
+    const nlohmann::json options = nlohmann::json::parse(trial.origin.options, nullptr, false);
+    const std::string source = options.is_object() ? options.value("prompts", "") : "";
+    for (const MeasuredText& text : trial.texts) all.emplace_back(source + " ", &text);
+  }
+  return all;
 }
 
 // In the order of the config.
@@ -329,7 +349,7 @@ Table texts_table(const std::vector<StoredArm>& arms, const StoredExperiment& ex
   const std::vector<Column> rest{{"repeat", "", "from 0"},
                                  {"prompt", "", "its name"},
                                  {"domain", "", "of the prompt"},
-                                 {"seed", "", "of the random numbers"},
+                                 {"text_seed", "", "of the random numbers of this text"},
                                  {"order", "", "guessed-first, or plain-first"},
                                  {"tokens", "", "generated with guesses"},
                                  {"plain_tokens", "", "generated plainly"},
@@ -379,9 +399,14 @@ std::vector<std::string> values_of(const std::vector<StoredArm>& arms,
 std::string machine_text(const std::string& json) {
   const nlohmann::json machine = nlohmann::json::parse(json, nullptr, false);
   if (!machine.is_object()) return json;
-  return fmt::format("{}, {} cores, {:.0f} GB; {} threads, {}", machine.value("cpu", "?"), machine.value("cores", 0),
-                     static_cast<double>(machine.value("memory_bytes", std::int64_t{0})) / 1e9,
-                     machine.value("threads", 0), machine.value("instruction_set", "?"));
+  return fmt::format("{}, {} cores, {:.0f} GB", machine.value("cpu", "?"), machine.value("cores", 0),
+                     static_cast<double>(machine.value("memory_bytes", std::int64_t{0})) / 1e9);
+}
+
+std::string threads_text(const std::string& json) {
+  const nlohmann::json machine = nlohmann::json::parse(json, nullptr, false);
+  if (!machine.is_object()) return json;
+  return fmt::format("{}, {}", machine.value("threads", 0), machine.value("instruction_set", "?"));
 }
 
 std::string model_text(const TrialOrigin& origin, const char* option, const std::string& hash) {
@@ -400,6 +425,8 @@ void add_provenance(Results& results, const std::vector<StoredArm>& arms, const 
   add("experiment", {fmt::format("{}@{}", experiment.name, experiment.fingerprint)});
   add("specdec", versions);
   add("machine", machines);
+  add("threads and instruction set",
+      values_of(arms, [](const TrialOrigin& origin) { return threads_text(origin.machine); }));
   add("targets",
       values_of(arms, [](const TrialOrigin& origin) { return model_text(origin, "target", origin.target_hash); }));
   add("drafters",
@@ -429,37 +456,51 @@ std::string method_of(const StoredExperiment& experiment) {
       experiment.method, experiment.method.empty() ? "" : " ");
 }
 
+// Of what memory gave before trials, relative to that of trials on as many threads of the same machine.
+double spread_of_memory(const std::vector<StoredArm>& arms) {
+  std::map<std::string, std::vector<double>> by_machine;
+  for (const StoredArm& arm : arms) {
+    for (const FinishedTrial& trial : arm.trials)
+      by_machine[trial.origin.machine].push_back(trial.origin.read_bytes_per_s);
+  }
+  double square = 0, count = 0;
+  for (const auto& [machine, rates] : by_machine) {
+    const double mean = std::accumulate(rates.begin(), rates.end(), 0.0) / static_cast<double>(rates.size());
+    for (const double rate : rates) square += (rate / mean - 1) * (rate / mean - 1);
+    count += static_cast<double>(rates.size());
+  }
+  return std::sqrt(square / count);
+}
+
 void add_warnings(Results& results, const std::vector<StoredArm>& arms, const StoredExperiment& experiment) {
-  std::vector<double> rates;
-  int disturbed = 0;
+  constexpr double kNoisy = 0.1;
+  std::vector<std::string>& warnings = results.warnings;
+  std::int64_t disturbed = 0, trials = 0;
   bool few_prompts = false;
   for (const StoredArm& arm : arms) {
     std::set<std::string> prompts;
     for (const FinishedTrial& trial : arm.trials) {
-      rates.push_back(trial.origin.read_bytes_per_s);
       disturbed += trial.origin.others > 0 ? 1 : 0;
+      ++trials;
       for (const MeasuredText& text : trial.texts) prompts.insert(text.prompt);
     }
     few_prompts = few_prompts || prompts.size() < kLeastClusters;
   }
-  double mean = 0, square = 0;
-  for (const double rate : rates) mean += rate / static_cast<double>(rates.size());
-  for (const double rate : rates) square += (rate - mean) * (rate - mean) / static_cast<double>(rates.size());
-  const double spread = mean > 0 ? std::sqrt(square) / mean : 0;
-  constexpr double kNoisy = 0.1;
-  if (spread > kNoisy) {
-    results.warnings.push_back(fmt::format(
+  if (experiment.finished < experiment.arms * experiment.repeats) {
+    warnings.push_back(fmt::format("{} of {} trials: the rest has not been measured, or an arm ended early",
+                                   experiment.finished, experiment.arms * experiment.repeats));
+  }
+  if (const double spread = spread_of_memory(arms); spread > kNoisy) {
+    warnings.push_back(fmt::format(
         "a noisy machine: what memory gave before each trial varied by {:.0f} % (standard deviation); speed-ups are "
         "paired, seconds are not",
         100 * spread));
   }
-  if (disturbed > 0)
-    results.warnings.push_back(
-        fmt::format("{} trials ran beside others of another process, and disturbed them", disturbed));
-  if (few_prompts) results.warnings.push_back("fewer than 5 prompts: intervals speak of these prompts only");
-  if (experiment.finished < experiment.arms * experiment.repeats && results.warnings.empty() &&
-      experiment.finished == 0)
-    results.warnings.push_back("nothing has been measured");
+  if (disturbed > 0) {
+    warnings.push_back(
+        fmt::format("{} of {} trials ran beside others of another process, and disturbed them", disturbed, trials));
+  }
+  if (few_prompts) warnings.push_back("fewer than 5 prompts: intervals speak of these prompts only");
 }
 
 }  // namespace
@@ -524,8 +565,8 @@ ArmComparison compare_arms(const ResultStore& store, const StoredExperiment& fir
     std::vector<std::string> labels;
     for (const StoredArm& arm : arms_of(store, experiment, conditions)) {
       labels.push_back(arm.label);
-      for (const MeasuredText* text : arm.texts()) {
-        Sums& sums = by_prompt[text->prompt];
+      for (const auto& [source, text] : texts_by_source(arm)) {
+        Sums& sums = by_prompt[source + text->prompt];
         sums.speed[side][0] += text->guessed.times.total_s() / std::max(1.0, tokens(*text));
         sums.speed[side][1] += text->plain.times.total_s() / std::max(1.0, plain_tokens(*text));
         sums.tokens[side] += tokens(*text);

@@ -27,7 +27,7 @@ Condition parse_condition(const std::string& text);  // Throws UsageError.
 Results results_of(const ResultStore& store, const StoredExperiment& experiment,
                    const std::vector<Condition>& conditions = {});
 
-// Two arms, or two groups of them, on the prompts and repeats that both measured.
+// Two arms, or two groups of them, on the prompts that both measured, all repeats of a prompt together.
 struct ArmComparison {
   std::string first, second;  // labels
   std::int64_t pairs = 0;
@@ -35,7 +35,7 @@ struct ArmComparison {
   Interval tokens_per_pass;  // of the second, relative to the first
   std::string verdict;       // a sentence
 };
-// Throws Error if they share no prompt.
+// Throws Error if they share no prompt of one set.
 ArmComparison compare_arms(const ResultStore& store, const StoredExperiment& first_experiment,
                            const std::vector<Condition>& first, const StoredExperiment& second_experiment,
                            const std::vector<Condition>& second);

@@ -11,8 +11,10 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/files/hf_cache.h"
 #include "core/rng.h"
 #include "experiments/checksum.h"
+#include "experiments/file_hash.h"
 #include "experiments/loaded_models.h"
 #include "experiments/provenance.h"
 #include "experiments/speed_up.h"
@@ -39,7 +41,13 @@ std::string model_of(const Setting& setting) {
 
 std::vector<TokenId> encode(const LoadedTarget& target, const Arm& arm, const NamedPrompt& prompt) {
   const bool has_template = target.tokenizer != nullptr && !target.tokenizer->chat_template().empty();
-  if (!arm.chat.value_or(prompt.chat && has_template)) return encode_prompt(target, prompt.text);
+  if (!arm.chat.value_or(prompt.chat && has_template)) {
+    if (arm.system) {
+      throw Error("system: {} is continued as it is, so that no system's message comes before it; expected chat: true",
+                  prompt.id);
+    }
+    return encode_prompt(target, prompt.text);
+  }
   std::vector<ChatMessage> messages;
   if (arm.system) messages.push_back({"system", *arm.system});
   messages.push_back({"user", prompt.text});
@@ -74,6 +82,38 @@ class Claimed {
   TrialKey key_;
 };
 
+// Of all that a drafter reads besides the target; empty: nothing.
+std::string hash_of(const DrafterSpec& drafter) {
+  Checksum sum;
+  bool any = false;
+  const auto add = [&](const std::filesystem::path& path) {
+    const std::string hash = hash_of_files(path);
+    sum.add(hash);
+    any = any || !hash.empty();
+  };
+  if (!drafter.path.empty()) add(resolve_model(drafter.path));
+  for (const char* file : {"text", "corpus"}) {
+    if (const auto found = drafter.options.find(file); found != drafter.options.end()) add(found->second);
+  }
+  return any ? sum.text() : "";
+}
+
+// The file of a policy of the expert cache that knows what will be wanted; empty for others.
+std::string expert_trace_of(const EngineOptions& engine) {
+  constexpr std::string_view kStatic = "static:";
+  return engine.expert_policy.starts_with(kStatic) ? engine.expert_policy.substr(kStatic.size()) : "";
+}
+
+struct InputHashes {
+  std::string draft, texts, prompts, expert_trace;  // texts: of the target's tokenizer and chat template
+};
+
+// A model or a text is not what it was: no arm may be measured with it.
+class ChangedInput : public Error {
+ public:
+  using Error::Error;
+};
+
 struct LabelledArm {
   Setting setting;
   std::string label;
@@ -99,16 +139,26 @@ class Runner {
     for (const auto& [arm, trials] : by_arm) {
       const std::string why = look_at(arm, trials);
       if (!why.empty() && !ended.contains(arm)) note(why);
+      if (why.empty() && ended.contains(arm)) store.reopen(experiment_, arm);  // more is asked of it now
     }
   }
 
   SweepOutcome run() {
-    SweepOutcome outcome;
+    SweepOutcome outcome{.total = static_cast<std::int64_t>(order_.size()), .failed = {}};
     const auto begin = Clock::now();
     for (std::optional<TrialKey> key = store_.claim(experiment_, order_); key;) {
       Claimed claimed(store_, experiment_, *key);
       const auto trial_begin = Clock::now();
-      std::optional<FinishedTrial> trial = measure(*key);
+      std::optional<FinishedTrial> trial;
+      try {
+        trial = measure(*key);
+      } catch (const ChangedInput&) {
+        throw;
+      } catch (const Error& error) {
+        give_up(key->arm, error, outcome);
+        key = store_.claim(experiment_, order_);
+        continue;
+      }
       if (!trial) {
         outcome.interrupted = true;
         break;
@@ -127,8 +177,7 @@ class Runner {
       tell(*key, ended, outcome, seconds_since(begin) / static_cast<double>(outcome.ran));
       key = next;
     }
-    outcome.finished = finished();
-    outcome.total = static_cast<std::int64_t>(order_.size());
+    outcome.not_needed = finished() - (outcome.finished = in_store());
     outcome.running_elsewhere = store_.running(experiment_);
     return outcome;
   }
@@ -151,13 +200,7 @@ class Runner {
   // Trials of one experiment are of one model and one text under each name; of one version of the program, or it is
   // said.
   void note_origin(const FinishedTrial& trial) {
-    const nlohmann::json options = nlohmann::json::parse(trial.origin.options, nullptr, false);
-    const auto option = [&](const char* name) { return options.is_object() ? options.value(name, "") : ""; };
-    hashes_.emplace("target " + option("target"), trial.origin.target_hash);
-    hashes_.emplace("draft " + option("draft"), trial.origin.draft_hash);
-    if (options.is_object())
-      hashes_.emplace(name_of_prompts(option("prompts"), options.value("prompts_per_domain", 0)),
-                      option("prompts_hash"));
+    hashes_.merge(hashes_of(trial.origin));
     if (trial.origin.version != version() && versions_.insert(trial.origin.version).second) {
       note(fmt::format("trials that are there are of specdec {}, those to come of {}: 'specdec results show' tells",
                        trial.origin.version, version()));
@@ -167,33 +210,35 @@ class Runner {
   void check_hash(const std::string& name, const std::string& hash) {
     const auto [known, is_new] = hashes_.emplace(name, hash);
     if (!is_new && known->second != hash) {
-      throw Error(
+      throw ChangedInput(
           "{}: is another than that of the trials that are there ({}, now {}): give the experiment another name", name,
           known->second, hash);
     }
   }
 
-  std::optional<FinishedTrial> measure(const TrialKey& key) {
-    const LabelledArm& labelled = arms_.at(key.arm);
-    try {
-      return measure(key, arm_of(labelled.setting));
-    } catch (const Error& error) {
-      throw Error("{}: {}", labelled.label, error.what());
-    }
+  // The other arms can still be measured.
+  void give_up(const std::string& arm, const Error& error, SweepOutcome& outcome) {
+    note(fmt::format("{}: left out: {}", arms_.at(arm).label, error.what()));
+    outcome.failed.push_back(arms_.at(arm).label);
+    std::erase_if(order_, [&](const TrialKey& key) { return key.arm == arm; });
   }
 
-  std::optional<FinishedTrial> measure(const TrialKey& key, const Arm& arm) {
+  std::optional<FinishedTrial> measure(const TrialKey& key) {
+    const Arm arm = arm_of(arms_.at(key.arm).setting);
     const LoadedArm loaded = models_.of(arm);
     const LoadedTarget& target = loaded.target;
     TrialOptions options = arm.trial;
     options.seed += static_cast<std::uint64_t>(key.repeat);
     if (!arm.ignore_eos) options.eos = target.eos;
     const auto& [prompts, prompts_hash] = prompts_for(arm);
-    const std::string draft_hash = loaded.drafter.model != nullptr ? loaded.drafter.model->info().hash : "";
-    check_hash("target " + arm.target, target.model->info().hash);
-    check_hash("draft " + arm.draft, draft_hash);
-    check_hash(name_of_prompts(arm.prompts, arm.prompts_per_domain), prompts_hash);
-    const auto pair = [&](const NamedPrompt& prompt, const TrialOptions& how, bool guessed_first) {
+    const InputHashes inputs{.draft = hash_of(parse_drafter_spec(arm.draft)),
+                             .texts = hash_of_texts(target.model->info().path),
+                             .prompts = prompts_hash,
+                             .expert_trace = hash_of_files(expert_trace_of(arm.engine))};
+    // What is drawn after one prompt says nothing of the next.
+    const auto pair = [&](std::size_t place, TrialOptions how, bool guessed_first) {
+      const NamedPrompt& prompt = prompts[place];
+      how.seed = Rng(how.seed).fork(place).bits(0) >> 32;
       std::optional<MeasuredText> text = measure_pair(target, loaded.drafter, encode(target, arm, prompt), how,
                                                       loaded.engine, guessed_first, [&] { return go_on(); });
       if (text) {
@@ -202,32 +247,34 @@ class Runner {
       }
       return text;
     };
+    FinishedTrial trial{.key = key, .origin = origin_of(arm, loaded, options, inputs), .texts = {}};
+    for (const auto& [name, hash] : hashes_of(trial.origin)) check_hash(name, hash);
     if (loaded.is_new) {
       TrialOptions short_one = options;
       short_one.max_tokens = std::min(options.max_tokens, kWarmUpTokens);
-      if (!pair(prompts.front(), short_one, true)) return std::nullopt;
+      if (!pair(0, short_one, true)) return std::nullopt;
     }
 
-    FinishedTrial trial{.key = key, .origin = origin_of(arm, loaded, options, draft_hash, prompts_hash), .texts = {}};
+    const int others = store_.running_in_all() - 1;
     const Rng rng = Rng(config_.seed).fork(1).fork(static_cast<std::uint64_t>(key.repeat));
     std::vector<std::size_t> order(prompts.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
     shuffle(order, rng.fork(0));
     for (const std::size_t i : order) {
       const bool guessed_first = rng.fork(1).uniform(i) < 0.5;
-      std::optional<MeasuredText> text = pair(prompts[i], options, guessed_first);
+      std::optional<MeasuredText> text = pair(i, options, guessed_first);
       if (!text) return std::nullopt;
       if (text->identical == false && make_rule(options.rule).lossless && options.verify_experts == 0)
         throw Error("the text after {} differs from plain decoding: this is a bug of specdec", prompts[i].id);
       trial.texts.push_back(std::move(*text));
     }
     trial.origin.date = utc_now();
-    trial.origin.others = std::max(0, store_.running(experiment_) - 1);
+    trial.origin.others = std::max({0, others, store_.running_in_all() - 1});
     return trial;
   }
 
   TrialOrigin origin_of(const Arm& arm, const LoadedArm& loaded, const TrialOptions& options,
-                        const std::string& draft_hash, const std::string& prompts_hash) const {
+                        const InputHashes& inputs) const {
     const Engine& engine = loaded.engine;
     const nlohmann::ordered_json all{{"target", arm.target},
                                      {"draft", arm.draft},
@@ -243,7 +290,9 @@ class Runner {
                                      {"prefill_step", options.prefill_step},
                                      {"prompts", arm.prompts},
                                      {"prompts_per_domain", arm.prompts_per_domain},
-                                     {"prompts_hash", prompts_hash},
+                                     {"prompts_hash", inputs.prompts},
+                                     {"texts_hash", inputs.texts},
+                                     {"expert_trace_hash", inputs.expert_trace},
                                      {"threads", engine.threads()},
                                      {"compute", arm.engine.compute},
                                      {"cache", arm.engine.cache},
@@ -256,15 +305,11 @@ class Runner {
             .machine = json_of(machine_, engine.threads(), std::string(engine.cpu_level())),
             .options = all.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace),
             .target_hash = loaded.target.model->info().hash,
-            .draft_hash = draft_hash,
+            .draft_hash = inputs.draft,
             .date = {},
             .wall_s = 0,
             .read_bytes_per_s = loaded.read_bytes_per_s,
             .others = 0};
-  }
-
-  static std::string name_of_prompts(const std::string& prompts, int per_domain) {
-    return fmt::format("prompts {}{}", prompts, per_domain == 0 ? "" : fmt::format(", {} per domain", per_domain));
   }
 
   struct PromptSet {
@@ -289,6 +334,13 @@ class Runner {
     return ended;
   }
 
+  std::int64_t in_store() const {
+    const std::vector<TrialKey> all = store_.finished(experiment_);
+    const std::set<TrialKey> done(all.begin(), all.end());
+    return std::ranges::count_if(order_, [&](const TrialKey& key) { return done.contains(key); });
+  }
+
+  // In the store, or not needed.
   std::int64_t finished() const {
     const std::set<std::string> ended = ended_arms();
     const std::vector<TrialKey> all = store_.finished(experiment_);
@@ -353,8 +405,8 @@ std::vector<TrialKey> order_of(const SweepConfig& config, int shard, int shards)
     const Rng rng = Rng(config.seed).fork(0).fork(static_cast<std::uint64_t>(repeat));
     std::map<std::string, std::vector<std::string>> by_model;
     for (std::size_t i = 0; i < config.arms.size(); ++i) {
-      const std::size_t trial = static_cast<std::size_t>(repeat) * config.arms.size() + i;
-      if (trial % static_cast<std::size_t>(shards) != static_cast<std::size_t>(shard - 1)) continue;
+      const std::size_t turn = static_cast<std::size_t>(repeat) + i;  // no arm is always on one machine
+      if (turn % static_cast<std::size_t>(shards) != static_cast<std::size_t>(shard - 1)) continue;
       by_model[model_of(config.arms[i])].push_back(identity_of(config.arms[i]));
     }
     std::vector<std::vector<std::string>> groups;
@@ -375,6 +427,12 @@ SweepOutcome run_sweep(const SweepConfig& config, ResultStore& store, const Swee
 
 std::vector<NamedPrompt> prompts_of(const Arm& arm) {
   std::vector<NamedPrompt> all = read_prompts(arm.prompts);
+  std::set<std::string> names;
+  for (const NamedPrompt& prompt : all) {
+    if (!names.insert(prompt.id).second)
+      throw Error("prompts {}: the name {} stands there twice; expected one of its own for each", arm.prompts,
+                  prompt.id);
+  }
   if (arm.prompts_per_domain == 0) return all;
   std::map<std::string, int> taken;
   std::erase_if(all, [&](const NamedPrompt& prompt) { return taken[prompt.domain]++ >= arm.prompts_per_domain; });

@@ -37,10 +37,12 @@ struct SweepProgress {
 };
 
 struct SweepOutcome {
-  std::int64_t ran = 0, finished = 0, total = 0, running_elsewhere = 0;
+  // finished: trials, without those that an arm which ended early does not need.
+  std::int64_t ran = 0, finished = 0, not_needed = 0, total = 0, running_elsewhere = 0;
   bool interrupted = false;
-  double wall_s = 0;      // of trials, with all that is not measured
-  double measured_s = 0;  // of it decoding: prompts read and texts generated
+  std::vector<std::string> failed;  // labels of arms that could not be measured
+  double wall_s = 0;                // of trials, with all that is not measured
+  double measured_s = 0;            // of it decoding: prompts read and texts generated
 };
 
 struct SweepCalls {
@@ -49,7 +51,7 @@ struct SweepCalls {
   std::function<void(const std::string&)> on_note;
 };
 
-// Throws Error that names the arm.
+// An arm that cannot be measured is noted and left out; the store's errors are thrown.
 SweepOutcome run_sweep(const SweepConfig& config, ResultStore& store, const SweepOptions& options,
                        const SweepCalls& calls);
 

@@ -20,7 +20,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMostArms = 10000;
+constexpr std::size_t kMostArms = 10'000, kMostTrials = 100'000;
 
 std::string member(const std::string& path, std::string_view key) {
   return path.empty() ? std::string(key) : fmt::format("{}.{}", path, key);
@@ -88,7 +88,7 @@ class ConfigParser {
       const std::string path = root_["zip"].is_object() ? "zip" : element("zip", i);
       std::vector<std::pair<std::string, std::vector<OptionValue>>> together;
       for_each_by_place(group, path, [&](const std::string& key, const json& values, const std::string& at) {
-        together.emplace_back(key, list(values, at));
+        together.emplace_back(key, list(values, at, Equals::allowed));
         if (together.back().second.size() != together.front().second.size()) {
           fail(at, fmt::format("{} values, but {} has {}: lists of a zip are as long as one another",
                                together.back().second.size(), together.front().first, together.front().second.size()));
@@ -98,9 +98,13 @@ class ConfigParser {
       if (!together.empty()) arms = times(arms, together, path);
     }
     check_axes(config.axes, fixed);
-    std::erase_if(arms, excluded());
+    exclude(arms);
     keep_different(arms);
     if (arms.empty()) fail("exclude", "nothing is left to run");
+    if (arms.size() * static_cast<std::size_t>(config.repeats) > kMostTrials) {
+      fail("repeats",
+           fmt::format("{} arms x {} repeats: expected up to {} trials", arms.size(), config.repeats, kMostTrials));
+    }
     for (const Setting& arm : arms) check(arm);
     config.arms = std::move(arms);
     config.text = canonical(config);
@@ -158,6 +162,8 @@ class ConfigParser {
                       : known->type == ArmOption::Type::integer ? value.is_number_integer()
                                                                 : value.is_number();
     if (!fits) fail(path, fmt::format("{}: expected {}", shown(value), name_of(known->type)));
+    if (known->type == ArmOption::Type::number)
+      return value.get<double>() + 0.0;  // 1 and 1.0 are one, and so are 0 and -0
     return found;
   }
 
@@ -168,14 +174,16 @@ class ConfigParser {
     return setting;
   }
 
-  std::vector<OptionValue> list(const json& values, const std::string& path) const {
+  enum class Equals { refused, allowed };
+
+  std::vector<OptionValue> list(const json& values, const std::string& path, Equals equals = Equals::refused) const {
     if (!values.is_array() || values.empty())
       fail(path, fmt::format("{}: expected a list of values, such as [1, 2, 4]", shown(values)));
     const std::string key = path.substr(path.find_last_of('.') + 1);
     std::vector<OptionValue> all;
     for (std::size_t i = 0; i < values.size(); ++i) {
       all.push_back(option(key, values[i], element(path, i)));
-      if (std::ranges::find(all.begin(), all.end() - 1, all.back()) != all.end() - 1)
+      if (equals == Equals::refused && std::ranges::find(all.begin(), all.end() - 1, all.back()) != all.end() - 1)
         fail(element(path, i), fmt::format("{} stands twice in the list", shown(values[i])));
     }
     return all;
@@ -220,35 +228,45 @@ class ConfigParser {
   void check_axes(const std::vector<std::string>& axes, const Setting& fixed) const {
     std::set<std::string> seen;
     for (const std::string& axis : axes) {
-      if (!seen.insert(axis).second) throw UsageError("{}: {} is varied twice", origin_, axis);
+      if (!seen.insert(axis).second) fail(member("product", axis), "varied twice");
       if (fixed.contains(axis)) fail(member("options", axis), "also varied; expected one of the two");
     }
   }
 
   // An arm is left out if all options of a rule have the value there, or one of a list of values.
-  std::function<bool(const Setting&)> excluded() const {
-    std::vector<std::map<std::string, std::vector<OptionValue>>> rules;
-    if (root_.contains("exclude")) {
-      const json& all = root_["exclude"];
-      if (!all.is_array()) fail("exclude", "expected a list of objects: [{\"draft\": \"ngram\", \"k\": 8}]");
-      for (std::size_t i = 0; i < all.size(); ++i) {
-        const std::string path = element("exclude", i);
-        if (!all[i].is_object() || all[i].empty()) fail(path, "expected an object of options");
-        auto& rule = rules.emplace_back();
-        for (const auto& [key, value] : all[i].items()) {
-          const std::string at = member(path, key);
-          rule[key] = value.is_array() ? list(value, at) : std::vector{option(key, value, at)};
-        }
+  void exclude(std::vector<Setting>& arms) const {
+    if (!root_.contains("exclude")) return;
+    const json& all = root_["exclude"];
+    if (!all.is_array()) fail("exclude", "expected a list of objects: [{\"draft\": \"ngram\", \"k\": 8}]");
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const std::string path = element("exclude", i);
+      if (!all[i].is_object() || all[i].empty()) fail(path, "expected an object of options");
+      std::map<std::string, std::vector<OptionValue>> rule;
+      for (const auto& [key, value] : all[i].items()) {
+        const std::string at = member(path, key);
+        rule[key] = value.is_array() ? list(value, at) : std::vector{option(key, value, at)};
       }
-    }
-    return [rules](const Setting& arm) {
-      return std::ranges::any_of(rules, [&](const auto& rule) {
+      const auto left_out = std::erase_if(arms, [&](const Setting& arm) {
         return std::ranges::all_of(rule, [&](const auto& wanted) {
           const auto found = arm.find(wanted.first);
           return found != arm.end() && std::ranges::find(wanted.second, found->second) != wanted.second.end();
         });
       });
-    };
+      if (left_out == 0) fail(path, "no arm that is left has these values");
+    }
+  }
+
+  // Where an option of an arm stands.
+  std::string path_of(const std::string& key, const Setting& arm) const {
+    const std::string product = member("product", key);
+    if (lines_.has(product)) {
+      const json& values = root_["product"][key];
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        if (arm.contains(key) && option(key, values[i], product) == arm.at(key)) return element(product, i);
+      }
+    }
+    const std::string fixed = member("options", key);
+    return lines_.has(fixed) ? fixed : "zip";
   }
 
   void check(const Setting& arm) const {
@@ -257,14 +275,7 @@ class ConfigParser {
     } catch (const Error& error) {
       const std::string what = error.what();
       const std::string key = what.substr(0, what.find_first_of(": "));
-      std::string path = "options";
-      for (const std::string& place : {member("options", key), member("product", key), std::string("zip")}) {
-        if (lines_.has(place)) {
-          path = place;
-          break;
-        }
-      }
-      throw UsageError("{}:{}: {}", origin_, lines_.line_of(path), what);
+      throw UsageError("{}:{}: {}", origin_, lines_.line_of(path_of(key, arm)), what);
     }
   }
 

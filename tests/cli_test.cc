@@ -71,9 +71,10 @@ TEST_F(Cli, HelpAndVersionSucceed) {
 
 TEST_F(Cli, AWrongWordTeachesTheRightOnes) {
   expect_refused({}, 2, {"no command", "specdec run"});
-  expect_refused(
-      {"runn"}, 2,
-      {"runn", "bench, certify, convert, experts, inspect, logits, models, predict, probe, replay, run, synth, vocab"});
+  expect_refused({"runn"}, 2,
+                 {"runn",
+                  "bench, certify, convert, experts, export, inspect, logits, models, predict, probe, replay, results, "
+                  "run, sweep, synth, vocab"});
   expect_refused({"run", "--foo"}, 2, {"--foo", "--target", "--draft"});
   expect_refused({"run", "--k", "many"}, 2, {"--k", "many"});
   expect_refused({"run", "--max-tokens"}, 2, {"--max-tokens"});

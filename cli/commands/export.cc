@@ -19,7 +19,7 @@ class Export : public Job {
  public:
   std::vector<Option> options() override {
     return {{"experiment", &experiment_, "its name, or NAME@FINGERPRINT", Option::Presence::positional},
-            {"to", &formats_, "ipynb, html, csv, jsonl or markdown; several are made if several are given",
+            {"to", &formats_, "ipynb, html, csv, jsonl, markdown or report; several are made if several are given",
              Option::Presence::required},
             {"store", &store_, "the SQLite file that keeps the results"},
             {"where", &where_, "OPTION=VALUE …: only arms with these values"},

@@ -63,6 +63,8 @@ class ShowResults : public Job {
     if (words_.empty()) words_ = {"list"};
     const std::string verb = words_.front();
     const std::vector<std::string> rest(words_.begin() + 1, words_.end());
+    if (verb != "show" && (!where_.empty() || table_ || codebook_))
+      throw UsageError("specdec results {}: --where, --table and --codebook are for show", verb);
     if (verb == "list" && rest.empty()) return list();
     if (verb == "show" && rest.size() == 1) return show(rest.front());
     if (verb == "compare" && rest.size() == 2) return compare(rest[0], rest[1]);
@@ -159,8 +161,8 @@ class ShowResults : public Job {
     fmt::print("first:  {}\nsecond: {}\n\n", found.first, found.second);
     fmt::print("{} prompts that both measured; second relative to first, with 95 % intervals over prompts:\n",
                found.pairs);
-    fmt::print("speed, each relative to plain decoding beside it: {}\n", interval_text(found.speed));
-    fmt::print("tokens per pass: {}\n\n{}\n", interval_text(found.tokens_per_pass), found.verdict);
+    fmt::print("speed-up over plain decoding, mean over prompts: {}\n", interval_text(found.speed));
+    fmt::print("tokens per pass, mean over prompts: {}\n\n{}\n", interval_text(found.tokens_per_pass), found.verdict);
     return 0;
   }
 
@@ -168,8 +170,8 @@ class ShowResults : public Job {
     ResultStore store(store_, ResultStore::Mode::write);
     for (const std::string& path : others) {
       const MergeCounts counts = store.merge(ResultStore(path, ResultStore::Mode::read));
-      fmt::print("{}: {} trials taken over, {} were there already; {} new experiments\n", path, counts.trials,
-                 counts.known, counts.experiments);
+      fmt::print("{}: {} trials taken over, {} were there already and stay as they are; {} new experiments\n", path,
+                 counts.trials, counts.known, counts.experiments);
     }
     return 0;
   }

@@ -84,7 +84,9 @@ class Sweep : public Job {
   int submit(const SweepConfig& config) const {
     if (slurm_ == parallel_) throw UsageError("specdec sweep submit: expected one of --slurm and --gnu-parallel");
     if (jobs_ < 1) throw UsageError("--jobs {}: expected 1 or more", jobs_);
-    const JobArray jobs{words_.back(), store_, until_.value_or(""), config.name, jobs_};
+    if (shard_ || dry_run_)
+      throw UsageError("specdec sweep submit: --shard and --dry-run are for a sweep that runs here");
+    const JobArray jobs{words_.back(), store_, until_.value_or(""), config.name, jobs_, small_};
     fmt::print("{}", slurm_ ? slurm_script(jobs) : parallel_script(jobs));
     return 0;
   }
@@ -116,12 +118,10 @@ class Sweep : public Job {
         .on_note = [&](const std::string& note) { fmt::print(stderr, "specdec: note: {}\n", note); }};
     const SweepOutcome outcome = run_sweep(config, store, options, calls);
     if (live && outcome.ran > 0) fmt::print("\n");
-    const std::string again = fmt::format("specdec sweep {} --store {}{}{}", words_.back(), store_,
-                                          shard_   ? " --shard " + *shard_
-                                          : small_ ? " --small"
-                                                   : "",
-                                          until_ ? " --until " + *until_ : "");
+    const std::string again =
+        sweep_command({words_.back(), store_, until_.value_or(""), config.name, jobs_, small_}, shard_.value_or(""));
     fmt::print("{} of {} trials are in {}", outcome.finished, outcome.total, store_);
+    if (outcome.not_needed > 0) fmt::print(", {} are not needed: their arms ended early", outcome.not_needed);
     if (outcome.ran > 0) {
       fmt::print("; {} of them ran now, in {}, {:.1f} % of it beside decoding", outcome.ran,
                  duration_text(outcome.wall_s), 100 * (1 - outcome.measured_s / outcome.wall_s));
@@ -132,8 +132,9 @@ class Sweep : public Job {
       return kInterrupted;
     }
     if (outcome.running_elsewhere > 0) fmt::print("{} more run in other processes\n", outcome.running_elsewhere);
+    for (const std::string& arm : outcome.failed) fmt::print("left out, since it could not be measured: {}\n", arm);
     fmt::print("see: specdec results show {} --store {}\n", config.name, store_);
-    return 0;
+    return outcome.failed.empty() ? 0 : 1;
   }
 
   static void show(const SweepProgress& progress, bool live) {

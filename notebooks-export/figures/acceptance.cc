@@ -24,10 +24,11 @@ PlotOrReason make(const Results& results) {
   const Table& arms = results.table("arms");
   const std::vector<std::string> names = arm_names(results), families = arm_families(results);
   const bool by_family = names.size() > kLines && distinct(families).size() < names.size();
+  const bool has_k = std::ranges::find(results.axes, "k") != results.axes.end();
   std::vector<PlotPanel> panels;
   std::vector<std::string> titles;
   for (std::size_t row = 0; row < arms.rows.size(); ++row) {
-    const auto k = by_family ? number_at(arms, row, "k") : std::nullopt;
+    const auto k = by_family && has_k ? number_at(arms, row, "k") : std::nullopt;
     const PlotLine line =
         line_of(results.table("positions"), text_at(arms, row, "arm"), k ? "k=" + short_number(*k) : names[row]);
     if (line.points.empty()) continue;

@@ -22,8 +22,8 @@ std::vector<ExportFile> write(const Results& results) {
     text += fmt::format("\n## {}\n\n![{}]({})\n\n{}\n", markdown_words(figure.title), markdown_words(figure.title),
                         name, markdown_words(figure.shown.words));
   }
-  text += fmt::format("\n{}", markdown_provenance(results));
-  files.front() = {stem + ".md", text};
+  text += fmt::format("\n{}\n{}", markdown_codebook(results), markdown_provenance(results));
+  files.front() = {stem + "-report.md", text};
   return files;
 }
 
