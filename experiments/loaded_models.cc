@@ -15,9 +15,9 @@ std::string key_of(const Arm& arm) {
                      engine.cache);
 }
 
-// Beyond the last-level cache, and read in some milliseconds.
+// Beyond the last-level cache, if that can be read in some milliseconds: it is read before every trial.
 std::int64_t probed_bytes(const Machine& machine) {
-  constexpr std::int64_t kLeast = 64 << 20, kMost = 512 << 20;
+  constexpr std::int64_t kLeast = 64 << 20, kMost = 96 << 20;
   return std::clamp(2 * machine.last_level_cache_bytes, kLeast, kMost);
 }
 
