@@ -15,11 +15,8 @@ std::string key_of(const Arm& arm) {
                      engine.cache);
 }
 
-// Beyond the last-level cache, if that can be read in some milliseconds: it is read before every trial.
-std::int64_t probed_bytes(const Machine& machine) {
-  constexpr std::int64_t kLeast = 64 << 20, kMost = 96 << 20;
-  return std::clamp(2 * machine.last_level_cache_bytes, kLeast, kMost);
-}
+// Read before every trial, in some milliseconds: beyond the last-level cache of most machines.
+constexpr std::int64_t kProbedBytes = 64 << 20;
 
 }  // namespace
 
@@ -49,7 +46,7 @@ LoadedModels::Entry& LoadedModels::entry_of(const Arm& arm) {
   make_room();
   auto engine = std::make_unique<Engine>(arm.engine);
   LoadedTarget target = load_target(arm.target, *engine);
-  auto memory = std::make_unique<ReadMeter>(engine->pool(), probed_bytes(machine_));
+  auto memory = std::make_unique<ReadMeter>(engine->pool(), kProbedBytes);
   return entries_.emplace_front(Entry{key, std::move(engine), std::move(target), {}, std::move(memory)});
 }
 

@@ -15,7 +15,7 @@ double number_from(const nlohmann::json& json) { return json.is_null() ? NAN : j
 }  // namespace
 
 TextFacts facts_of(const Trial& trial, const LoadedTarget& target) {
-  const Tally tally = tally_of(trial.steps, target.model->info(), target.model->bytes());
+  const Tally tally = tally_of(trial.steps, target.model->info(), target.model->bytes(), Overlaps::left_out);
   TextFacts facts{.tokens = tally.tokens,
                   .passes = tally.steps,
                   .rows = tally.rows,

@@ -231,10 +231,14 @@ class Runner {
     options.seed += static_cast<std::uint64_t>(key.repeat);
     if (!arm.ignore_eos) options.eos = target.eos;
     const auto& [prompts, prompts_hash] = prompts_for(arm);
-    const InputHashes inputs{.draft = hash_of(parse_drafter_spec(arm.draft)),
-                             .texts = hash_of_texts(target.model->info().path),
-                             .prompts = prompts_hash,
-                             .expert_trace = hash_of_files(expert_trace_of(arm.engine))};
+    const auto [known, is_first] = inputs_.try_emplace(key.arm);  // what is loaded stays as it was
+    if (is_first) {
+      known->second = {.draft = hash_of(parse_drafter_spec(arm.draft)),
+                       .texts = hash_of_texts(target.model->info().path),
+                       .prompts = prompts_hash,
+                       .expert_trace = hash_of_files(expert_trace_of(arm.engine))};
+    }
+    const InputHashes& inputs = known->second;
     // What is drawn after one prompt says nothing of the next.
     const auto pair = [&](std::size_t place, TrialOptions how, bool guessed_first) {
       const NamedPrompt& prompt = prompts[place];
@@ -390,6 +394,7 @@ class Runner {
   std::map<std::string, LabelledArm> arms_;  // by identity
   std::map<std::string, Interval> speed_ups_;
   std::map<std::pair<std::string, int>, PromptSet> prompts_;
+  std::map<std::string, InputHashes> inputs_;  // by arm
   std::map<std::string, std::string> hashes_;  // of what is read, by what it is and its name
   std::set<std::string> versions_;             // other ones, that were spoken of
   Machine machine_ = this_machine();

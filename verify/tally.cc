@@ -135,7 +135,8 @@ double repeated_ngrams(std::span<const TokenId> text) {
   return ratio(static_cast<double>(repeated), static_cast<double>(ngrams.size()));
 }
 
-Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, const WeightBytes& weights) {
+Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, const WeightBytes& weights,
+               Overlaps overlaps) {
   Tally tally;
   std::vector<TokenId> text;
   std::vector<LayerTally> layers(weights.expert.size());
@@ -162,7 +163,7 @@ Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, cons
     const double uniform = uniform_union(model.experts, model.experts_per_token, step.rows);
     for (LayerTally& layer : layers) layer.uniform += uniform;
 
-    if (step.rows > 1 || !refused_at.empty()) {
+    if (overlaps == Overlaps::counted && (step.rows > 1 || !refused_at.empty())) {
       take_experts(step, experts);
       for (std::size_t i = 0; i < layers.size(); ++i) {
         add_pairs(step, experts[i], layers[i].overlap);

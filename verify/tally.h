@@ -86,7 +86,10 @@ std::vector<double> chances_by_rank(std::span<const PositionTally> ranks);
 // The share of its 4-grams that occurred before in it.
 double repeated_ngrams(std::span<const TokenId> text);
 
-Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, const WeightBytes& weights);
+enum class Overlaps { counted, left_out };  // Tally::overlap and that of its layers, which take the most time
+
+Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, const WeightBytes& weights,
+               Overlaps overlaps = Overlaps::counted);
 
 // Tokens per pass that chains of `depth` guesses give when each is accepted with chance alpha (Leviathan et al. 2023).
 double expected_tokens_per_pass(double alpha, int depth);
