@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kLarge = 1 << 17;
 
-TEST(LazyLaws, ALawIsMadeOnceAndOnlyIfAsked) {
+TEST(Judging, ALawIsMadeOnceAndOnlyIfAsked) {
   int made = 0;
   LazyLaws laws(4, [&](int node) { return ++made, Distribution::point(TokenId{node}, 8); });
   EXPECT_EQ(laws(2).certain(), TokenId{2});
@@ -21,7 +21,7 @@ TEST(LazyLaws, ALawIsMadeOnceAndOnlyIfAsked) {
   EXPECT_EQ(made, 1);
 }
 
-TEST(LazyLaws, OfALargeVocabularyEveryThreadMakesOne) {
+TEST(Judging, OfALargeVocabularyEveryThreadMakesOne) {
   Pool pool(2);
   std::atomic<int> made = 0;
   LazyLaws laws(
@@ -34,7 +34,7 @@ TEST(LazyLaws, OfALargeVocabularyEveryThreadMakesOne) {
   EXPECT_EQ(made, 5);
 }
 
-TEST(LazyLaws, OneThatCannotBeMadeIsAnErrorWhenItIsAsked) {
+TEST(Judging, OneThatCannotBeMadeIsAnErrorWhenItIsAsked) {
   Pool pool(2);
   const auto make = [](int node) {
     if (node == 1) throw Error("row {} is damaged", node);
