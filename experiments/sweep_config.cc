@@ -297,7 +297,7 @@ SweepConfig parse_sweep_config(std::string_view text, const std::string& origin)
 }
 
 SweepConfig small_of(SweepConfig config) {
-  constexpr std::int64_t kTokens = 24;
+  constexpr std::int64_t kTokens = 12;
   for (Setting& arm : config.arms) {
     arm["prompts_per_domain"] = std::int64_t{1};
     arm["max_tokens"] = std::min<std::int64_t>(kTokens, arm_of(arm).trial.max_tokens);

@@ -21,7 +21,7 @@ constexpr int kTokens = 128;
 #if defined(__SANITIZE_ADDRESS__) || !defined(NDEBUG)
 constexpr std::size_t kMostPerPrompt = 4;
 #else
-constexpr std::size_t kMostPerPrompt = 16;
+constexpr std::size_t kMostPerPrompt = 10;
 #endif
 
 std::vector<NamedPrompt> prompts() { return read_prompts("losslessness"); }
@@ -195,7 +195,7 @@ INSTANTIATE_TEST_SUITE_P(Prompts, LongRulesIdentity, testing::Range(0, kLongProm
 TEST_F(GreedyIdentity, OtherRulesAndTreesInTurn) {
   std::vector<LongRun> runs = runs_of_other_rules();
   for (const std::string& drafter : all_drafters()) runs.push_back({drafter, "sampled"});
-  constexpr std::size_t kPerPrompt = 6;
+  constexpr std::size_t kPerPrompt = 4;
   std::size_t next = 0;
   for (const NamedPrompt& prompt : built_in_prompts()) {
     std::vector<LongRun> some;
