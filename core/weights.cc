@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/checksum.h"
 #include "core/error.h"
 
 namespace specdec {
@@ -12,18 +13,6 @@ namespace {
 std::string shape_text(std::span<const std::int64_t> shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
 bool is_float(DType dtype) { return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16; }
-
-// FNV-1a, 64 bits.
-class Hash {
- public:
-  void add(std::string_view bytes) {
-    for (const char byte : bytes) value_ = (value_ ^ static_cast<unsigned char>(byte)) * 0x100000001b3ULL;
-  }
-  std::string text() const { return fmt::format("{:016x}", value_); }
-
- private:
-  std::uint64_t value_ = 0xcbf29ce484222325ULL;
-};
 
 void copy_as_float(const StoredTensor& tensor, float* out) {
   const Kernels& kernels = *kernel_levels().back();
@@ -280,15 +269,15 @@ void WeightFile::expect_all_used(std::span<const std::string> ignored) const {
 
 std::string WeightFile::hash(std::string_view config) const {
   SPECDEC_ASSERT(checkpoint_ != nullptr);
-  Hash hash;
-  hash.add(config);
+  Checksum hash;
+  hash.add_bytes(config);
   for (const Checkpoint::Part& part : checkpoint_->parts()) {
-    hash.add(part.header);
+    hash.add_bytes(part.header);
     for (const auto& [name, tensor] : *part.tensors) {
       const std::string_view bytes(reinterpret_cast<const char*>(tensor.data), tensor.bytes);
       constexpr std::size_t kSample = 256;
-      hash.add(bytes.substr(0, kSample));
-      hash.add(bytes.substr(bytes.size() / 2, kSample));
+      hash.add_bytes(bytes.substr(0, kSample));
+      hash.add_bytes(bytes.substr(bytes.size() / 2, kSample));
     }
   }
   return hash.text();

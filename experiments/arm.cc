@@ -56,12 +56,8 @@ class Reader {
  public:
   explicit Reader(const Setting& setting) : setting_(setting) {
     for (const auto& [name, value] : setting) {
-      const auto option = std::ranges::find(kOptions, name, &ArmOption::name);
-      if (option == kOptions.end()) {
-        std::vector<std::string_view> names;
-        for (const ArmOption& known : kOptions) names.push_back(known.name);
-        throw UsageError("{}: no such option; there are: {}", name, fmt::join(names, ", "));
-      }
+      const ArmOption* option = find_arm_option(name);
+      if (option == nullptr) throw UsageError("{}: no such option; there are: {}", name, names_of_arm_options());
       if (!fits(value, option->type))
         throw UsageError("{}: {}: expected {}", name, text_of(value), name_of(option->type));
     }
@@ -94,20 +90,6 @@ class Reader {
   }
 
  private:
-  static bool fits(const OptionValue& value, Type type) {
-    switch (type) {
-      case Type::flag:
-        return std::holds_alternative<bool>(value);
-      case Type::integer:
-        return std::holds_alternative<std::int64_t>(value);
-      case Type::number:
-        return std::holds_alternative<std::int64_t>(value) || std::holds_alternative<double>(value);
-      case Type::text:
-        return std::holds_alternative<std::string>(value);
-    }
-    SPECDEC_ASSERT(false);
-  }
-
   const Setting& setting_;
 };
 
@@ -135,6 +117,31 @@ void checked(std::string_view option, const Check& check) {
 }  // namespace
 
 std::span<const ArmOption> arm_options() { return kOptions; }
+
+const ArmOption* find_arm_option(std::string_view name) {
+  const auto* const found = std::ranges::find(kOptions, name, &ArmOption::name);
+  return found == kOptions.end() ? nullptr : found;
+}
+
+std::string names_of_arm_options() {
+  std::vector<std::string_view> names;
+  for (const ArmOption& option : kOptions) names.push_back(option.name);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+bool fits(const OptionValue& value, ArmOption::Type type) {
+  switch (type) {
+    case Type::flag:
+      return std::holds_alternative<bool>(value);
+    case Type::integer:
+      return std::holds_alternative<std::int64_t>(value);
+    case Type::number:
+      return std::holds_alternative<std::int64_t>(value) || std::holds_alternative<double>(value);
+    case Type::text:
+      return std::holds_alternative<std::string>(value);
+  }
+  SPECDEC_ASSERT(false);
+}
 
 std::string_view name_of(ArmOption::Type type) {
   switch (type) {

@@ -27,6 +27,9 @@ struct ArmOption {
   std::string_view meaning;
 };
 std::span<const ArmOption> arm_options();
+const ArmOption* find_arm_option(std::string_view name);  // null if there is none
+std::string names_of_arm_options();                       // all of them, for errors
+bool fits(const OptionValue& value, ArmOption::Type type);
 std::string_view name_of(ArmOption::Type type);
 
 struct Arm {

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <vector>
 
-#include "experiments/checksum.h"
+#include "core/checksum.h"
 
 namespace specdec {
 namespace {

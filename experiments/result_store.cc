@@ -9,8 +9,9 @@
 #include <set>
 #include <utility>
 
+#include "core/checksum.h"
 #include "core/error.h"
-#include "experiments/checksum.h"
+#include "experiments/drafter_files.h"
 #include "experiments/process.h"
 #include "experiments/provenance.h"
 
@@ -22,9 +23,7 @@ namespace {
 std::string name_of_drafter(const std::string& text) {
   const DrafterSpec spec = parse_drafter_spec(text);
   std::string name = fmt::format("drafter {}:{}", spec.kind, spec.path);
-  for (const char* file : {"text", "corpus"}) {
-    if (const auto found = spec.options.find(file); found != spec.options.end()) name += "," + found->second;
-  }
+  for (const std::string& file : files_of(spec)) name += "," + file;
   return name;
 }
 

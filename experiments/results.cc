@@ -149,8 +149,8 @@ Interval within(const Interval& interval, double least, double most) {  // NaN s
 std::vector<Column> axis_columns(const StoredExperiment& experiment) {
   std::vector<Column> columns;
   for (const std::string& axis : experiment.axes) {
-    const auto option = std::ranges::find(arm_options(), std::string_view(axis), &ArmOption::name);
-    columns.push_back({axis, "", option == arm_options().end() ? "" : std::string(option->meaning)});
+    const ArmOption* option = find_arm_option(axis);
+    columns.push_back({axis, "", option == nullptr ? "" : std::string(option->meaning)});
   }
   return columns;
 }
@@ -527,12 +527,15 @@ Condition parse_condition(const std::string& text) {
   const std::size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0) throw UsageError("'{}': expected OPTION=VALUE, such as k=4", text);
   Condition condition{text.substr(0, equals), text.substr(equals + 1)};
-  if (std::ranges::find(arm_options(), std::string_view(condition.option), &ArmOption::name) == arm_options().end()) {
-    std::vector<std::string_view> names;
-    for (const ArmOption& option : arm_options()) names.push_back(option.name);
-    throw UsageError("'{}': no option '{}'; there are: {}", text, condition.option, fmt::join(names, ", "));
-  }
+  if (find_arm_option(condition.option) == nullptr)
+    throw UsageError("'{}': no option '{}'; there are: {}", text, condition.option, names_of_arm_options());
   return condition;
+}
+
+std::vector<Condition> parse_conditions(const std::vector<std::string>& texts) {
+  std::vector<Condition> conditions;
+  for (const std::string& text : texts) conditions.push_back(parse_condition(text));
+  return conditions;
 }
 
 Results results_of(const ResultStore& store, const StoredExperiment& experiment,

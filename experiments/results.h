@@ -22,6 +22,7 @@ struct Condition {
   std::string option, value;
 };
 Condition parse_condition(const std::string& text);  // Throws UsageError.
+std::vector<Condition> parse_conditions(const std::vector<std::string>& texts);
 
 // Throws Error if no arm meets all conditions.
 Results results_of(const ResultStore& store, const StoredExperiment& experiment,

@@ -10,10 +10,11 @@
 #include <set>
 #include <utility>
 
+#include "core/checksum.h"
 #include "core/error.h"
 #include "core/files/hf_cache.h"
 #include "core/rng.h"
-#include "experiments/checksum.h"
+#include "experiments/drafter_files.h"
 #include "experiments/file_hash.h"
 #include "experiments/loaded_models.h"
 #include "experiments/provenance.h"
@@ -92,16 +93,8 @@ std::string hash_of(const DrafterSpec& drafter) {
     any = any || !hash.empty();
   };
   if (!drafter.path.empty()) add(resolve_model(drafter.path));
-  for (const char* file : {"text", "corpus"}) {
-    if (const auto found = drafter.options.find(file); found != drafter.options.end()) add(found->second);
-  }
+  for (const std::string& file : files_of(drafter)) add(file);
   return any ? sum.text() : "";
-}
-
-// The file of a policy of the expert cache that knows what will be wanted; empty for others.
-std::string expert_trace_of(const EngineOptions& engine) {
-  constexpr std::string_view kStatic = "static:";
-  return engine.expert_policy.starts_with(kStatic) ? engine.expert_policy.substr(kStatic.size()) : "";
 }
 
 struct InputHashes {
@@ -177,7 +170,9 @@ class Runner {
       tell(*key, ended, outcome, seconds_since(begin) / static_cast<double>(outcome.ran));
       key = next;
     }
-    outcome.not_needed = finished() - (outcome.finished = in_store());
+    const Done done = this->done();
+    outcome.finished = done.in_store;
+    outcome.not_needed = done.not_needed;
     outcome.running_elsewhere = store_.running(experiment_);
     return outcome;
   }
@@ -236,7 +231,7 @@ class Runner {
       known->second = {.draft = hash_of(parse_drafter_spec(arm.draft)),
                        .texts = hash_of_texts(target.model->info().path),
                        .prompts = prompts_hash,
-                       .expert_trace = hash_of_files(expert_trace_of(arm.engine))};
+                       .expert_trace = hash_of_files(loaded.engine.expert_trace())};
     }
     const InputHashes& inputs = known->second;
     // What is drawn after one prompt says nothing of the next.
@@ -338,19 +333,22 @@ class Runner {
     return ended;
   }
 
-  std::int64_t in_store() const {
-    const std::vector<TrialKey> all = store_.finished(experiment_);
-    const std::set<TrialKey> done(all.begin(), all.end());
-    return std::ranges::count_if(order_, [&](const TrialKey& key) { return done.contains(key); });
-  }
-
-  // In the store, or not needed.
-  std::int64_t finished() const {
+  struct Done {
+    std::int64_t in_store = 0, not_needed = 0;
+  };
+  Done done() const {
     const std::set<std::string> ended = ended_arms();
     const std::vector<TrialKey> all = store_.finished(experiment_);
-    const std::set<TrialKey> done(all.begin(), all.end());
-    return std::ranges::count_if(order_,
-                                 [&](const TrialKey& key) { return done.contains(key) || ended.contains(key.arm); });
+    const std::set<TrialKey> in_store(all.begin(), all.end());
+    Done done;
+    for (const TrialKey& key : order_) {
+      if (in_store.contains(key)) {
+        ++done.in_store;
+      } else if (ended.contains(key.arm)) {
+        ++done.not_needed;
+      }
+    }
+    return done;
   }
 
   void tell(const TrialKey& key, const std::string& ended, const SweepOutcome& outcome, double pace) const {
@@ -362,7 +360,8 @@ class Runner {
                            .best = {},
                            .best_speed_up = {},
                            .note = ended};
-    progress.finished = finished();
+    const Done done = this->done();
+    progress.finished = done.in_store + done.not_needed;
     progress.remaining_s = pace * static_cast<double>(progress.total - progress.finished);
     for (const auto& [arm, speed_up] : speed_ups_) {
       if (!(speed_up.value > progress.best_speed_up.value)) continue;

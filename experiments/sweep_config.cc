@@ -8,11 +8,11 @@
 #include <set>
 #include <utility>
 
+#include "core/checksum.h"
 #include "core/error.h"
 #include "core/files/json.h"
 #include "core/files/json_lines.h"
 #include "core/files/mapped_file.h"
-#include "experiments/checksum.h"
 #include "experiments/sweep_files.h"
 
 namespace specdec {
@@ -22,9 +22,6 @@ using nlohmann::json;
 
 constexpr std::size_t kMostArms = 10'000, kMostTrials = 100'000;
 
-std::string member(const std::string& path, std::string_view key) {
-  return path.empty() ? std::string(key) : fmt::format("{}.{}", path, key);
-}
 std::string element(const std::string& path, std::size_t i) { return fmt::format("{}[{}]", path, i); }
 
 std::string shown(const json& value) {
@@ -151,17 +148,9 @@ class ConfigParser {
   // Of the right type, and an option that there is.
   OptionValue option(const std::string& key, const json& value, const std::string& path) const {
     OptionValue found = value_of(value, path);
-    const auto known = std::ranges::find(arm_options(), std::string_view(key), &ArmOption::name);
-    if (known == arm_options().end()) {
-      std::vector<std::string_view> names;
-      for (const ArmOption& one : arm_options()) names.push_back(one.name);
-      fail(path, fmt::format("no such option; there are: {}", fmt::join(names, ", ")));
-    }
-    const bool fits = known->type == ArmOption::Type::text      ? value.is_string()
-                      : known->type == ArmOption::Type::flag    ? value.is_boolean()
-                      : known->type == ArmOption::Type::integer ? value.is_number_integer()
-                                                                : value.is_number();
-    if (!fits) fail(path, fmt::format("{}: expected {}", shown(value), name_of(known->type)));
+    const ArmOption* known = find_arm_option(key);
+    if (known == nullptr) fail(path, fmt::format("no such option; there are: {}", names_of_arm_options()));
+    if (!fits(found, known->type)) fail(path, fmt::format("{}: expected {}", shown(value), name_of(known->type)));
     if (known->type == ArmOption::Type::number)
       return value.get<double>() + 0.0;  // 1 and 1.0 are one, and so are 0 and -0
     return found;

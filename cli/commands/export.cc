@@ -29,9 +29,7 @@ class Export : public Job {
   int run() override {
     for (const std::string& format : formats_) export_format(format);
     const ResultStore store(store_, ResultStore::Mode::read);
-    std::vector<Condition> conditions;
-    for (const std::string& condition : where_) conditions.push_back(parse_condition(condition));
-    const Results results = results_of(store, find_experiment(store, experiment_), conditions);
+    const Results results = results_of(store, find_experiment(store, experiment_), parse_conditions(where_));
     std::error_code failed;
     fs::create_directories(directory_, failed);
     if (failed) throw Error("{}: cannot make the directory: {}", directory_, failed.message());

@@ -89,9 +89,7 @@ class ShowResults : public Job {
   int show(const std::string& name) const {
     const ResultStore store(store_, ResultStore::Mode::read);
     const StoredExperiment experiment = find_experiment(store, name);
-    std::vector<Condition> conditions;
-    for (const std::string& condition : where_) conditions.push_back(parse_condition(condition));
-    const Results results = results_of(store, experiment, conditions);
+    const Results results = results_of(store, experiment, parse_conditions(where_));
     if (codebook_) {
       print_codebook(results);
       return 0;

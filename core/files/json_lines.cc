@@ -16,10 +16,6 @@ struct Open {
   int next = 0;  // element of a list
 };
 
-std::string member(const std::string& path, std::string_view key) {
-  return path.empty() ? std::string(key) : fmt::format("{}.{}", path, key);
-}
-
 // The first place behind the string that begins at `at`.
 std::size_t end_of_string(std::string_view text, std::size_t at) {
   for (++at; at < text.size() && text[at] != '"'; ++at) at += text[at] == '\\' ? 1 : 0;
@@ -27,6 +23,10 @@ std::size_t end_of_string(std::string_view text, std::size_t at) {
 }
 
 }  // namespace
+
+std::string member(const std::string& path, std::string_view key) {
+  return path.empty() ? std::string(key) : fmt::format("{}.{}", path, key);
+}
 
 JsonLines::JsonLines(std::string_view text) : text_(text) {
   std::vector<Open> open;

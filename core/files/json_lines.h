@@ -10,6 +10,9 @@
 
 namespace specdec {
 
+// The path of a member of the object at `path`; "" is the outermost.
+std::string member(const std::string& path, std::string_view key);
+
 // Of a text that is JSON, with or without comments. It outlives the lines.
 class JsonLines {
  public:

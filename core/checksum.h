@@ -18,13 +18,12 @@ class Checksum {
   void add(const Values&... values) {
     (add_bytes(fmt::format("{}\n", values)), ...);
   }
-  std::string text() const { return fmt::format("{:016x}", hash_); }
-
- private:
   void add_bytes(std::string_view bytes) {
     for (const char c : bytes) hash_ = (hash_ ^ static_cast<unsigned char>(c)) * 0x100000001b3;
   }
+  std::string text() const { return fmt::format("{:016x}", hash_); }
 
+ private:
   std::uint64_t hash_ = 0xcbf29ce484222325;
 };
 
