@@ -343,9 +343,4 @@ ExpertLog ExpertStore::described() const {
   return log;
 }
 
-std::vector<ExpertEvent> ExpertStore::take_events() {
-  records_ = true;
-  return std::exchange(events_, {});
-}
-
 }  // namespace specdec

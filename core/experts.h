@@ -12,6 +12,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/engine.h"
@@ -92,8 +93,9 @@ class ExpertStore {
 
   // What a trace says of it, without what it counted and without events.
   ExpertLog described() const;
-  // What was wanted and read ahead since the last call. Nothing before the first call: that begins the record.
-  std::vector<ExpertEvent> take_events();
+  // From here on what is wanted and read ahead is recorded, or no longer.
+  void record_events(bool records) { records_ = records; }
+  std::vector<ExpertEvent> take_events() { return std::exchange(events_, {}); }  // those since the last call
 
  private:
   struct Expert {

@@ -1,6 +1,7 @@
 #include "core/traffic.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <numeric>
 
@@ -9,11 +10,25 @@
 namespace specdec {
 
 std::vector<WokenExpert> woken_experts(RouterTrace routed) {
+  constexpr std::size_t kBits = 64;
+  std::size_t layers = 0, words = 0;  // of one bit per expert, by layer
+  for (const RouterUse& use : routed) {
+    layers = std::max(layers, static_cast<std::size_t>(use.layer) + 1);
+    words = std::max(words, static_cast<std::size_t>(use.expert) / kBits + 1);
+  }
+  std::vector<std::uint64_t> chosen(layers * words);
+  for (const RouterUse& use : routed) {
+    const auto expert = static_cast<std::size_t>(use.expert);
+    chosen[static_cast<std::size_t>(use.layer) * words + expert / kBits] |= std::uint64_t{1} << expert % kBits;
+  }
   std::vector<WokenExpert> woken;
   woken.reserve(routed.size());
-  for (const RouterUse& use : routed) woken.push_back({use.layer, use.expert});
-  std::sort(woken.begin(), woken.end());
-  woken.erase(std::unique(woken.begin(), woken.end()), woken.end());
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    for (std::uint64_t left = chosen[i]; left != 0; left &= left - 1) {
+      const std::size_t expert = i % words * kBits + static_cast<std::size_t>(std::countr_zero(left));
+      woken.push_back({static_cast<int>(i / words), static_cast<int>(expert)});
+    }
+  }
   return woken;
 }
 

@@ -14,8 +14,7 @@ double number_from(const nlohmann::json& json) { return json.is_null() ? NAN : j
 
 }  // namespace
 
-TextFacts facts_of(const Trial& trial, const LoadedTarget& target) {
-  const Tally tally = tally_of(trial.steps, target.model->info(), target.model->bytes(), Overlaps::left_out);
+TextFacts facts_of(const Trial& trial, const Tally& tally) {
   TextFacts facts{.tokens = tally.tokens,
                   .passes = tally.steps,
                   .rows = tally.rows,
@@ -39,29 +38,35 @@ std::optional<MeasuredText> measure_pair(const LoadedTarget& target, const Loade
                                          std::span<const TokenId> prompt, const TrialOptions& options, Engine& engine,
                                          bool guessed_first, const std::function<Continue()>& go_on) {
   const LoadedDrafter none = no_drafter();
-  TrialOptions plain_options = options;
+  TrialOptions guessed_options = options;
+  guessed_options.keeps_steps = false;
+  TrialOptions plain_options = guessed_options;
   plain_options.rule = "sampled";
   plain_options.verify_experts = 0;
   bool stopped = false;
   const auto decode = [&](bool guesses) {
-    return run_trial(target, guesses ? drafter : none, prompt, guesses ? options : plain_options, engine,
-                     [&](const StepRecord&) {
-                       stopped = go_on() == Continue::no;
-                       return stopped ? Continue::no : Continue::yes;
-                     });
+    Tallying tallying(target.model->info(), target.model->bytes(), Tallying::Extras::left_out);
+    Trial trial = run_trial(target, guesses ? drafter : none, prompt, guesses ? guessed_options : plain_options, engine,
+                            [&](const StepRecord& step) {
+                              tallying.add(step);
+                              stopped = go_on() == Continue::no;
+                              return stopped ? Continue::no : Continue::yes;
+                            });
+    return std::pair(std::move(trial.generated), facts_of(trial, tallying.tally()));
   };
-  const Trial first = decode(guessed_first);
+  const auto first = decode(guessed_first);
   if (stopped) return std::nullopt;
-  const Trial second = decode(!guessed_first);
+  const auto second = decode(!guessed_first);
   if (stopped) return std::nullopt;
+  const auto& [guessed, plain] = guessed_first ? std::tie(first, second) : std::tie(second, first);
   MeasuredText measured{.prompt = {},
                         .domain = {},
                         .seed = options.seed,
                         .guessed_first = guessed_first,
-                        .guessed = facts_of(guessed_first ? first : second, target),
-                        .plain = facts_of(guessed_first ? second : first, target),
+                        .guessed = guessed.second,
+                        .plain = plain.second,
                         .identical = {}};
-  if (options.sampler.temperature == 0) measured.identical = first.generated == second.generated;
+  if (options.sampler.temperature == 0) measured.identical = guessed.first == plain.first;
   return measured;
 }
 

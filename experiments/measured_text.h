@@ -30,7 +30,7 @@ struct TextFacts {
   std::vector<PositionTally> positions;
   std::vector<LayerFacts> layers;
 };
-TextFacts facts_of(const Trial& trial, const LoadedTarget& target);
+TextFacts facts_of(const Trial& trial, const Tally& tally);
 
 struct MeasuredText {
   std::string prompt, domain;

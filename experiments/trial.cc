@@ -141,8 +141,12 @@ std::vector<TokenId> encode_prompt(const LoadedTarget& target, std::string_view 
   return prompt;
 }
 
-ChatPrompt encode_chat(const LoadedTarget& target, const std::vector<ChatMessage>& messages) {
+ChatPrompt encode_message(const LoadedTarget& target, const std::optional<std::string>& system,
+                          const std::string& message) {
   check_tokenizer(target);
+  std::vector<ChatMessage> messages;
+  if (system) messages.push_back({"system", *system});
+  messages.push_back({"user", message});
   ChatPrompt prompt{chat_template_of(*target.tokenizer, target.name).render(messages), {}};
   prompt.tokens = target.tokenizer->encode(prompt.text);
   if (prompt.tokens.empty()) throw Error("the chat template of {} writes nothing", target.name);
@@ -247,6 +251,7 @@ Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::s
                    .capacity = capacity,
                    .prefill_step = options.prefill_step,
                    .verify_experts = options.verify_experts,
+                   .expert_events = options.expert_events,
                    .pool = &engine.pool(),
                    .on_pass = options.on_pass},
                   Rng(options.seed));
@@ -254,15 +259,15 @@ Trial run_trial(const LoadedTarget& target, const LoadedDrafter& drafter, std::s
   const std::int64_t barriers = engine.pool().barriers();
   Trial trial;
   while (!session.done()) {
-    trial.steps.push_back(session.step());
-    if (on_step && on_step(trial.steps.back()) == Continue::no) break;
+    StepRecord step = session.step();
+    for (const LayerTraffic& layer : step.experts) trial.experts += layer.traffic;
+    const bool goes_on = !on_step || on_step(step) == Continue::yes;
+    if (options.keeps_steps) trial.steps.push_back(std::move(step));
+    if (!goes_on) break;
   }
   trial.drafter_step_bytes = guesses->step_bytes();
   trial.drafter_weight_bytes = guesses->weight_bytes();
   trial.barriers = engine.pool().barriers() - barriers;
-  for (const StepRecord& step : trial.steps) {
-    for (const LayerTraffic& layer : step.experts) trial.experts += layer.traffic;
-  }
   trial.prefill_experts = session.prefill_experts();
   trial.prefill_expert_events = session.prefill_expert_events();
   trial.generated.assign(session.generated().begin(), session.generated().end());

@@ -48,9 +48,11 @@ struct ChatPrompt {
   std::vector<TokenId> tokens;
 };
 
-// Nothing is put before what the template writes, which begins a text itself if the model wants that. Throws Error as
-// above, and if there is no template, or one that is not supported or refuses these messages.
-ChatPrompt encode_chat(const LoadedTarget& target, const std::vector<ChatMessage>& messages);
+// A user's message, after that of the system if there is one. Nothing is put before what the template writes, which
+// begins a text itself if the model wants that. Throws Error as above, and if there is no template, or one that is not
+// supported or refuses these messages.
+ChatPrompt encode_message(const LoadedTarget& target, const std::optional<std::string>& system,
+                          const std::string& message);
 
 struct LoadedDrafter {
   DrafterSpec spec;
@@ -97,10 +99,12 @@ struct TrialOptions {
   int verify_experts = 0;                                                  // of SessionOptions
   Policy* policy = nullptr;                                                // that goes on learning; none = a new one
   std::function<void(const DraftTree&, const MatView& logits)> on_pass{};  // of SessionOptions
+  bool expert_events = false;                                              // of SessionOptions
+  bool keeps_steps = true;                                                 // false: `on_step` has seen them
 };
 
 struct Trial {
-  std::vector<StepRecord> steps;
+  std::vector<StepRecord> steps;  // none unless they are kept
   std::vector<TokenId> generated;
   Ending ending = Ending::none;
   double prefill_s = 0;

@@ -15,12 +15,24 @@
 namespace specdec {
 namespace {
 
+TEST(ExpertCache, EventsAreRecordedIfAskedFor) {
+  Engine engine({.threads = 1});
+  const LoadedTarget target = load_target("demo-moe", engine);
+  const std::vector<TokenId> prompt = encode_prompt(target, "The quick brown fox");
+  for (const bool asked : {true, false, true}) {
+    const Trial trial = run_trial(target, no_drafter(), prompt, {.max_tokens = 4, .expert_events = asked}, engine);
+    EXPECT_EQ(trial.prefill_expert_events.empty(), !asked);
+    for (const StepRecord& step : trial.steps) EXPECT_EQ(step.expert_events.empty(), !asked);
+    EXPECT_GT(trial.experts.wanted, 0);
+  }
+}
+
 Trial run_demo(const EngineOptions& options, const std::string& draft, ExpertLog* log = nullptr) {
   Engine engine(options);
   const LoadedTarget target = load_target("demo-moe", engine);
   const LoadedDrafter drafter = load_drafter(draft, {}, target, engine);
   const std::vector<TokenId> prompt = encode_prompt(target, "The quick brown fox");
-  const TrialOptions text{.max_tokens = 16};
+  const TrialOptions text{.max_tokens = 16, .expert_events = true};
   if (log != nullptr) run_trial(target, drafter, prompt, text, engine);  // what was in memory before changes nothing
   Trial trial = run_trial(target, drafter, prompt, text, engine);
   if (log == nullptr) return trial;

@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <numeric>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "core/batch.h"
@@ -392,6 +394,28 @@ TEST(Session, ThePolicyIsAskedAndTold) {
   EXPECT_EQ(all.steps.size(), 10U);
   EXPECT_EQ(policy.guesses, 10);
   EXPECT_EQ(policy.accepted, 10);
+}
+
+// What a policy learns from, it takes time for: the step is as long as that.
+TEST(Session, TheTimeOfAPolicyIsTimeOfTheStep) {
+  static constexpr double kThought_s = 0.002;
+  struct Slow : Policy {
+    bool extend(const DraftTree& tree, int, const Budget&) override { return tree.guesses() < 1; }
+    void observe(const StepFacts& facts) override {
+      told_s += facts.seconds;
+      std::this_thread::sleep_for(std::chrono::duration<double>(kThought_s));
+    }
+    double told_s = 0;
+  } policy;
+  const auto target = std::make_shared<ToyModel>(ToyOptions{.vocab = 32});
+  const Outcome all = run(*target, *drafter_for(*target, "small", {}, target),
+                          {.budget = {.depth = 4, .policy = &policy}, .max_tokens = 20});
+  double total_s = 0;
+  for (const StepRecord& step : all.steps) {
+    EXPECT_GE(step.times.tell_s, kThought_s);
+    total_s += step.times.total_s();
+  }
+  EXPECT_GE(total_s, policy.told_s + kThought_s * static_cast<double>(all.steps.size()));
 }
 
 TEST(Session, WrongInputIsRefused) {

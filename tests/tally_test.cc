@@ -42,6 +42,9 @@ TEST(Traffic, AnExpertThatManyRowsChoseIsReadOnce) {
   EXPECT_EQ(bytes_of_pass(kWeights, 2, woken), 1000 + 20 + 3 * 50 + 70);
   EXPECT_EQ(bytes_of_pass(kWeights, 2, woken, HeadUse::skipped), 700 + 20 + 3 * 50 + 70);
   EXPECT_EQ(bytes_of_pass(kWeights, 1, {}), 1010);
+  const std::vector<RouterUse> many{{0, 0, 200}, {0, 0, 64}, {0, 0, 63}, {1, 3, 0}, {2, 0, 64}, {2, 3, 199}};
+  EXPECT_EQ(woken_experts(many), (std::vector<WokenExpert>{{0, 63}, {0, 64}, {0, 200}, {3, 0}, {3, 199}}));
+  EXPECT_TRUE(woken_experts({}).empty());
   EXPECT_EQ(bytes_of_plain_pass(kWeights, 2), 1000 + 10 + 2 * (50 + 70));
 }
 
@@ -259,6 +262,16 @@ TEST(Tally, OfARun) {
   EXPECT_GE(layer.woken, layer.accepted);
   EXPECT_GE(layer.accepted, 2);
   EXPECT_NEAR(layer.rejected_only, layer.woken - layer.accepted, 1e-12);
+  Tallying tallying(target.info(), target.bytes(), Tallying::Extras::left_out);
+  for (const StepRecord& step : steps) tallying.add(step);
+  const Tally short_one = tallying.tally();
+  EXPECT_EQ(short_one.bytes.total(), tally.bytes.total());
+  EXPECT_EQ(short_one.alpha, tally.alpha);
+  EXPECT_EQ(short_one.layers.front().accepted, layer.accepted);
+  EXPECT_EQ(short_one.layers.front().uniform, layer.uniform);
+  EXPECT_GT(tally.overlap.kept.pairs, 0);
+  EXPECT_EQ(short_one.overlap.kept.pairs, 0);
+  EXPECT_EQ(short_one.repeated_ngrams, 0);
   EXPECT_DOUBLE_EQ(tally.plain_bytes, 100 + 1 + 2 * 7);
   EXPECT_GT(tally.times.total_s(), 0);
 }

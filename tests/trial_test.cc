@@ -123,6 +123,14 @@ TEST(Trial, WhoSeesTheStepsMayEndThem) {
   const Trial trial = run_trial(target, no_drafter(), prompt, {.max_tokens = 9}, engine, twice);
   EXPECT_EQ(trial.steps.size(), 2U);
   EXPECT_EQ(name_of(trial.ending), "interrupted");
+  const Trial unkept = run_trial(target, no_drafter(), prompt, {.max_tokens = 9, .keeps_steps = false}, engine,
+                                 [&](const StepRecord& step) {
+                                   seen += static_cast<int>(step.emitted.size());
+                                   return Continue::yes;
+                                 });
+  EXPECT_TRUE(unkept.steps.empty());
+  EXPECT_EQ(unkept.generated.size(), 9U);
+  EXPECT_EQ(seen, 2 + 9);
 }
 
 }  // namespace

@@ -33,23 +33,12 @@ std::vector<TokenId> tokens_of(const DraftTree& tree, std::span<const int> path)
   return tokens;
 }
 
-// What a model's store does, from one question to the next.
-class TrafficMeter {
- public:
-  explicit TrafficMeter(ExpertStore* store) : store_(store) { lap(); }
-  std::vector<LayerTraffic> lap() {
-    if (store_ == nullptr) return {};
-    const std::span now = store_->traffic_by_layer();
-    std::vector<LayerTraffic> done(now.begin(), now.end());
-    for (std::size_t i = 0; i < last_.size(); ++i) done[i].traffic = done[i].traffic - last_[i].traffic;
-    last_.assign(now.begin(), now.end());
-    return done;
-  }
-
- private:
-  ExpertStore* store_;
-  std::vector<LayerTraffic> last_;
-};
+std::vector<LayerTraffic> traffic_since(std::span<const LayerTraffic> before, const ExpertStore& store) {
+  const std::span now = store.traffic_by_layer();
+  std::vector<LayerTraffic> done(now.begin(), now.end());
+  for (std::size_t i = 0; i < before.size(); ++i) done[i].traffic = done[i].traffic - before[i].traffic;
+  return done;
+}
 
 bool follows_drafts(const ExpertStore* store) { return store != nullptr && store->follows_drafts(); }
 
@@ -134,6 +123,7 @@ void Session::prefill(std::span<const TokenId> prompt) {
   ExpertStore* store = target_.experts();
   if (store != nullptr) {
     store->forget();
+    store->record_events(options_.expert_events);
     store->take_events();
   }
   const ExpertTraffic before = store != nullptr ? store->traffic() : ExpertTraffic{};
@@ -162,7 +152,7 @@ StepRecord Session::step() {
   record.position = static_cast<int>(text_.size()) - 1;
   const DraftCost before = drafter_.cost();
   ExpertStore* store = target_.experts();
-  TrafficMeter traffic(store);
+  if (store != nullptr) traffic_before_.assign(store->traffic_by_layer().begin(), store->traffic_by_layer().end());
   Stopwatch watch;
 
   DraftTree tree(text_.back(), record.position);
@@ -198,6 +188,7 @@ StepRecord Session::step() {
 
   record.rows = tree.size();
   record.depth = tree.depth();
+  record.parents.reserve(static_cast<std::size_t>(record.rows));
   for (int node = 0; node < tree.size(); ++node) record.parents.push_back(tree[node].parent);
   record.path = verdict.path;
   record.rejected = tree.has_children(verdict.path.back()) && !end_was_guessed;
@@ -205,10 +196,15 @@ StepRecord Session::step() {
   if (!end_was_guessed) record.emitted.push_back(verdict.next);
   record.routed.assign(out.routed.begin(), out.routed.end());
   record.draft = drafter_.cost() - before;
-  record.experts = traffic.lap();
-  if (store != nullptr) record.expert_events = store->take_events();
+  if (store != nullptr) {
+    record.experts = traffic_since(traffic_before_, *store);
+    record.expert_events = store->take_events();
+  }
+  watch.lap();
+
   if (options_.budget.policy) tell_policy(tree, verdict, record);
   append(record.emitted);
+  record.times.tell_s += watch.lap();
   return record;
 }
 

@@ -31,7 +31,8 @@ struct SessionOptions {
   // Routed experts that a layer reads at most in a pass with guesses, as of Shortcut::experts_per_pass: then the text
   // is not the target's. 0 = all that its rows choose.
   int verify_experts = 0;
-  Pool* pool = nullptr;  // idle between passes: laws of a large vocabulary are made on its threads
+  bool expert_events = false;  // whether they are recorded
+  Pool* pool = nullptr;        // idle between passes: laws of a large vocabulary are made on its threads
   std::function<void(const DraftTree&, const MatView& logits)> on_pass{};  // row i after node i; outside of all times
 };
 
@@ -54,7 +55,7 @@ struct StepRecord {
   DraftCost draft;  // of this step
   StepTimes times;
   std::vector<LayerTraffic> experts;       // of the target's store, by layer; those of its MTP layer among them
-  std::vector<ExpertEvent> expert_events;  // in their order
+  std::vector<ExpertEvent> expert_events;  // in their order; none unless asked for
 
   int drafted() const { return rows - 1; }
   int accepted() const { return static_cast<int>(path.size()) - 1; }
@@ -107,7 +108,8 @@ class Session {
   double prefill_s_ = 0;
   RoutingTable routing_;
   bool learns_routing_;
-  std::unique_ptr<PassForecast> forecast_;  // null if no policy reads it
+  std::unique_ptr<PassForecast> forecast_;    // null if no policy reads it
+  std::vector<LayerTraffic> traffic_before_;  // of the store, when the step began
   std::vector<ExpertEvent> prefill_expert_events_;
   ExpertTraffic prefill_experts_;
 };

@@ -38,10 +38,14 @@ void count_ranks(const StepRecord& step, Tally& tally) {
   }
 }
 
-std::vector<WokenExpert> woken_by(std::span<const RouterUse> routed, std::span<const int> rows) {
+std::vector<WokenExpert> woken_by_path(const StepRecord& step) {
+  std::vector<char> stayed(static_cast<std::size_t>(step.rows));
+  for (const int row : step.path) stayed[static_cast<std::size_t>(row)] = 1;
   std::vector<RouterUse> kept;
-  std::copy_if(routed.begin(), routed.end(), std::back_inserter(kept),
-               [&](const RouterUse& use) { return std::find(rows.begin(), rows.end(), use.row) != rows.end(); });
+  kept.reserve(step.routed.size());
+  for (const RouterUse& use : step.routed) {
+    if (stayed[static_cast<std::size_t>(use.row)] != 0) kept.push_back(use);
+  }
   return woken_experts(kept);
 }
 
@@ -135,69 +139,81 @@ double repeated_ngrams(std::span<const TokenId> text) {
   return ratio(static_cast<double>(repeated), static_cast<double>(ngrams.size()));
 }
 
-Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, const WeightBytes& weights,
-               Overlaps overlaps) {
-  Tally tally;
-  std::vector<TokenId> text;
-  std::vector<LayerTally> layers(weights.expert.size());
-  std::vector<std::vector<Experts>> experts(layers.size());
-  std::vector<Experts> refused_at;  // by layer: of the row after which the step before rejected a guess
-  for (const StepRecord& step : records) {
-    ++tally.steps;
-    tally.tokens += static_cast<std::int64_t>(step.emitted.size());
-    tally.rows += step.rows;
-    tally.drafted += step.drafted();
-    tally.accepted += step.accepted();
-    tally.draft_passes += step.draft.passes;
-    tally.retokenised += step.draft.retokenised;
-    count_acceptance(step, tally);
-    count_ranks(step, tally);
-    text.insert(text.end(), step.emitted.begin(), step.emitted.end());
+Tallying::Tallying(const ModelInfo& model, const WeightBytes& weights, Extras extras)
+    : experts_(model.experts),
+      experts_per_token_(model.experts_per_token),
+      weights_(weights),
+      extras_(extras),
+      layers_(weights.expert.size()) {}
 
-    const auto woken = step.rows == 1 ? woken_by_one(step.routed) : woken_experts(step.routed);
-    const bool all_stayed = step.path.size() == static_cast<std::size_t>(step.rows);
-    const auto of_path = all_stayed ? std::vector<WokenExpert>() : woken_by(step.routed, step.path);
-    const auto& kept = all_stayed ? woken : of_path;
-    for (const WokenExpert& use : woken) ++layers.at(static_cast<std::size_t>(use.layer)).woken;
-    for (const WokenExpert& use : kept) ++layers.at(static_cast<std::size_t>(use.layer)).accepted;
-    const double uniform = uniform_union(model.experts, model.experts_per_token, step.rows);
-    for (LayerTally& layer : layers) layer.uniform += uniform;
+void Tallying::add(const StepRecord& step) {
+  ++tally_.steps;
+  tally_.tokens += static_cast<std::int64_t>(step.emitted.size());
+  tally_.rows += step.rows;
+  tally_.drafted += step.drafted();
+  tally_.accepted += step.accepted();
+  tally_.draft_passes += step.draft.passes;
+  tally_.retokenised += step.draft.retokenised;
+  count_acceptance(step, tally_);
+  count_ranks(step, tally_);
+  tally_.times += step.times;
 
-    if (overlaps == Overlaps::counted && (step.rows > 1 || !refused_at.empty())) {
-      take_experts(step, experts);
-      for (std::size_t i = 0; i < layers.size(); ++i) {
-        add_pairs(step, experts[i], layers[i].overlap);
-        if (!refused_at.empty()) add_pair(refused_at[i], experts[i].front(), layers[i].overlap.corrected);
-      }
-      refused_at.clear();
-      for (std::size_t i = 0; i < layers.size() && step.rejected; ++i) {
-        refused_at.push_back(experts[i][static_cast<std::size_t>(step.path.back())]);
-      }
-    }
+  const auto woken = step.rows == 1 ? woken_by_one(step.routed) : woken_experts(step.routed);
+  const bool all_stayed = step.path.size() == static_cast<std::size_t>(step.rows);
+  const auto of_path = all_stayed ? std::vector<WokenExpert>() : woken_by_path(step);
+  const auto& kept = all_stayed ? woken : of_path;
+  for (const WokenExpert& use : woken) ++layers_.at(static_cast<std::size_t>(use.layer)).woken;
+  for (const WokenExpert& use : kept) ++layers_.at(static_cast<std::size_t>(use.layer)).accepted;
+  uniform_ += uniform_union(experts_, experts_per_token_, step.rows);
 
-    const std::int64_t bytes = bytes_of_pass(weights, step.rows, woken);
-    const std::int64_t needed = all_stayed ? bytes : bytes_of_pass(weights, static_cast<int>(step.path.size()), kept);
-    tally.bytes.draft += step.draft.bytes;
-    tally.bytes.accepted += needed;
-    tally.bytes.rejected += bytes - needed;
-    tally.times += step.times;
+  const std::int64_t bytes = bytes_of_pass(weights_, step.rows, woken);
+  const std::int64_t needed = all_stayed ? bytes : bytes_of_pass(weights_, static_cast<int>(step.path.size()), kept);
+  tally_.bytes.draft += step.draft.bytes;
+  tally_.bytes.accepted += needed;
+  tally_.bytes.rejected += bytes - needed;
+
+  if (extras_ == Extras::left_out) return;
+  text_.insert(text_.end(), step.emitted.begin(), step.emitted.end());
+  add_overlaps(step);
+}
+
+void Tallying::add_overlaps(const StepRecord& step) {
+  if (step.rows == 1 && refused_at_.empty()) return;
+  chosen_.resize(layers_.size());
+  take_experts(step, chosen_);
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    add_pairs(step, chosen_[i], layers_[i].overlap);
+    if (!refused_at_.empty()) add_pair(refused_at_[i], chosen_[i].front(), layers_[i].overlap.corrected);
   }
+  refused_at_.clear();
+  for (std::size_t i = 0; i < layers_.size() && step.rejected; ++i)
+    refused_at_.push_back(chosen_[i][static_cast<std::size_t>(step.path.back())]);
+}
+
+Tally Tallying::tally() const {
+  Tally tally = tally_;
   const auto steps = static_cast<double>(tally.steps);
   tally.tokens_per_pass = ratio(static_cast<double>(tally.tokens), steps);
   tally.alpha = ratio(static_cast<double>(tally.accepted), static_cast<double>(tally.accepted + tally.rejections));
-  tally.repeated_ngrams = repeated_ngrams(text);
-  tally.plain_bytes = static_cast<double>(bytes_of_plain_pass(weights, model.experts_per_token));
-  for (std::size_t i = 0; i < layers.size(); ++i) {
-    if (weights.expert[i] == 0) continue;
-    LayerTally& layer = tally.layers.emplace_back(layers[i]);
+  tally.repeated_ngrams = repeated_ngrams(text_);
+  tally.plain_bytes = static_cast<double>(bytes_of_plain_pass(weights_, experts_per_token_));
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    if (weights_.expert[i] == 0) continue;
+    LayerTally& layer = tally.layers.emplace_back(layers_[i]);
     layer.layer = static_cast<int>(i);
     tally.overlap += layer.overlap;
     layer.woken = ratio(layer.woken, steps);
-    layer.uniform = ratio(layer.uniform, steps);
+    layer.uniform = ratio(uniform_, steps);
     layer.accepted = ratio(layer.accepted, steps);
     layer.rejected_only = layer.woken - layer.accepted;
   }
   return tally;
+}
+
+Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, const WeightBytes& weights) {
+  Tallying tallying(model, weights);
+  for (const StepRecord& step : records) tallying.add(step);
+  return tallying.tally();
 }
 
 double expected_tokens_per_pass(double alpha, int depth) {

@@ -86,10 +86,31 @@ std::vector<double> chances_by_rank(std::span<const PositionTally> ranks);
 // The share of its 4-grams that occurred before in it.
 double repeated_ngrams(std::span<const TokenId> text);
 
-enum class Overlaps { counted, left_out };  // Tally::overlap and that of its layers, which take the most time
+Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, const WeightBytes& weights);
 
-Tally tally_of(std::span<const StepRecord> records, const ModelInfo& model, const WeightBytes& weights,
-               Overlaps overlaps = Overlaps::counted);
+// Step by step, for whom the records of a text are too many to keep.
+class Tallying {
+ public:
+  enum class Extras { counted, left_out };  // repeated_ngrams and all overlaps, which take the most time
+  // The weights outlive it.
+  Tallying(const ModelInfo& model, const WeightBytes& weights, Extras extras = Extras::counted);
+  void add(const StepRecord& step);
+  Tally tally() const;  // of the steps so far
+
+ private:
+  using Experts = std::vector<int>;
+  void add_overlaps(const StepRecord& step);
+
+  int experts_, experts_per_token_;
+  const WeightBytes& weights_;
+  Extras extras_;
+  Tally tally_;                     // sums
+  std::vector<LayerTally> layers_;  // sums, of all layers
+  double uniform_ = 0;              // the same in all of them
+  std::vector<TokenId> text_;
+  std::vector<std::vector<Experts>> chosen_;  // by layer and row, of the step
+  std::vector<Experts> refused_at_;           // by layer: of the row after which the step before rejected a guess
+};
 
 // Tokens per pass that chains of `depth` guesses give when each is accepted with chance alpha (Leviathan et al. 2023).
 double expected_tokens_per_pass(double alpha, int depth);

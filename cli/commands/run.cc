@@ -254,11 +254,8 @@ class Run : public Job {
   std::vector<TokenId> read_message(const LoadedTarget& target) {
     if (read_.source == "built in") read_.text = read_prompts("chat:stem").front().text;
     if (read_.text.ends_with('\n')) read_.text.pop_back();  // that ends a line of a file or of echo
-    std::vector<ChatMessage> messages;
-    if (system_) messages.push_back({"system", *system_});
-    messages.push_back({"user", read_.text});
     try {
-      ChatPrompt prompt = encode_chat(target, messages);
+      ChatPrompt prompt = encode_message(target, system_, read_.text);
       read_.text = std::move(prompt.text);
       return std::move(prompt.tokens);
     } catch (const Error& error) {
@@ -270,6 +267,7 @@ class Run : public Job {
     TrialOptions trial{sampler_, seed_, max_tokens_, prefill_step_, ignore_eos_ ? std::vector<TokenId>{} : target.eos};
     trial.rule = always_reject_ ? "always-reject" : rule_;
     trial.verify_experts = verify_experts_.value_or(0);
+    trial.expert_events = trace_.has_value() || record_.has_value();
     const std::int64_t context = target.model->info().context;
     const std::int64_t room = context + 1 - static_cast<std::int64_t>(prompt.size());
     if (room < 1) {
