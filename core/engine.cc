@@ -116,7 +116,10 @@ std::string_view name_of(ExpertPrefetch prefetch) {
 
 std::int64_t Engine::expert_budget(std::int64_t all_bytes) const {
   const std::string& text = options_.expert_cache;
-  if (text == "auto") return std::max<std::int64_t>(0, memory_for_weights() - promised_bytes_);
+  if (text == "auto") {
+    const std::int64_t left = options_.memory_bytes > 0 ? options_.memory_bytes : memory_for_weights();
+    return std::max<std::int64_t>(0, left - promised_bytes_);
+  }
   if (const double share = parse_share(text); share != 0) return std::llround(share * static_cast<double>(all_bytes));
   if (text.ends_with('%')) throw UsageError("--expert-cache '{}': expected a share above 0% and up to 100%", text);
   try {

@@ -1,6 +1,7 @@
 // What a model computes with: threads, kernels of this machine's instruction set, and how activations are treated.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -30,7 +31,10 @@ struct EngineOptions {
   std::string expert_policy = "lru";
   std::string expert_prefetch = "none";
   std::string expert_reads = "auto";
-  std::string cache = "auto";  // keys and values as "f32", "f16" or "q8"; "auto": f32 if compute is, else f16
+  std::string cache = "auto";     // keys and values as "f32", "f16" or "q8"; "auto": f32 if compute is, else f16
+  std::int64_t memory_bytes = 0;  // what the machine has left, for "auto"; 0 = as it is when a model is loaded
+
+  auto operator<=>(const EngineOptions&) const = default;
 };
 
 // next_layer: what the next layer's router says of this layer's input. draft: what a guessed token used when it was

@@ -222,15 +222,13 @@ Arm arm_of(const Setting& given) {
     arm.system = system;
   }
 
-  EngineOptions& engine = arm.engine;
-  reader.integer("threads", engine.threads, 0);
-  reader.text("compute", engine.compute);
-  reader.text("cache", engine.cache);
-  reader.text("expert_cache", engine.expert_cache);
-  reader.text("expert_policy", engine.expert_policy);
-  reader.text("expert_prefetch", engine.expert_prefetch);
-  reader.text("expert_reads", engine.expert_reads);
-  reader.text("cpu", engine.cpu);
+  each_engine_option(arm.engine, [&](std::string_view name, auto& into) {
+    if constexpr (std::is_same_v<decltype(into), int&>) {
+      reader.integer(name, into, 0);
+    } else {
+      reader.text(name, into);
+    }
+  });
   return arm;
 }
 

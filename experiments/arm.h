@@ -45,6 +45,22 @@ struct Arm {
   bool drafts() const { return draft != "none"; }
 };
 
+// visit(name, value) for each option of an engine that a setting may give. One that is added there does not compile
+// until it is here, too.
+template <typename Options, typename Visit>
+void each_engine_option(Options& options, const Visit& visit) {
+  auto& [threads, compute, cpu, expert_cache, expert_policy, expert_prefetch, expert_reads, cache, memory] = options;
+  static_cast<void>(memory);  // a fact of the machine
+  visit("threads", threads);
+  visit("compute", compute);
+  visit("cache", cache);
+  visit("expert_cache", expert_cache);
+  visit("expert_policy", expert_policy);
+  visit("expert_prefetch", expert_prefetch);
+  visit("expert_reads", expert_reads);
+  visit("cpu", cpu);
+}
+
 // Everything that can be wrong without a model is checked: UsageError that begins with the option's name. `drafts
 // nothing` is one arm, whatever its k: options of drafting that cannot matter are left out.
 Arm arm_of(const Setting& setting);

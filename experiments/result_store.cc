@@ -138,6 +138,12 @@ std::string checksum_of(std::int64_t experiment, const StoppedArm& arm) {
   return sum.text();
 }
 
+std::string checksum_of_memory(std::int64_t experiment, std::int64_t bytes) {
+  Checksum sum;
+  sum.add(experiment, bytes);
+  return sum.text();
+}
+
 std::vector<std::string> list_from(const std::string& text) {
   const nlohmann::json list = nlohmann::json::parse(text, nullptr, false);
   std::vector<std::string> words;
@@ -274,6 +280,32 @@ std::vector<StoredExperiment> ResultStore::experiments() const {
   return all;
 }
 
+// The table came with a later specdec of the same version of stores.
+std::optional<std::int64_t> ResultStore::known_memory(std::int64_t experiment) const {
+  if (number_of(database_, "SELECT count(*) FROM sqlite_schema WHERE name = 'memory'") == 0) return std::nullopt;
+  Statement row = database_.prepare("SELECT bytes, checksum FROM memory WHERE experiment = ?");
+  if (!row.bind(experiment).step()) return std::nullopt;
+  const std::int64_t bytes = row.integer(0);
+  if (checksum_of_memory(experiment, bytes) != row.text(1))
+    fail_damaged(database_, "the memory of an experiment is not as it was written");
+  return bytes;
+}
+
+std::int64_t ResultStore::memory_of(std::int64_t experiment, std::int64_t now) {
+  Transaction transaction(database_);
+  database_.run(
+      "CREATE TABLE IF NOT EXISTS memory(experiment INTEGER PRIMARY KEY REFERENCES experiment(id), "
+      "bytes INTEGER NOT NULL, checksum TEXT NOT NULL)");
+  const std::optional<std::int64_t> known = known_memory(experiment);
+  if (!known) {
+    database_.prepare("INSERT INTO memory VALUES (?, ?, ?)")
+        .bind(experiment, now, checksum_of_memory(experiment, now))
+        .run();
+  }
+  transaction.commit();
+  return known.value_or(now);
+}
+
 // A process that died cannot have given back what it ran.
 void ResultStore::forget_dead_claims() {
   std::vector<std::string> dead;
@@ -393,14 +425,15 @@ std::vector<StoppedArm> ResultStore::stopped(std::int64_t experiment) const {
   return all;
 }
 
-std::vector<FinishedTrial> ResultStore::read_trials(std::int64_t experiment,
-                                                    const std::optional<std::string>& arm) const {
+std::vector<FinishedTrial> ResultStore::read_trials(std::int64_t experiment, const std::string& arm,
+                                                    const std::set<int>& known) const {
   Statement rows = database_.prepare(
       "SELECT id, arm, repeat, version, machine, options, target_hash, draft_hash, date, wall_s, read_bytes_per_s, "
       "others, checksum FROM trial WHERE experiment = ?1 AND (?2 = '' OR arm = ?2) ORDER BY arm, repeat");
-  rows.bind(experiment, arm.value_or(""));
+  rows.bind(experiment, arm);
   std::vector<FinishedTrial> all;
   while (rows.step()) {
+    if (known.contains(static_cast<int>(rows.integer(2)))) continue;
     FinishedTrial& trial = all.emplace_back(FinishedTrial{{rows.text(1), static_cast<int>(rows.integer(2))},
                                                           {.version = rows.text(3),
                                                            .machine = rows.text(4),
@@ -446,10 +479,11 @@ std::vector<FinishedTrial> ResultStore::read_trials(std::int64_t experiment,
 }
 
 std::vector<FinishedTrial> ResultStore::trials(std::int64_t experiment) const {
-  return read_trials(experiment, std::nullopt);
+  return read_trials(experiment, "", {});
 }
-std::vector<FinishedTrial> ResultStore::trials_of(std::int64_t experiment, const std::string& arm) const {
-  return read_trials(experiment, arm);
+std::vector<FinishedTrial> ResultStore::trials_of(std::int64_t experiment, const std::string& arm,
+                                                  const std::set<int>& known) const {
+  return read_trials(experiment, arm, known);
 }
 
 MergeCounts ResultStore::merge(const ResultStore& other) {
@@ -480,6 +514,7 @@ MergeCounts ResultStore::merge(const ResultStore& other) {
       ++counts.trials;
     }
     for (const StoppedArm& arm : other.stopped(theirs.id)) stop(*id, arm);
+    if (const auto memory = other.known_memory(theirs.id)) memory_of(*id, *memory);
   }
   transaction.commit();
   return counts;

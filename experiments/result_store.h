@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,7 +34,7 @@ struct TrialOrigin {
   std::string target_hash, draft_hash;    // empty: the drafter reads no model
   std::string date;                       // UTC, of its end
   double wall_s = 0;                      // with all that is not measured
-  double read_bytes_per_s = 0;            // of memory, just before
+  double read_bytes_per_s = 0;            // of memory, not long before: its time is among the options
   int others = 0;                         // trials of this store that other processes ran meanwhile
 };
 
@@ -73,6 +74,10 @@ class ResultStore {
   std::int64_t experiment_of(const SweepConfig& config);
   std::vector<StoredExperiment> experiments() const;  // the oldest first
 
+  // What "auto" may take of memory in all trials: `now` if nobody asked before.
+  std::int64_t memory_of(std::int64_t experiment, std::int64_t now);
+  std::optional<std::int64_t> known_memory(std::int64_t experiment) const;
+
   // The first trial of `order` that is neither finished, nor of a stopped arm, nor run by a living process.
   std::optional<TrialKey> claim(std::int64_t experiment, std::span<const TrialKey> order);
   void give_back(std::int64_t experiment, const TrialKey& key);
@@ -89,7 +94,9 @@ class ResultStore {
   std::vector<StoppedArm> stopped(std::int64_t experiment) const;
   // In the order of arms and repeats.
   std::vector<FinishedTrial> trials(std::int64_t experiment) const;
-  std::vector<FinishedTrial> trials_of(std::int64_t experiment, const std::string& arm) const;
+  // Without those of the repeats that are known.
+  std::vector<FinishedTrial> trials_of(std::int64_t experiment, const std::string& arm,
+                                       const std::set<int>& known = {}) const;
 
   // Takes over what another store has and this one has not. Throws Error if models or prompts differ under one name.
   MergeCounts merge(const ResultStore& other);
@@ -97,7 +104,8 @@ class ResultStore {
   const std::filesystem::path& path() const { return database_.path(); }
 
  private:
-  std::vector<FinishedTrial> read_trials(std::int64_t experiment, const std::optional<std::string>& arm) const;
+  std::vector<FinishedTrial> read_trials(std::int64_t experiment, const std::string& arm,
+                                         const std::set<int>& known) const;
   void insert(std::int64_t experiment, const FinishedTrial& trial);
   std::int64_t insert_experiment(const StoredExperiment& experiment);
   void forget_dead_claims();

@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <set>
 #include <utility>
 
@@ -14,6 +12,7 @@
 #include "core/error.h"
 #include "core/files/hf_cache.h"
 #include "core/rng.h"
+#include "experiments/arm_prompts.h"
 #include "experiments/drafter_files.h"
 #include "experiments/file_hash.h"
 #include "experiments/loaded_models.h"
@@ -27,32 +26,12 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kWarmUpTokens = 16;
 
-// What must be loaded anew when it changes.
-std::string model_of(const Setting& setting) {
-  static constexpr std::array<const char*, 9> kOfEngine{"target",          "threads",      "compute",
-                                                        "cache",           "expert_cache", "expert_policy",
-                                                        "expert_prefetch", "expert_reads", "cpu"};
-  std::string key;
-  for (const char* name : kOfEngine) {
-    const auto found = setting.find(name);
-    key += found == setting.end() ? "\n" : text_of(found->second) + "\n";
-  }
-  return key;
-}
+using ModelKey = std::pair<std::string, EngineOptions>;
 
-std::vector<TokenId> encode(const LoadedTarget& target, const Arm& arm, const NamedPrompt& prompt) {
-  const bool has_template = target.tokenizer != nullptr && !target.tokenizer->chat_template().empty();
-  if (!arm.chat.value_or(prompt.chat && has_template)) {
-    if (arm.system) {
-      throw Error("system: {} is continued as it is, so that no system's message comes before it; expected chat: true",
-                  prompt.id);
-    }
-    return encode_prompt(target, prompt.text);
-  }
-  std::vector<ChatMessage> messages;
-  if (arm.system) messages.push_back({"system", *arm.system});
-  messages.push_back({"user", prompt.text});
-  return encode_chat(target, messages).tokens;
+// What must be loaded anew when it changes.
+ModelKey model_of(const Setting& setting) {
+  Arm arm = arm_of(setting);
+  return {std::move(arm.target), std::move(arm.engine)};
 }
 
 template <typename T>
@@ -121,16 +100,16 @@ class Runner {
         calls_(calls),
         until_(options.until ? options.until : config.until),
         order_(order_of(config, options.shard, options.shards)),
-        experiment_(store.experiment_of(config)) {
+        experiment_(store.experiment_of(config)),
+        models_(store.memory_of(experiment_, memory_for_experts(config))) {
     for (const Setting& arm : config.arms) arms_[identity_of(arm)] = {arm, label_of(arm, config.axes)};
-    std::map<std::string, std::vector<FinishedTrial>> by_arm;
     for (FinishedTrial& trial : store.trials(experiment_)) {
       note_origin(trial);
-      by_arm[trial.key.arm].push_back(std::move(trial));
+      keep(std::move(trial));
     }
     const std::set<std::string> ended = ended_arms();
-    for (const auto& [arm, trials] : by_arm) {
-      const std::string why = look_at(arm, trials);
+    for (const auto& [arm, trials] : known_) {
+      const std::string why = look_at(arm);
       if (!why.empty() && !ended.contains(arm)) note(why);
       if (why.empty() && ended.contains(arm)) store.reopen(experiment_, arm);  // more is asked of it now
     }
@@ -160,7 +139,8 @@ class Runner {
       outcome.interrupted = go_on() == Continue::no;
       Transaction transaction = store_.transaction();
       store_.finish(experiment_, *trial);
-      const std::string ended = look_at(key->arm, store_.trials_of(experiment_, key->arm));
+      keep_new_trials(key->arm);
+      const std::string ended = look_at(key->arm);
       const std::optional<TrialKey> next = outcome.interrupted ? std::nullopt : store_.claim(experiment_, order_);
       transaction.commit();
       claimed.is_finished();
@@ -275,31 +255,28 @@ class Runner {
   TrialOrigin origin_of(const Arm& arm, const LoadedArm& loaded, const TrialOptions& options,
                         const InputHashes& inputs) const {
     const Engine& engine = loaded.engine;
-    const nlohmann::ordered_json all{{"target", arm.target},
-                                     {"draft", arm.draft},
-                                     {"rule", options.rule},
-                                     {"verify_experts", options.verify_experts},
-                                     {"temperature", options.sampler.temperature},
-                                     {"top_k", options.sampler.top_k},
-                                     {"top_p", options.sampler.top_p},
-                                     {"min_p", options.sampler.min_p},
-                                     {"seed", options.seed},
-                                     {"max_tokens", options.max_tokens},
-                                     {"ignore_eos", arm.ignore_eos},
-                                     {"prefill_step", options.prefill_step},
-                                     {"prompts", arm.prompts},
-                                     {"prompts_per_domain", arm.prompts_per_domain},
-                                     {"prompts_hash", inputs.prompts},
-                                     {"texts_hash", inputs.texts},
-                                     {"expert_trace_hash", inputs.expert_trace},
-                                     {"threads", engine.threads()},
-                                     {"compute", arm.engine.compute},
-                                     {"cache", arm.engine.cache},
-                                     {"expert_cache", arm.engine.expert_cache},
-                                     {"expert_policy", arm.engine.expert_policy},
-                                     {"expert_prefetch", arm.engine.expert_prefetch},
-                                     {"expert_reads", arm.engine.expert_reads},
-                                     {"cpu", engine.cpu_level()}};
+    nlohmann::ordered_json all{{"target", arm.target},
+                               {"draft", arm.draft},
+                               {"rule", options.rule},
+                               {"verify_experts", options.verify_experts},
+                               {"temperature", options.sampler.temperature},
+                               {"top_k", options.sampler.top_k},
+                               {"top_p", options.sampler.top_p},
+                               {"min_p", options.sampler.min_p},
+                               {"seed", options.seed},
+                               {"max_tokens", options.max_tokens},
+                               {"ignore_eos", arm.ignore_eos},
+                               {"prefill_step", options.prefill_step},
+                               {"prompts", arm.prompts},
+                               {"prompts_per_domain", arm.prompts_per_domain},
+                               {"prompts_hash", inputs.prompts},
+                               {"texts_hash", inputs.texts},
+                               {"expert_trace_hash", inputs.expert_trace},
+                               {"read_probe", loaded.probe.date}};
+    each_engine_option(arm.engine, [&](const char* name, const auto& value) { all[name] = value; });
+    all["threads"] = engine.threads();
+    all["cpu"] = engine.cpu_level();
+    if (const std::int64_t memory = engine.options().memory_bytes; memory > 0) all["memory_bytes"] = memory;
     return {.version = std::string(version()),
             .machine = json_of(machine_, engine.threads(), std::string(engine.cpu_level())),
             .options = all.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace),
@@ -307,7 +284,7 @@ class Runner {
             .draft_hash = inputs.draft,
             .date = {},
             .wall_s = 0,
-            .read_bytes_per_s = loaded.read_bytes_per_s,
+            .read_bytes_per_s = loaded.probe.read_bytes_per_s,
             .others = 0};
   }
 
@@ -371,10 +348,28 @@ class Runner {
     if (calls_.on_trial) calls_.on_trial(progress);
   }
 
+  void keep(FinishedTrial trial) {
+    for (MeasuredText& text : trial.texts) {
+      for (TextFacts* facts : {&text.guessed, &text.plain}) {
+        facts->positions = {};
+        facts->layers = {};
+      }
+    }
+    trial.origin = {};
+    known_[trial.key.arm].push_back(std::move(trial));
+  }
+
+  void keep_new_trials(const std::string& arm) {
+    std::set<int> repeats;
+    for (const FinishedTrial& trial : known_[arm]) repeats.insert(trial.key.repeat);
+    for (FinishedTrial& trial : store_.trials_of(experiment_, arm, repeats)) keep(std::move(trial));
+  }
+
   // All trials of an arm, of whatever process: how fast it is, and whether that is known well enough to end it. Says
   // so.
-  std::string look_at(const std::string& arm, const std::vector<FinishedTrial>& trials) {
+  std::string look_at(const std::string& arm) {
     constexpr int kLeastRepeats = 3;
+    const std::vector<FinishedTrial>& trials = known_.at(arm);
     const Interval& speed_up = speed_ups_[arm] = speed_up_of(trials);
     const auto repeats = static_cast<int>(trials.size());
     const double half = (speed_up.high - speed_up.low) / 2 / speed_up.value;
@@ -390,14 +385,15 @@ class Runner {
   std::optional<double> until_;
   std::vector<TrialKey> order_;
   std::int64_t experiment_;
-  std::map<std::string, LabelledArm> arms_;  // by identity
+  LoadedModels models_;
+  std::map<std::string, LabelledArm> arms_;                  // by identity
+  std::map<std::string, std::vector<FinishedTrial>> known_;  // of the store, by arm: no more than speed-ups are made of
   std::map<std::string, Interval> speed_ups_;
   std::map<std::pair<std::string, int>, PromptSet> prompts_;
   std::map<std::string, InputHashes> inputs_;  // by arm
   std::map<std::string, std::string> hashes_;  // of what is read, by what it is and its name
   std::set<std::string> versions_;             // other ones, that were spoken of
   Machine machine_ = this_machine();
-  LoadedModels models_;
 };
 
 }  // namespace
@@ -407,7 +403,7 @@ std::vector<TrialKey> order_of(const SweepConfig& config, int shard, int shards)
   std::vector<TrialKey> order;
   for (int repeat = 0; repeat < config.repeats; ++repeat) {
     const Rng rng = Rng(config.seed).fork(0).fork(static_cast<std::uint64_t>(repeat));
-    std::map<std::string, std::vector<std::string>> by_model;
+    std::map<ModelKey, std::vector<std::string>> by_model;
     for (std::size_t i = 0; i < config.arms.size(); ++i) {
       const std::size_t turn = static_cast<std::size_t>(repeat) + i;  // no arm is always on one machine
       if (turn % static_cast<std::size_t>(shards) != static_cast<std::size_t>(shard - 1)) continue;
@@ -429,67 +425,10 @@ SweepOutcome run_sweep(const SweepConfig& config, ResultStore& store, const Swee
   return Runner(config, store, options, calls).run();
 }
 
-std::vector<NamedPrompt> prompts_of(const Arm& arm) {
-  std::vector<NamedPrompt> all = read_prompts(arm.prompts);
-  std::set<std::string> names;
-  for (const NamedPrompt& prompt : all) {
-    if (!names.insert(prompt.id).second)
-      throw Error("prompts {}: the name {} stands there twice; expected one of its own for each", arm.prompts,
-                  prompt.id);
-  }
-  if (arm.prompts_per_domain == 0) return all;
-  std::map<std::string, int> taken;
-  std::erase_if(all, [&](const NamedPrompt& prompt) { return taken[prompt.domain]++ >= arm.prompts_per_domain; });
-  return all;
-}
-
-double expected_s(const SweepConfig& config, const ResultStore* store, const SweepOptions& options) {
-  std::set<TrialKey> done;
-  std::set<std::string> ended;
-  std::map<std::string, std::vector<double>> seen;  // seconds of trials, by arm
-  if (store != nullptr) {
-    for (const StoredExperiment& experiment : store->experiments()) {
-      if (experiment.name != config.name || experiment.fingerprint != config.fingerprint()) continue;
-      for (const StoppedArm& arm : store->stopped(experiment.id)) ended.insert(arm.arm);
-      for (const FinishedTrial& trial : store->trials(experiment.id)) {
-        done.insert(trial.key);
-        seen[trial.key.arm].push_back(trial.origin.wall_s);
-      }
-    }
-  }
-  std::map<std::string, int> to_come;
-  for (const TrialKey& key : order_of(config, options.shard, options.shards)) {
-    if (!done.contains(key) && !ended.contains(key.arm)) ++to_come[key.arm];
-  }
-  LoadedModels models;
-  std::map<std::string, double> plain_s;  // per token, by model
-  double sum = 0;
-  for (const Setting& setting : config.arms) {
-    const std::string identity = identity_of(setting);
-    const int trials = to_come[identity];
-    if (trials == 0) continue;
-    if (const auto known = seen.find(identity); known != seen.end()) {
-      const std::vector<double>& all = known->second;
-      sum += trials * std::accumulate(all.begin(), all.end(), 0.0) / static_cast<double>(all.size());
-      continue;
-    }
-    const Arm arm = arm_of(setting);
-    const std::vector<NamedPrompt> prompts = prompts_of(arm);
-    const auto [per_token, is_new] = plain_s.emplace(model_of(setting), 0.0);
-    if (is_new) {
-      Arm plain = arm;
-      plain.draft = "none";
-      const LoadedArm loaded = models.of(plain);
-      TrialOptions how = arm.trial;
-      how.max_tokens = kWarmUpTokens;
-      const Trial trial =
-          run_trial(loaded.target, loaded.drafter, encode(loaded.target, arm, prompts.front()), how, loaded.engine);
-      per_token->second = facts_of(trial, loaded.target).times.total_s() /
-                          static_cast<double>(std::max<std::size_t>(1, trial.generated.size()));
-    }
-    sum += trials * 2 * per_token->second * arm.trial.max_tokens * static_cast<double>(prompts.size());
-  }
-  return sum;
+std::int64_t memory_for_experts(const SweepConfig& config) {
+  std::set<ModelKey> models;
+  for (const Setting& arm : config.arms) models.insert(model_of(arm));
+  return memory_for_experts(models.size());
 }
 
 }  // namespace specdec

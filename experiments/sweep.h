@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "experiments/interval.h"
-#include "experiments/prompt_file.h"
 #include "experiments/result_store.h"
 #include "experiments/sweep_config.h"
 
@@ -55,10 +54,7 @@ struct SweepCalls {
 SweepOutcome run_sweep(const SweepConfig& config, ResultStore& store, const SweepOptions& options,
                        const SweepCalls& calls);
 
-// The prompts that an arm asks for, some of each domain.
-std::vector<NamedPrompt> prompts_of(const Arm& arm);
-
-// Seconds that the trials will take, from trials of the store or, for want of them, a short one of each target.
-double expected_s(const SweepConfig& config, const ResultStore* store, const SweepOptions& options);
+// What an experiment that begins now gives to experts where the config says "auto".
+std::int64_t memory_for_experts(const SweepConfig& config);
 
 }  // namespace specdec

@@ -101,7 +101,7 @@ TEST(Experts, AReplayLoadsWhatTheStoreLoaded) {
         Engine engine({.threads = 1, .expert_cache = budget, .expert_policy = policy, .expert_prefetch = prefetch});
         const auto model = load_model(tiny.directory(), engine);
         ExpertStore& store = *model->experts();
-        store.take_events();
+        store.record_events(true);
         logits_of(*model);
         ExpertLog log = store.described();
         log.events = store.take_events();
@@ -256,6 +256,10 @@ TEST(Memory, WhatWasPromisedIsNotPromisedAgain) {
   EXPECT_EQ(engine.expert_budget(0), 0);
   engine.promise_memory(-2 * before);
   EXPECT_GT(engine.expert_budget(0), 0);
+  const Engine told({.threads = 1, .memory_bytes = 1000});
+  EXPECT_EQ(told.expert_budget(1 << 20), 1000);
+  told.promise_memory(300);
+  EXPECT_EQ(told.expert_budget(1 << 20), 700);
 }
 
 TEST(Memory, SizesAndShares) {

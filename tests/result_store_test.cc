@@ -190,6 +190,8 @@ TEST_F(Store, EveryFieldComesBack) {
   EXPECT_EQ(described(trials[1]), described(first));
   EXPECT_EQ(described(store.trials_of(experiment.id, first.key.arm).at(0)), described(first));
   EXPECT_TRUE(store.trials_of(experiment.id, keys[2].arm).empty());
+  EXPECT_TRUE(store.trials_of(experiment.id, first.key.arm, {first.key.repeat}).empty());
+  EXPECT_EQ(store.trials_of(experiment.id, first.key.arm, {first.key.repeat + 1}).size(), 1U);
   ASSERT_EQ(store.stopped(experiment.id).size(), 1U);
   EXPECT_EQ(store.stopped(experiment.id)[0].arm, keys[1].arm);
   EXPECT_EQ(store.stopped(experiment.id)[0].why, "it's known");
@@ -352,6 +354,26 @@ TEST_F(Store, MergeMakesTheWholeOfItsParts) {
   const std::vector<FinishedTrial> merged = store.trials(1), all = expected.trials(1);
   ASSERT_EQ(merged.size(), all.size());
   for (std::size_t i = 0; i < all.size(); ++i) EXPECT_EQ(described(merged[i]), described(all[i]));
+}
+
+TEST_F(Store, TheMemoryOfAnExperimentIsWhatItBeganWith) {
+  const fs::path part = directory_.path() / "part.db";
+  {
+    ResultStore store(part, Mode::write);
+    store.experiment_of(config_of("another", 1, 1));  // so that numbers of experiments differ
+    const std::int64_t id = store.experiment_of(config_);
+    EXPECT_EQ(store.known_memory(id), std::nullopt);
+    EXPECT_EQ(store.memory_of(id, 700), 700);
+    EXPECT_EQ(store.memory_of(id, 500), 700);
+  }
+  const ResultStore again(part, Mode::read);
+  EXPECT_EQ(again.known_memory(1), std::nullopt);
+  EXPECT_EQ(again.known_memory(2), 700);
+  ResultStore merged(path_, Mode::write);
+  merged.merge(again);
+  const StoredExperiment last = merged.experiments().back();
+  EXPECT_EQ(last.name, config_.name);
+  EXPECT_EQ(merged.known_memory(last.id), 700);
 }
 
 TEST_F(Store, WhatIsNoStoreIsNamedAndLeftAsItIs) {

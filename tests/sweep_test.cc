@@ -21,6 +21,7 @@
 #include "core/rng.h"
 #include "experiments/provenance.h"
 #include "experiments/results.h"
+#include "experiments/sweep_forecast.h"
 #include "tests/children.h"
 #include "tests/error_line.h"
 #include "tests/run_program.h"
@@ -325,6 +326,9 @@ TEST_F(SweepOf, EveryTrialSaysWhereItComesFrom) {
     EXPECT_GT(nlohmann::json::parse(origin.machine).at("cores"), 0);
     EXPECT_EQ(origin.target_hash.size(), 16U);
     EXPECT_GT(origin.read_bytes_per_s, 1e6);
+    const std::string probed = nlohmann::json::parse(origin.options).at("read_probe");
+    EXPECT_EQ(probed.size(), origin.date.size());
+    EXPECT_LE(probed, origin.date);
     double measured_s = 0;
     for (const MeasuredText& text : trial.texts) {
       EXPECT_EQ(text.identical, true);
@@ -340,6 +344,55 @@ TEST_F(SweepOf, EveryTrialSaysWhereItComesFrom) {
     }
     EXPECT_GT(origin.wall_s, measured_s);
   }
+}
+
+// All options of the engine are among those of a trial, as they were when the experiment began.
+TEST_F(SweepOf, AutoMeansTheSameMemoryFromBeginningToEnd) {
+  const SweepConfig config = read_sweep_config(this->config(1, 3));
+  ResultStore store(at("store.db"), Mode::write);
+  constexpr std::int64_t kMemory = 123'456'789;
+  ASSERT_EQ(store.memory_of(store.experiment_of(config), kMemory), kMemory);
+  run_sweep(config, store, {}, {});
+  for (const FinishedTrial& trial : store.trials(1)) {
+    const nlohmann::json options = nlohmann::json::parse(trial.origin.options);
+    EXPECT_EQ(options.at("memory_bytes"), kMemory);
+    EXPECT_EQ(options.at("expert_cache"), "auto");
+    EXPECT_EQ(options.at("threads"), 1);
+    for (const char* option : {"compute", "cache", "expert_policy", "expert_prefetch", "expert_reads", "cpu"})
+      EXPECT_TRUE(options.at(option).is_string()) << option;
+  }
+  ResultStore other(at("other.db"), Mode::write);
+  run_sweep(config, other, {}, {});
+  EXPECT_GT(other.known_memory(1).value(), 0);
+  const nlohmann::json options = nlohmann::json::parse(other.trials(1).front().origin.options);
+  EXPECT_EQ(options.at("memory_bytes"), other.known_memory(1).value());
+}
+
+TEST_F(SweepOf, ADryRunFindsADrafterThatCannotBeUsed) {
+  const nlohmann::json json{{"name", "wrong"},
+                            {"options", {{"prompts", prompts_.string()}, {"max_tokens", 6}, {"threads", 1}}},
+                            {"product", {{"draft", {"ngram", "small:nowhere", "ngram,max=0"}}}},
+                            {"repeats", 2}};
+  const std::string file = directory_.write("wrong.json", json.dump()).string();
+  const ProgramResult found = sweep(file, "store.db", {"--dry-run"});
+  EXPECT_EQ(found.exit_code, 1) << found.output;
+  EXPECT_NE(found.output.find("small:nowhere: cannot be measured: no model 'nowhere'"), std::string::npos)
+      << found.output;
+  EXPECT_NE(found.output.find("ngram,max=0: cannot be measured: "), std::string::npos) << found.output;
+  EXPECT_NE(found.output.find("\nabout "), std::string::npos) << found.output;
+  EXPECT_FALSE(fs::exists(at("store.db")));
+}
+
+// The machine may slow down in between: within a factor.
+TEST_F(SweepOf, AForecastIsAboutWhatItTakes) {
+  const SweepConfig config = read_sweep_config(this->config(2, 20));
+  const SweepForecast forecast = forecast_of(config, nullptr, {});
+  EXPECT_TRUE(forecast.failed.empty());
+  ResultStore store(at("store.db"), Mode::write);
+  const double wall_s = run_sweep(config, store, {}, {}).wall_s;
+  EXPECT_GT(forecast.seconds, wall_s / 4);
+  EXPECT_LT(forecast.seconds, wall_s * 4);
+  EXPECT_EQ(forecast_of(config, &store, {}).seconds, 0);
 }
 
 TEST_F(SweepOf, UntilEndsArmsEarlyUntilMoreIsAsked) {
@@ -362,7 +415,7 @@ TEST_F(SweepOf, UntilEndsArmsEarlyUntilMoreIsAsked) {
   EXPECT_NE(notes[0].find("after 3 repeats"), std::string::npos) << notes[0];
   EXPECT_EQ(store.stopped(1).size(), 2U);
   EXPECT_EQ(run_sweep(config, store, {.until = kAnything}, calls).ran, 0);
-  EXPECT_EQ(expected_s(config, &store, {}), 0);
+  EXPECT_EQ(forecast_of(config, &store, {}).seconds, 0);
   constexpr double kNothing = 1e-9;
   EXPECT_EQ(run_sweep(config, store, {.until = kNothing}, calls).ran, 6);
   EXPECT_TRUE(store.stopped(1).empty());

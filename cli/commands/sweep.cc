@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "experiments/duration.h"
 #include "experiments/job_array.h"
+#include "experiments/sweep_forecast.h"
 
 namespace specdec {
 namespace {
@@ -103,9 +104,10 @@ class Sweep : public Job {
                    : fmt::format(", {} of them in part {}/{}", order.size(), options.shard, options.shards));
     for (const Setting& arm : config.arms) fmt::print("  {}\n", label_of(arm, config.axes));
     std::fflush(stdout);
-    const double seconds = expected_s(config, store ? &*store : nullptr, options);
-    fmt::print("\nabout {} for what is not in {} yet\n", duration_text(seconds), store_);
-    return 0;
+    const SweepForecast forecast = forecast_of(config, store ? &*store : nullptr, options);
+    for (const std::string& failed : forecast.failed) fmt::print(stderr, "specdec: note: {}\n", failed);
+    fmt::print("\nabout {} for what is not in {} yet\n", duration_text(forecast.seconds), store_);
+    return forecast.failed.empty() ? 0 : 1;
   }
 
   int sweep(const SweepConfig& config, const SweepOptions& options) {
