@@ -30,7 +30,8 @@ struct LoadedArm {
   bool is_new;               // nothing of it has run yet
 };
 
-// What the machine has left for the experts of a model, if so many are loaded in turn.
+// What the machine has left for the experts of a model. If several are loaded in turn, others may be kept meanwhile,
+// and their share is not there to be had.
 std::int64_t memory_for_experts(std::size_t models);
 
 class LoadedModels {
