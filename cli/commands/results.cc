@@ -9,6 +9,7 @@
 
 #include "cli/command.h"
 #include "core/error.h"
+#include "experiments/arm_comparison.h"
 #include "experiments/duration.h"
 
 namespace specdec {
