@@ -4,8 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
-#include <nlohmann/json.hpp>
+#include <set>
 #include <utility>
 
 #include "core/error.h"
@@ -13,58 +14,82 @@
 namespace specdec {
 namespace {
 
-// Texts with the set of their prompts: other files have prompts of the same names.
-std::vector<std::pair<std::string, const MeasuredText*>> texts_by_source(const StoredArm& arm) {
-  std::vector<std::pair<std::string, const MeasuredText*>> all;
-  for (const FinishedTrial& trial : arm.trials) {
-    const nlohmann::json options = nlohmann::json::parse(trial.origin.options, nullptr, false);
-    const std::string source = options.is_object() ? options.value("prompts", "") : "";
-    for (const MeasuredText& text : trial.texts) all.emplace_back(source + " ", &text);
+double per_token_s(const TextFacts& facts) {
+  return facts.times.total_s() / static_cast<double>(std::max<std::int64_t>(1, facts.tokens));
+}
+
+struct PromptSums {
+  double guessed_s = 0, plain_s = 0, tokens = 0, passes = 0;  // seconds: per token
+  std::string name;
+
+  void add(const MeasuredText& text) {
+    guessed_s += per_token_s(text.guessed);
+    plain_s += per_token_s(text.plain);
+    tokens += static_cast<double>(text.guessed.tokens);
+    passes += static_cast<double>(text.guessed.passes);
+    name = text.prompt;
+  }
+};
+
+struct Measured {
+  std::map<std::string, PromptSums> by_hash;
+  std::set<std::string> unknown, names;
+  std::vector<std::string> labels;
+};
+
+Measured measured_by(const std::vector<StoredArm>& arms) {
+  Measured all;
+  for (const StoredArm& arm : arms) {
+    all.labels.push_back(arm.label);
+    for (const FinishedTrial& trial : arm.trials) {
+      const std::map<std::string, std::string> hashes = prompt_hashes_of(trial.origin);
+      for (const MeasuredText& text : trial.texts) {
+        const auto hash = hashes.find(text.prompt);
+        if (hash == hashes.end()) {
+          all.unknown.insert(text.prompt);
+        } else {
+          all.by_hash[hash->second].add(text);
+          all.names.insert(text.prompt);
+        }
+      }
+    }
   }
   return all;
 }
 
-double tokens(const MeasuredText& text) { return static_cast<double>(text.guessed.tokens); }
-double plain_tokens(const MeasuredText& text) { return static_cast<double>(text.plain.tokens); }
+ComparedSide side_of(const Measured& measured, const Measured& other) {
+  const auto alone = std::ranges::count_if(measured.by_hash,
+                                           [&](const auto& prompt) { return !other.by_hash.contains(prompt.first); });
+  return {fmt::format("{}", fmt::join(measured.labels, ", ")), alone,
+          static_cast<std::int64_t>(measured.unknown.size())};
+}
 
 }  // namespace
 
 ArmComparison compare_arms(const ResultStore& store, const StoredExperiment& first_experiment,
                            const std::vector<Condition>& first, const StoredExperiment& second_experiment,
                            const std::vector<Condition>& second) {
-  struct Sums {
-    double speed[2][2] = {}, tokens[2] = {}, passes[2] = {};  // [arm][guessed, plain]: seconds per token
-    int texts[2] = {};
-  };
-  ArmComparison found;
-  std::map<std::string, Sums> by_prompt;
-  const auto collect = [&](int side, const StoredExperiment& experiment, const std::vector<Condition>& conditions) {
-    std::vector<std::string> labels;
-    for (const StoredArm& arm : arms_of(store, experiment, conditions)) {
-      labels.push_back(arm.label);
-      for (const auto& [source, text] : texts_by_source(arm)) {
-        Sums& sums = by_prompt[source + text->prompt];
-        sums.speed[side][0] += text->guessed.times.total_s() / std::max(1.0, tokens(*text));
-        sums.speed[side][1] += text->plain.times.total_s() / std::max(1.0, plain_tokens(*text));
-        sums.tokens[side] += tokens(*text);
-        sums.passes[side] += static_cast<double>(text->guessed.passes);
-        ++sums.texts[side];
-      }
-    }
-    return fmt::format("{}", fmt::join(labels, ", "));
-  };
-  found.first = collect(0, first_experiment, first);
-  found.second = collect(1, second_experiment, second);
+  const Measured one = measured_by(arms_of(store, first_experiment, first));
+  const Measured other = measured_by(arms_of(store, second_experiment, second));
+  ArmComparison found{
+      .first = side_of(one, other), .second = side_of(other, one), .speed = {}, .tokens_per_pass = {}, .verdict = {}};
   std::vector<double> fast, slow, more, less;
-  for (const auto& [prompt, sums] : by_prompt) {
-    if (sums.texts[0] == 0 || sums.texts[1] == 0) continue;
-    fast.push_back(sums.speed[1][1] / sums.speed[1][0]);
-    slow.push_back(sums.speed[0][1] / sums.speed[0][0]);
-    more.push_back(sums.tokens[1] / sums.passes[1]);
-    less.push_back(sums.tokens[0] / sums.passes[0]);
+  for (const auto& [hash, sums] : one.by_hash) {
+    const auto paired = other.by_hash.find(hash);
+    if (paired == other.by_hash.end()) {
+      found.renamed += other.names.contains(sums.name) ? 1 : 0;
+      continue;
+    }
+    fast.push_back(paired->second.plain_s / paired->second.guessed_s);
+    slow.push_back(sums.plain_s / sums.guessed_s);
+    more.push_back(paired->second.tokens / paired->second.passes);
+    less.push_back(sums.tokens / sums.passes);
   }
-  if (fast.empty()) throw Error("{} and {} were measured on no common prompt", found.first, found.second);
   found.pairs = static_cast<std::int64_t>(fast.size());
+  if (fast.empty()) {
+    throw Error("{} and {} were measured on no common prompt: {}", found.first.label, found.second.label,
+                pairing_text(found));
+  }
   found.speed = ratio_interval(fast, slow);
   found.tokens_per_pass = ratio_interval(more, less);
   if (found.speed.low > 1) {
@@ -75,6 +100,21 @@ ArmComparison compare_arms(const ResultStore& store, const StoredExperiment& fir
     found.verdict = "neither is shown to be faster";
   }
   return found;
+}
+
+std::string pairing_text(const ArmComparison& comparison) {
+  std::string text = fmt::format("{} prompts paired by their texts", comparison.pairs);
+  const std::array sides{std::pair{"first", &comparison.first}, std::pair{"second", &comparison.second}};
+  for (const auto& [name, side] : sides) {
+    if (side->alone > 0) text += fmt::format(", {} measured by the {} alone", side->alone, name);
+  }
+  if (comparison.renamed > 0)
+    text += fmt::format(" ({} have another text under the same name in the second)", comparison.renamed);
+  for (const auto& [name, side] : sides) {
+    if (side->unknown > 0)
+      text += fmt::format(", {} of the {} not comparable: their trials keep no hashes of prompts", side->unknown, name);
+  }
+  return text;
 }
 
 }  // namespace specdec

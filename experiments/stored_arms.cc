@@ -104,11 +104,14 @@ std::vector<StoredArm> arms_of(const ResultStore& store, const StoredExperiment&
     std::string label = label_of(setting, experiment.axes);
     arms.push_back({identity, std::move(label), std::move(setting), std::move(found->second)});
   }
+  if (arms.empty() && by_arm.empty()) {
+    throw Error("{}@{}: nothing has been measured: every arm was left out, or no trial has ended; run its sweep again",
+                experiment.name, experiment.fingerprint.substr(0, 8));
+  }
   if (arms.empty()) {
     std::vector<std::string> asked;
     for (const Condition& condition : conditions) asked.push_back(condition.option + "=" + condition.value);
-    throw Error("{}: no trial {}", experiment.name,
-                asked.empty() ? "has ended yet" : fmt::format("of an arm with {}", fmt::join(asked, " and ")));
+    throw Error("{}: no trial of an arm with {}", experiment.name, fmt::join(asked, " and "));
   }
   return arms;
 }

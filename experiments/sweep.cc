@@ -99,6 +99,7 @@ std::string hash_of(const DrafterSpec& drafter) {
 
 struct InputHashes {
   std::string draft, texts, prompts, expert_trace;  // texts: of the target's tokenizer and chat template
+  std::map<std::string, std::string> each_prompt;   // of its text, by its id
 };
 
 // A model or a text is not what it was: no arm may be measured with it.
@@ -225,13 +226,14 @@ class Runner {
     TrialOptions options = arm.trial;
     options.seed += static_cast<std::uint64_t>(key.repeat);
     if (!arm.ignore_eos) options.eos = target.eos;
-    const auto& [prompts, prompts_hash] = prompts_for(arm);
+    const auto& [prompts, prompts_hash, prompt_hashes] = prompts_for(arm);
     const auto [known, is_first] = inputs_.try_emplace(key.arm);  // what is loaded stays as it was
     if (is_first) {
       known->second = {.draft = hash_of(parse_drafter_spec(arm.draft)),
                        .texts = hash_of_texts(target.model->info().path),
                        .prompts = prompts_hash,
-                       .expert_trace = hash_of_files(loaded.engine.expert_trace())};
+                       .expert_trace = hash_of_files(loaded.engine.expert_trace()),
+                       .each_prompt = prompt_hashes};
     }
     const InputHashes& inputs = known->second;
     // What is drawn after one prompt says nothing of the next.
@@ -290,6 +292,7 @@ class Runner {
                                      {"prompts", arm.prompts},
                                      {"prompts_per_domain", arm.prompts_per_domain},
                                      {"prompts_hash", inputs.prompts},
+                                     {"prompt_hashes", inputs.each_prompt},
                                      {"texts_hash", inputs.texts},
                                      {"expert_trace_hash", inputs.expert_trace},
                                      {"threads", engine.threads()},
@@ -314,14 +317,19 @@ class Runner {
   struct PromptSet {
     std::vector<NamedPrompt> prompts;
     std::string hash;
+    std::map<std::string, std::string> each;  // hash of the text, by id
   };
   const PromptSet& prompts_for(const Arm& arm) {
     const auto [found, is_new] = prompts_.try_emplace({arm.prompts, arm.prompts_per_domain});
     if (is_new) {
       found->second.prompts = prompts_of(arm);
       Checksum sum;
-      for (const NamedPrompt& prompt : found->second.prompts)
+      for (const NamedPrompt& prompt : found->second.prompts) {
         sum.add(prompt.id, prompt.domain, prompt.text, prompt.chat);
+        Checksum text;
+        text.add_bytes(prompt.text);
+        found->second.each.emplace(prompt.id, text.text());
+      }
       found->second.hash = sum.text();
     }
     return found->second;
