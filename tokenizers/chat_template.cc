@@ -22,7 +22,7 @@ const std::string& conversation_of(const ChatTexts& texts, const std::string& na
 ChatTemplate::ChatTemplate(const ChatTexts& texts, const std::string& name)
     : conversation_(conversation_of(texts, name), "chat template of " + name) {
   if (!texts.with_tools.empty()) with_tools_.emplace(texts.with_tools, "chat template of " + name + " for tools");
-  for (const auto& [role, text] : texts.role_texts) special_tokens_.set(Value(role + "_token"), Value(text));
+  for (const auto& [role, text] : texts.role_texts) special_tokens_.set(role + "_token", Value(text));
 }
 
 ChatTemplate chat_template_of(const Tokenizer& tokenizer, const std::string& name) {
@@ -36,8 +36,8 @@ std::string ChatTemplate::render(const std::vector<ChatMessage>& messages) const
   std::vector<Value> list;
   for (const ChatMessage& message : messages) {
     Dict dict;
-    dict.set(Value("role"), Value(message.role));
-    dict.set(Value("content"), Value(message.content));
+    dict.set("role", Value(message.role));
+    dict.set("content", Value(message.content));
     list.emplace_back(std::move(dict));
   }
   return render(Value(std::move(list)), {}, std::time(nullptr));
@@ -45,10 +45,10 @@ std::string ChatTemplate::render(const std::vector<ChatMessage>& messages) const
 
 std::string ChatTemplate::render(const Value& messages, const Dict& variables, std::time_t now) const {
   Dict all = special_tokens_;
-  all.set(Value("messages"), messages);
-  for (const char* absent : {"tools", "documents"}) all.set(Value(absent), Value(jinja::None{}));
-  all.set(Value("add_generation_prompt"), Value(true));
-  for (const auto& [name, value] : variables.items()) all.set(name, value);
+  all.set("messages", messages);
+  for (const char* absent : {"tools", "documents"}) all.set(absent, Value(jinja::None{}));
+  all.set("add_generation_prompt", Value(true));
+  for (const auto& [name, value] : variables.items()) all.set(name.text(), value);
   const bool uses_tools = with_tools_ && all.find("tools")->truth();
   return (uses_tools ? *with_tools_ : conversation_).render(all, now);
 }
