@@ -66,6 +66,14 @@ void add_provenance(Results& results, const std::vector<StoredArm>& arms, const 
       values_of(arms, [](const TrialOrigin& origin) { return model_text(origin, "target", origin.target_hash); }));
   add("drafters",
       values_of(arms, [](const TrialOrigin& origin) { return model_text(origin, "draft", origin.draft_hash); }));
+  auto told = values_of(arms, [](const TrialOrigin& origin) {
+    const nlohmann::json options = nlohmann::json::parse(origin.options, nullptr, false);
+    return options.is_object() ? options.value("chat_date", "") : "";
+  });
+  std::erase(told, "");
+  if (!told.empty()) add("date that chat templates tell", told);
+  if (told.size() > 1)
+    results.warnings.push_back("chat templates tell several dates, so that prompts of trials differ in them");
   std::vector<std::string> dates = values_of(arms, [](const TrialOrigin& origin) { return origin.date; });
   std::ranges::sort(dates);
   add("measured", {fmt::format("{} to {}", dates.front(), dates.back())});

@@ -40,9 +40,13 @@ std::string model_of(const Setting& setting) {
   return key;
 }
 
-std::vector<TokenId> encode(const LoadedTarget& target, const Arm& arm, const NamedPrompt& prompt) {
-  const bool has_template = target.tokenizer != nullptr && !target.tokenizer->chat_template().empty();
-  if (!arm.chat.value_or(prompt.chat && has_template)) {
+bool is_chat(const LoadedTarget& target, const Arm& arm, const NamedPrompt& prompt) {
+  const bool has_template = target.tokenizer != nullptr && target.tokenizer->chat().any();
+  return arm.chat.value_or(prompt.chat && has_template);
+}
+
+std::vector<TokenId> encode(const LoadedTarget& target, const Arm& arm, const NamedPrompt& prompt, std::time_t now) {
+  if (!is_chat(target, arm, prompt)) {
     if (arm.system) {
       throw Error("system: {} is continued as it is, so that no system's message comes before it; expected chat: true",
                   prompt.id);
@@ -52,7 +56,7 @@ std::vector<TokenId> encode(const LoadedTarget& target, const Arm& arm, const Na
   std::vector<ChatMessage> messages;
   if (arm.system) messages.push_back({"system", *arm.system});
   messages.push_back({"user", prompt.text});
-  return encode_chat(target, messages).tokens;
+  return encode_chat(target, messages, now).tokens;
 }
 
 template <typename T>
@@ -100,6 +104,7 @@ std::string hash_of(const DrafterSpec& drafter) {
 struct InputHashes {
   std::string draft, texts, prompts, expert_trace;  // texts: of the target's tokenizer and chat template
   std::map<std::string, std::string> each_prompt;   // of its text, by its id
+  std::string chat_date;                            // that chat templates tell; empty: none does
 };
 
 // A model or a text is not what it was: no arm may be measured with it.
@@ -123,6 +128,9 @@ class Runner {
         until_(options.until ? options.until : config.until),
         order_(order_of(config, options.shard, options.shards)),
         experiment_(store.experiment_of(config)) {
+    for (const StoredExperiment& experiment : store.experiments()) {
+      if (experiment.id == experiment_) created_ = experiment.created;
+    }
     for (const Setting& arm : config.arms) arms_[identity_of(arm)] = {arm, label_of(arm, config.axes)};
     std::map<std::string, std::vector<FinishedTrial>> by_arm;
     for (FinishedTrial& trial : store.trials(experiment_)) {
@@ -233,15 +241,17 @@ class Runner {
                        .texts = hash_of_texts(target.model->info().path),
                        .prompts = prompts_hash,
                        .expert_trace = hash_of_files(loaded.engine.expert_trace()),
-                       .each_prompt = prompt_hashes};
+                       .each_prompt = prompt_hashes,
+                       .chat_date = told_date(target, arm, prompts)};
     }
     const InputHashes& inputs = known->second;
     // What is drawn after one prompt says nothing of the next.
     const auto pair = [&](std::size_t place, TrialOptions how, bool guessed_first) {
       const NamedPrompt& prompt = prompts[place];
       how.seed = Rng(how.seed).fork(place).bits(0) >> 32;
-      std::optional<MeasuredText> text = measure_pair(target, loaded.drafter, encode(target, arm, prompt), how,
-                                                      loaded.engine, guessed_first, [&] { return go_on(); });
+      std::optional<MeasuredText> text =
+          measure_pair(target, loaded.drafter, encode(target, arm, prompt, time_of(created_)), how, loaded.engine,
+                       guessed_first, [&] { return go_on(); });
       if (text) {
         text->prompt = prompt.id;
         text->domain = prompt.domain;
@@ -293,6 +303,7 @@ class Runner {
                                      {"prompts_per_domain", arm.prompts_per_domain},
                                      {"prompts_hash", inputs.prompts},
                                      {"prompt_hashes", inputs.each_prompt},
+                                     {"chat_date", inputs.chat_date},
                                      {"texts_hash", inputs.texts},
                                      {"expert_trace_hash", inputs.expert_trace},
                                      {"threads", engine.threads()},
@@ -312,6 +323,14 @@ class Runner {
             .wall_s = 0,
             .read_bytes_per_s = loaded.read_bytes_per_s,
             .others = 0};
+  }
+
+  // That of the experiment, so that a prompt is the same whenever the sweep goes on.
+  std::string told_date(const LoadedTarget& target, const Arm& arm, const std::vector<NamedPrompt>& prompts) const {
+    const bool any =
+        target.tokenizer != nullptr && tells_date(target.tokenizer->chat()) &&
+        std::ranges::any_of(prompts, [&](const NamedPrompt& prompt) { return is_chat(target, arm, prompt); });
+    return any ? created_ : "";
   }
 
   struct PromptSet {
@@ -398,6 +417,7 @@ class Runner {
   std::optional<double> until_;
   std::vector<TrialKey> order_;
   std::int64_t experiment_;
+  std::string created_;                      // UTC
   std::map<std::string, LabelledArm> arms_;  // by identity
   std::map<std::string, Interval> speed_ups_;
   std::map<std::pair<std::string, int>, PromptSet> prompts_;
@@ -491,7 +511,8 @@ double expected_s(const SweepConfig& config, const ResultStore* store, const Swe
       TrialOptions how = arm.trial;
       how.max_tokens = kWarmUpTokens;
       const Trial trial =
-          run_trial(loaded.target, loaded.drafter, encode(loaded.target, arm, prompts.front()), how, loaded.engine);
+          run_trial(loaded.target, loaded.drafter, encode(loaded.target, arm, prompts.front(), std::time(nullptr)), how,
+                    loaded.engine);
       per_token->second = facts_of(trial, loaded.target).times.total_s() /
                           static_cast<double>(std::max<std::size_t>(1, trial.generated.size()));
     }

@@ -141,9 +141,9 @@ std::vector<TokenId> encode_prompt(const LoadedTarget& target, std::string_view 
   return prompt;
 }
 
-ChatPrompt encode_chat(const LoadedTarget& target, const std::vector<ChatMessage>& messages) {
+ChatPrompt encode_chat(const LoadedTarget& target, const std::vector<ChatMessage>& messages, std::time_t now) {
   check_tokenizer(target);
-  ChatPrompt prompt{chat_template_of(*target.tokenizer, target.name).render(messages), {}};
+  ChatPrompt prompt{chat_template_of(*target.tokenizer, target.name).render(messages, now), {}};
   prompt.tokens = target.tokenizer->encode(prompt.text);
   if (prompt.tokens.empty()) throw Error("the chat template of {} writes nothing", target.name);
   check_rows(target, prompt.tokens);

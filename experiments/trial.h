@@ -7,6 +7,7 @@
 
 #include <any>
 #include <cstdint>
+#include <ctime>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -48,9 +49,10 @@ struct ChatPrompt {
   std::vector<TokenId> tokens;
 };
 
-// Nothing is put before what the template writes, which begins a text itself if the model wants that. Throws Error as
-// above, and if there is no template, or one that is not supported or refuses these messages.
-ChatPrompt encode_chat(const LoadedTarget& target, const std::vector<ChatMessage>& messages);
+// Nothing is put before what the template writes, which begins a text itself if the model wants that. now: of which a
+// template may tell the date. Throws Error as above, and if there is no template, or one that is not supported or
+// refuses these messages.
+ChatPrompt encode_chat(const LoadedTarget& target, const std::vector<ChatMessage>& messages, std::time_t now);
 
 struct LoadedDrafter {
   DrafterSpec spec;

@@ -29,7 +29,7 @@ std::string data(const std::string& name) { return contents(SPECDEC_SOURCE_DIR "
 
 Dict read_dict(const std::string& name) { return *jinja::read_json(data(name), name).dict(); }
 
-// The moment of the goldens, in whatever time zone the test runs.
+// The moment of the goldens.
 std::time_t golden_time() {
   std::tm time{};
   time.tm_year = 2026 - 1900;
@@ -37,7 +37,7 @@ std::time_t golden_time() {
   time.tm_mday = 9;
   time.tm_hour = 8;
   time.tm_min = 5;
-  return std::mktime(&time);
+  return ::timegm(&time);
 }
 
 // The text, or what the Error says after "!".
@@ -260,7 +260,7 @@ TEST(ChatTemplate, MessagesAndSpecialTokensAreWritten) {
   const ChatTemplate chat(texts_of("{{ bos_token }}{% for m in messages %}[{{ m.role }}] {{ m.content }}{{ eos_token }}"
                                    "{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}{{ pad_token }}"),
                           "m");
-  EXPECT_EQ(chat.render({{"system", "Be brief."}, {"user", "Hi"}}),
+  EXPECT_EQ(chat.render({{"system", "Be brief."}, {"user", "Hi"}}, 0),
             "<s>[system] Be brief.</s>[user] Hi</s>[assistant]");
 }
 
@@ -268,7 +268,7 @@ TEST(ChatTemplate, ATemplateForToolsIsTakenWithTools) {
   ChatTexts texts = texts_of("plain{{ tools is none }}");
   texts.with_tools = "tools{{ tools|length }}";
   const ChatTemplate chat(texts, "m");
-  EXPECT_EQ(chat.render({{"user", "Hi"}}), "plainTrue");
+  EXPECT_EQ(chat.render({{"user", "Hi"}}, 0), "plainTrue");
   Dict variables;
   variables.set("tools", jinja::read_json("[{}, {}]", "tools"));
   EXPECT_EQ(chat.render(Value(std::vector<Value>{}), variables, 0), "tools2");
@@ -293,6 +293,35 @@ TEST(ChatTemplate, ItIsFoundWhereCheckpointsKeepIt) {
   EXPECT_EQ(found().role_texts, (std::vector<std::pair<std::string, std::string>>{{"bos", "<s>"}}));
   model.write("chat_template.jinja", "three");
   EXPECT_EQ(found().conversation, "three");
+}
+
+// A model whose template is none that we know is loaded, and its text continued.
+TEST(ChatTemplate, WhatCannotBeReadIsAnErrorForThoseWhoAskForIt) {
+  for (const auto& [file, content, word] :
+       {std::tuple{"chat_template.json", "{\"chat_template\": ", "chat_template.json"},
+        {"chat_template.json", "{\"template\": \"x\"}", "chat_template"},
+        {"chat_template.json", "{\"chat_template\": {\"a\": 1}}", "chat_template"},
+        {"chat_template.json", "", "empty"},
+        {"chat_template.jinja", "", "empty"},
+        {"tokenizer_config.json", "{\"chat_template\": 7}", "chat_template"},
+        {"tokenizer_config.json", "{\"chat_template\": {\"a\": 1}}", "chat_template"},
+        {"tokenizer_config.json", "{\"chat_template\": [\"a\"]}", "chat_template"},
+        {"tokenizer_config.json", "{\"chat_template\": [{\"x\": 1}]}", "name"}}) {
+    const TemporaryDirectory model;
+    model.write("tokenizer.json", contents(SPECDEC_SOURCE_DIR "/tests/data/tokenizers/gpt2/tokenizer.json"));
+    model.write(file, content);
+    const auto tokenizer = load_tokenizer(model.path());
+    EXPECT_FALSE(tokenizer->encode("text").empty());
+    EXPECT_TRUE(tokenizer->chat().any()) << content;
+    expect_error([&] { chat_template_of(*tokenizer, "m"); }, {"the chat template of m cannot be read", word});
+  }
+}
+
+TEST(ChatTemplate, TheDateIsTheOneThatItIsGiven) {
+  const ChatTexts texts = texts_of("{{ strftime_now('%Y-%m-%d %H:%M') }}");
+  EXPECT_TRUE(tells_date(texts));
+  EXPECT_FALSE(tells_date(texts_of("{{ messages }}")));
+  EXPECT_EQ(ChatTemplate(texts, "m").render({}, golden_time()), "2026-03-09 08:05");
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ using jinja::Dict;
 using jinja::Value;
 
 const std::string& conversation_of(const ChatTexts& texts, const std::string& name) {
+  if (!texts.unusable.empty()) throw Error("the chat template of {} cannot be read: {}", name, texts.unusable);
   if (texts.conversation.empty()) {
     throw Error("{} has no chat template in tokenizer_config.json, chat_template.jinja or its GGUF file", name);
   }
@@ -32,7 +33,9 @@ ChatTemplate chat_template_of(const Tokenizer& tokenizer, const std::string& nam
   return {texts, name};
 }
 
-std::string ChatTemplate::render(const std::vector<ChatMessage>& messages) const {
+bool tells_date(const ChatTexts& texts) { return texts.conversation.find("strftime_now") != std::string::npos; }
+
+std::string ChatTemplate::render(const std::vector<ChatMessage>& messages, std::time_t now) const {
   std::vector<Value> list;
   for (const ChatMessage& message : messages) {
     Dict dict;
@@ -40,7 +43,7 @@ std::string ChatTemplate::render(const std::vector<ChatMessage>& messages) const
     dict.set("content", Value(message.content));
     list.emplace_back(std::move(dict));
   }
-  return render(Value(std::move(list)), {}, std::time(nullptr));
+  return render(Value(std::move(list)), {}, now);
 }
 
 std::string ChatTemplate::render(const Value& messages, const Dict& variables, std::time_t now) const {

@@ -34,7 +34,7 @@ std::string date(const Arguments& arguments, std::time_t now) {
   constexpr std::size_t kMost = 200;
   if (text.size() > kMost) throw Error("strftime_now: a format of more than {} bytes", kMost);
   std::tm time{};
-  ::localtime_r(&now, &time);
+  ::gmtime_r(&now, &time);
   std::array<char, 64 * kMost> buffer;
   return std::string(buffer.data(), std::strftime(buffer.data(), buffer.size(), text.c_str(), &time));
 }
