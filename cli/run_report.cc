@@ -430,6 +430,7 @@ Json provenance(const RunReport& report) {
   target["name"] = report.target.name;
   Json run = Json::parse(json_of(report.origin, report.limit_facts));
   run["seed"] = report.trial_options.seed;
+  run["chat_date"] = report.chat_date.empty() ? Json() : Json(report.chat_date);
   run["target"] = target;
   run["drafter"] = drafter;
   run["rule"] = {{"name", report.trial_options.rule}, {"lossless", report.lossy_by.empty()}};

@@ -23,6 +23,7 @@ struct RunReport {
   std::string prompt;
   std::string prompt_source;
   std::vector<TokenId> prompt_ids;
+  std::string chat_date;  // UTC, that the chat template tells in the prompt; empty: it tells none
 
   // What came out.
   std::string text;

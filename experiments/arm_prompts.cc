@@ -22,9 +22,13 @@ std::vector<NamedPrompt> prompts_of(const Arm& arm) {
   return all;
 }
 
-std::vector<TokenId> encode(const LoadedTarget& target, const Arm& arm, const NamedPrompt& prompt) {
-  const bool has_template = target.tokenizer != nullptr && !target.tokenizer->chat_template().empty();
-  if (arm.chat.value_or(prompt.chat && has_template)) return encode_message(target, arm.system, prompt.text).tokens;
+bool is_chat(const LoadedTarget& target, const Arm& arm, const NamedPrompt& prompt) {
+  const bool has_template = target.tokenizer != nullptr && target.tokenizer->chat().any();
+  return arm.chat.value_or(prompt.chat && has_template);
+}
+
+std::vector<TokenId> encode(const LoadedTarget& target, const Arm& arm, const NamedPrompt& prompt, std::time_t now) {
+  if (is_chat(target, arm, prompt)) return encode_message(target, arm.system, prompt.text, now).tokens;
   if (arm.system) {
     throw Error("system: {} is continued as it is, so that no system's message comes before it; expected chat: true",
                 prompt.id);

@@ -1,7 +1,8 @@
 // The prompts of an arm, and how its target reads them.
-//   for (const NamedPrompt& prompt : prompts_of(arm)) run_trial(target, drafter, encode(target, arm, prompt), …);
+//   for (const NamedPrompt& prompt : prompts_of(arm)) run_trial(target, drafter, encode(target, arm, prompt, now), …);
 #pragma once
 
+#include <ctime>
 #include <vector>
 
 #include "experiments/arm.h"
@@ -13,7 +14,9 @@ namespace specdec {
 // Those that it asks for, some of each domain. Throws Error if two have one name.
 std::vector<NamedPrompt> prompts_of(const Arm& arm);
 
-// As a message in the target's chat template, or as a text to continue.
-std::vector<TokenId> encode(const LoadedTarget& target, const Arm& arm, const NamedPrompt& prompt);
+// Whether a prompt is a message in the target's chat template, or a text to continue.
+bool is_chat(const LoadedTarget& target, const Arm& arm, const NamedPrompt& prompt);
+// now: of which a template may tell the date.
+std::vector<TokenId> encode(const LoadedTarget& target, const Arm& arm, const NamedPrompt& prompt, std::time_t now);
 
 }  // namespace specdec

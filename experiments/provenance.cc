@@ -4,9 +4,20 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/error.h"
+
 namespace specdec {
 
-std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
+std::string utc_text(std::time_t time) { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(time)); }
+
+std::time_t time_of(const std::string& utc) {
+  std::tm time{};
+  const char* end = ::strptime(utc.c_str(), "%Y-%m-%dT%H:%M:%SZ", &time);
+  if (end == nullptr || *end != '\0') throw Error("'{}': expected a time such as 2026-11-21T10:52:11Z", utc);
+  return ::timegm(&time);
+}
+
+std::string utc_now() { return utc_text(std::time(nullptr)); }
 
 std::string json_of(const Machine& machine, int threads, const std::string& instruction_set) {
   const nlohmann::ordered_json json{{"cpu", machine.cpu},

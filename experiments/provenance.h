@@ -1,6 +1,7 @@
 // Where a result comes from: what a number cannot do without.
 #pragma once
 
+#include <ctime>
 #include <string>
 #include <string_view>
 
@@ -9,8 +10,10 @@
 
 namespace specdec {
 
-std::string_view version();  // of this program: number and commit
-std::string utc_now();       // "2026-11-21T10:52:11Z"
+std::string_view version();                   // of this program: number and commit
+std::string utc_text(std::time_t time);       // "2026-11-21T10:52:11Z"
+std::time_t time_of(const std::string& utc);  // Throws Error for another form.
+std::string utc_now();
 
 // JSON text.
 std::string json_of(const Machine& machine, int threads, const std::string& instruction_set);

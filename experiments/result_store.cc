@@ -52,6 +52,16 @@ std::string name_of_prompts(const std::string& prompts, int per_domain) {
   return fmt::format("prompts {}{}", prompts, per_domain == 0 ? "" : fmt::format(", {} per domain", per_domain));
 }
 
+std::map<std::string, std::string> prompt_hashes_of(const TrialOrigin& origin) {
+  const nlohmann::json options = nlohmann::json::parse(origin.options, nullptr, false);
+  std::map<std::string, std::string> hashes;
+  if (!options.is_object() || !options.contains("prompt_hashes")) return hashes;
+  for (const auto& [id, hash] : options["prompt_hashes"].items()) {
+    if (hash.is_string()) hashes.emplace(id, hash.get<std::string>());
+  }
+  return hashes;
+}
+
 namespace {
 
 constexpr std::int64_t kApplication = 0x73706463;  // "spdc"

@@ -42,6 +42,9 @@ struct TrialOrigin {
 std::map<std::string, std::string> hashes_of(const TrialOrigin& origin);
 std::string name_of_prompts(const std::string& prompts, int per_domain);
 
+// Hashes of the texts of single prompts, by their ids; of trials of an older specdec none.
+std::map<std::string, std::string> prompt_hashes_of(const TrialOrigin& origin);
+
 struct FinishedTrial {
   TrialKey key;
   TrialOrigin origin;

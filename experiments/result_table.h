@@ -37,6 +37,7 @@ struct Table {
 //   texts      a row per arm, repeat and prompt: what was measured, guessed and plain
 struct Results {
   std::string experiment;                                       // its name
+  std::string short_id{};                                       // tells it from a namesake; empty: there is none before
   std::string question, method;                                 // sentences
   std::vector<std::string> axes;                                // columns of `arms` that the experiment varies
   std::vector<std::pair<std::string, std::string>> provenance;  // machine, version, models with their hashes, …

@@ -78,6 +78,8 @@ std::string hash_of(const DrafterSpec& drafter) {
 
 struct InputHashes {
   std::string draft, texts, prompts, expert_trace;  // texts: of the target's tokenizer and chat template
+  std::map<std::string, std::string> each_prompt;   // of its text, by its id
+  std::string chat_date;                            // that chat templates tell; empty: none does
 };
 
 // A model or a text is not what it was: no arm may be measured with it.
@@ -102,6 +104,9 @@ class Runner {
         order_(order_of(config, options.shard, options.shards)),
         experiment_(store.experiment_of(config)),
         models_(store.memory_of(experiment_, memory_for_experts(config))) {
+    for (const StoredExperiment& experiment : store.experiments()) {
+      if (experiment.id == experiment_) created_ = experiment.created;
+    }
     for (const Setting& arm : config.arms) arms_[identity_of(arm)] = {arm, label_of(arm, config.axes)};
     for (FinishedTrial& trial : store.trials(experiment_)) {
       note_origin(trial);
@@ -205,21 +210,24 @@ class Runner {
     TrialOptions options = arm.trial;
     options.seed += static_cast<std::uint64_t>(key.repeat);
     if (!arm.ignore_eos) options.eos = target.eos;
-    const auto& [prompts, prompts_hash] = prompts_for(arm);
+    const auto& [prompts, prompts_hash, prompt_hashes] = prompts_for(arm);
     const auto [known, is_first] = inputs_.try_emplace(key.arm);  // what is loaded stays as it was
     if (is_first) {
       known->second = {.draft = hash_of(parse_drafter_spec(arm.draft)),
                        .texts = hash_of_texts(target.model->info().path),
                        .prompts = prompts_hash,
-                       .expert_trace = hash_of_files(loaded.engine.expert_trace())};
+                       .expert_trace = hash_of_files(loaded.engine.expert_trace()),
+                       .each_prompt = prompt_hashes,
+                       .chat_date = told_date(target, arm, prompts)};
     }
     const InputHashes& inputs = known->second;
     // What is drawn after one prompt says nothing of the next.
     const auto pair = [&](std::size_t place, TrialOptions how, bool guessed_first) {
       const NamedPrompt& prompt = prompts[place];
       how.seed = Rng(how.seed).fork(place).bits(0) >> 32;
-      std::optional<MeasuredText> text = measure_pair(target, loaded.drafter, encode(target, arm, prompt), how,
-                                                      loaded.engine, guessed_first, [&] { return go_on(); });
+      std::optional<MeasuredText> text =
+          measure_pair(target, loaded.drafter, encode(target, arm, prompt, time_of(created_)), how, loaded.engine,
+                       guessed_first, [&] { return go_on(); });
       if (text) {
         text->prompt = prompt.id;
         text->domain = prompt.domain;
@@ -270,6 +278,8 @@ class Runner {
                                {"prompts", arm.prompts},
                                {"prompts_per_domain", arm.prompts_per_domain},
                                {"prompts_hash", inputs.prompts},
+                                {"prompt_hashes", inputs.each_prompt},
+                                {"chat_date", inputs.chat_date},
                                {"texts_hash", inputs.texts},
                                {"expert_trace_hash", inputs.expert_trace},
                                {"read_probe", loaded.probe.date}};
@@ -288,17 +298,30 @@ class Runner {
             .others = 0};
   }
 
+  // That of the experiment, so that a prompt is the same whenever the sweep goes on.
+  std::string told_date(const LoadedTarget& target, const Arm& arm, const std::vector<NamedPrompt>& prompts) const {
+    const bool any =
+        target.tokenizer != nullptr && tells_date(target.tokenizer->chat()) &&
+        std::ranges::any_of(prompts, [&](const NamedPrompt& prompt) { return is_chat(target, arm, prompt); });
+    return any ? created_ : "";
+  }
+
   struct PromptSet {
     std::vector<NamedPrompt> prompts;
     std::string hash;
+    std::map<std::string, std::string> each;  // hash of the text, by id
   };
   const PromptSet& prompts_for(const Arm& arm) {
     const auto [found, is_new] = prompts_.try_emplace({arm.prompts, arm.prompts_per_domain});
     if (is_new) {
       found->second.prompts = prompts_of(arm);
       Checksum sum;
-      for (const NamedPrompt& prompt : found->second.prompts)
+      for (const NamedPrompt& prompt : found->second.prompts) {
         sum.add(prompt.id, prompt.domain, prompt.text, prompt.chat);
+        Checksum text;
+        text.add_bytes(prompt.text);
+        found->second.each.emplace(prompt.id, text.text());
+      }
       found->second.hash = sum.text();
     }
     return found->second;
@@ -385,6 +408,7 @@ class Runner {
   std::optional<double> until_;
   std::vector<TrialKey> order_;
   std::int64_t experiment_;
+  std::string created_;  // UTC
   LoadedModels models_;
   std::map<std::string, LabelledArm> arms_;                  // by identity
   std::map<std::string, std::vector<FinishedTrial>> known_;  // of the store, by arm: no more than speed-ups are made of

@@ -55,7 +55,8 @@ double trial_s(const Arm& arm, const LoadedArm& loaded, const std::vector<NamedP
   TrialOptions options = arm.trial;
   options.max_tokens = std::min(options.max_tokens, kShort);
   if (!arm.ignore_eos) options.eos = loaded.target.eos;
-  const std::vector<TokenId> first = encode(loaded.target, arm, prompts.front());
+  const std::time_t now = std::time(nullptr);
+  const std::vector<TokenId> first = encode(loaded.target, arm, prompts.front(), now);
   std::optional<MeasuredText> text;
   double wall_s = kLong_s;
   for (int i = 0; i < 2 && (i == 0 || wall_s < kLong_s); ++i) {
@@ -69,7 +70,7 @@ double trial_s(const Arm& arm, const LoadedArm& loaded, const std::vector<NamedP
   const double around_s = wall_s - prefill_s - guessed.times.total_s() - plain.times.total_s();
   double sum = kStored_s;
   for (const NamedPrompt& prompt : prompts) {
-    const auto length = static_cast<double>(encode(loaded.target, arm, prompt).size());
+    const auto length = static_cast<double>(encode(loaded.target, arm, prompt, now).size());
     sum += around_s + prefill_s * length / static_cast<double>(first.size()) +
            arm.trial.max_tokens * (per_token_s(guessed) + per_token_s(plain));
   }

@@ -142,12 +142,12 @@ std::vector<TokenId> encode_prompt(const LoadedTarget& target, std::string_view 
 }
 
 ChatPrompt encode_message(const LoadedTarget& target, const std::optional<std::string>& system,
-                          const std::string& message) {
+                          const std::string& message, std::time_t now) {
   check_tokenizer(target);
   std::vector<ChatMessage> messages;
   if (system) messages.push_back({"system", *system});
   messages.push_back({"user", message});
-  ChatPrompt prompt{chat_template_of(*target.tokenizer, target.name).render(messages), {}};
+  ChatPrompt prompt{chat_template_of(*target.tokenizer, target.name).render(messages, now), {}};
   prompt.tokens = target.tokenizer->encode(prompt.text);
   if (prompt.tokens.empty()) throw Error("the chat template of {} writes nothing", target.name);
   check_rows(target, prompt.tokens);

@@ -7,6 +7,7 @@
 
 #include <any>
 #include <cstdint>
+#include <ctime>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -49,10 +50,10 @@ struct ChatPrompt {
 };
 
 // A user's message, after that of the system if there is one. Nothing is put before what the template writes, which
-// begins a text itself if the model wants that. Throws Error as above, and if there is no template, or one that is not
-// supported or refuses these messages.
+// begins a text itself if the model wants that. now: of which a template may tell the date. Throws Error as above, and
+// if there is no template, or one that is not supported or refuses these messages.
 ChatPrompt encode_message(const LoadedTarget& target, const std::optional<std::string>& system,
-                          const std::string& message);
+                          const std::string& message, std::time_t now);
 
 struct LoadedDrafter {
   DrafterSpec spec;

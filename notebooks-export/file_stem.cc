@@ -1,5 +1,7 @@
 #include "notebooks-export/file_stem.h"
 
+#include <fmt/format.h>
+
 namespace specdec {
 
 std::string file_stem(std::string_view experiment) {
@@ -10,6 +12,11 @@ std::string file_stem(std::string_view experiment) {
     if (safe || !stem.ends_with('-')) stem += safe ? c : '-';
   }
   return stem.empty() ? "results" : stem;
+}
+
+std::string file_stem(const Results& results) {
+  const std::string stem = file_stem(results.experiment);
+  return results.short_id.empty() ? stem : fmt::format("{}-{}", stem, results.short_id);
 }
 
 }  // namespace specdec

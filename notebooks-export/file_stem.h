@@ -4,8 +4,11 @@
 #include <string>
 #include <string_view>
 
+#include "experiments/result_table.h"
+
 namespace specdec {
 
 std::string file_stem(std::string_view experiment);
+std::string file_stem(const Results& results);  // with its short id, if it has one
 
 }  // namespace specdec

@@ -1,9 +1,14 @@
 // specdec run --chat: what a model reads of a message.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <thread>
 
+#include "experiments/results.h"
+#include "experiments/sweep.h"
 #include "tests/file_contents.h"
 #include "tests/run_program.h"
 #include "tests/temporary_directory.h"
@@ -128,6 +133,54 @@ TEST_F(Chat, ATemplateThatCannotBeUsedIsNamed) {
   expect_refused({"--chat", "--prompt", "HI"}, 1, {"refuses this conversation: no system", "--raw"});
   write("tokenizer_config.json", "{}");
   expect_refused({"--chat", "--prompt", "HI"}, 1, {"has no chat template", "--raw"});
+}
+
+TEST_F(Chat, AnUnusualTemplateIsNoMatterForRawText) {
+  write("chat_template.json", R"({"chat_template": {"default": "x"}})");
+  EXPECT_EQ(report({"--prompt", "HI"})["prompt_ids"], ids_of("^HI"));
+  expect_refused({"--chat", "--prompt", "HI"}, 1,
+                 {"chat template of", "cannot be read", "chat_template.json", "--raw"});
+}
+
+TEST_F(Chat, TheDateThatATemplateTellsIsRecorded) {
+  EXPECT_TRUE(report({"--chat", "--prompt", "HI"})["run"]["chat_date"].is_null());
+  set_template("{{ strftime_now('%Y-%m-%dT%H:%M:%SZ') }}");
+  const json found = report({"--chat", "--prompt", "HI"});
+  EXPECT_EQ(found["prompt"], found["run"]["chat_date"]);
+  EXPECT_TRUE(report({"--prompt", "HI"})["run"]["chat_date"].is_null());
+}
+
+// The template refuses every other moment than that at which the experiment was made.
+TEST_F(Chat, ASweepTellsOneDateHoweverOftenItIsInterrupted) {
+  directory_.write("prompts.jsonl", R"({"id": "a", "domain": "code", "message": "HI"})");
+  const SweepConfig config = parse_sweep_config(json{{"name", "dated"},
+                                                     {"options",
+                                                      {{"target", tiny_.directory().string()},
+                                                       {"prompts", (directory_.path() / "prompts.jsonl").string()},
+                                                       {"draft", "ngram"},
+                                                       {"max_tokens", 2},
+                                                       {"threads", 1}}},
+                                                     {"repeats", 3}}
+                                                    .dump(),
+                                                "dated.json");
+  ResultStore store(directory_.path() / "store.db", ResultStore::Mode::write);
+  store.experiment_of(config);
+  const std::string created = store.experiments().at(0).created;
+  set_template("{% set date = strftime_now('%Y-%m-%dT%H:%M:%SZ') %}{% if date != '" + created +
+               "' %}{{ raise_exception('it is ' ~ date) }}{% endif %}{{ date }}");
+  int finished = 0;
+  std::string notes;
+  const SweepCalls calls{.go_on = [&] { return finished == 1 ? Continue::no : Continue::yes; },
+                         .on_trial = [&](const SweepProgress&) { ++finished; },
+                         .on_note = [&](const std::string& note) { notes += note; }};
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+  EXPECT_EQ(run_sweep(config, store, {}, calls).ran, 1) << notes;
+  finished = 2;
+  EXPECT_EQ(run_sweep(config, store, {}, calls).ran, 2) << notes;
+  for (const FinishedTrial& trial : store.trials(1)) EXPECT_EQ(json::parse(trial.origin.options)["chat_date"], created);
+  const Results results = results_of(store, store.experiments().at(0));
+  EXPECT_NE(std::ranges::find(results.provenance, std::pair(std::string("date that chat templates tell"), created)),
+            results.provenance.end());
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <ctime>
@@ -28,7 +29,7 @@ std::string data(const std::string& name) { return contents(SPECDEC_SOURCE_DIR "
 
 Dict read_dict(const std::string& name) { return *jinja::read_json(data(name), name).dict(); }
 
-// The moment of the goldens, in whatever time zone the test runs.
+// The moment of the goldens.
 std::time_t golden_time() {
   std::tm time{};
   time.tm_year = 2026 - 1900;
@@ -36,7 +37,7 @@ std::time_t golden_time() {
   time.tm_mday = 9;
   time.tm_hour = 8;
   time.tm_min = 5;
-  return std::mktime(&time);
+  return ::timegm(&time);
 }
 
 // The text, or what the Error says after "!".
@@ -85,7 +86,7 @@ std::string fnv(std::string_view text) {
 std::string rendered(const ChatTemplate& chat, const Dict& conversation) {
   Dict others;
   for (const auto& [name, value] : conversation.items()) {
-    if (name.text() != "messages") others.set(name, value);
+    if (name.text() != "messages") others.set(name.text(), value);
   }
   return chat.render(*conversation.find("messages"), others, golden_time());
 }
@@ -172,13 +173,94 @@ TEST(Jinja, AHostileTemplateEnds) {
   refuse(repeated("x", 2 << 20), "larger than 1 MB");
 }
 
+// What a step may cost does not depend on how long texts are.
+TEST(Jinja, AHostileTemplateEndsSoon) {
+  const std::string a = "{% set a = 'a' * 16000000 %}{% set b = 'a' * 8000000 %}";
+  const std::string long_key = "{% set a = 'a' * 1000000 %}";
+  const auto often = [](const std::string& statement) {
+    return "{% for i in range(100000) %}" + statement + "{% endfor %}";
+  };
+  std::string names, parameters;
+  for (int i = 0; i < 5000; ++i) {
+    names += fmt::format("{}n{}=1", i == 0 ? "" : ",", i);
+    parameters += fmt::format("{}n{}", i == 0 ? "" : ",", i);
+  }
+  std::string scopes, ends;
+  for (int i = 0; i < 180; ++i) {
+    scopes += "{% with x = 1 %}";
+    ends += "{% endwith %}";
+  }
+  const std::vector<std::string> templates{
+      a + often("{{ (b + 'b') in a }}"),
+      a + often("{{ ('b' + b) in a }}"),
+      a + often("{{ 'ab' in a }}"),
+      a + often("{{ a.rfind('b' + b) }}"),
+      a + often("{{ a.count(b + 'b') }}"),
+      a + often("{{ a.count('a') }}"),
+      a + often("{{ a.count('') }}"),
+      a + often("{% set x = a.replace(b + 'b', 'c') %}"),
+      a + often("{% set x = a.replace('a', 'b') %}"),
+      a + often("{% set x = a.replace('', 'b') %}"),
+      a + often("{% set x = a.split(b + 'b') %}"),
+      a + often("{% set x = a.split('a') %}"),
+      a + often("{% set x = a.rsplit('a' + b) %}"),
+      a + often("{% set x = a.split() %}"),
+      a + often("{% set x = a.splitlines() %}"),
+      a + often("{% set x = (' ' * 16000000).strip() %}"),
+      a + often("{% set x = a.strip('b' * 1000000 + 'a') %}"),
+      a + often("{% set x = a|trim %}"),
+      a + often("{% set x = a.join(['', '', '']) %}"),
+      a + often("{% set x = [1, 2, 3]|join(a) %}"),
+      a + often("{% set x = ['a']|join(b) ~ a %}"),
+      a + often("{% set x = a.startswith(a) %}"),
+      a + often("{% set x = a.endswith((b, b, b, b, b, b)) %}"),
+      a + often("{% set x = a.removeprefix('a') %}"),
+      a + often("{% set x = a|upper %}"),
+      a + often("{% set x = a.title() %}"),
+      a + often("{% set x = a is lower %}"),
+      a + often("{% set x = a|length %}"),
+      a + often("{% set x = a|int %}"),
+      a + often("{% set x = a|e %}"),
+      a + often("{% set x = ('<' * 4000000)|e %}"),
+      a + often("{% set x = a|indent(a) %}"),
+      a + often("{% set x = a|tojson %}"),
+      a + often("{% set x = [1, 2]|tojson(separators=(a, a)) %}"),
+      a + often("{% set x = [a]|string %}"),
+      a + often("{% set x = a[5] %}"),
+      a + often("{% set x = a[5:] %}"),
+      a + often("{% set x = a == a + '' %}"),
+      a + often("{% set x = a < a + '' %}"),
+      a + often("{% set x = [a, a, a, a]|sort %}"),
+      a + often("{% set x = [a, a, a, a]|unique|list %}"),
+      a + often("{% set x = [{'x': 1}]|map(attribute=a)|list %}"),
+      long_key + often("{% set x = {a: 1} %}"),
+      long_key + "{% set d = {a: 1} %}" + often("{% set x = d[a] %}"),
+      long_key + "{% set d = {a: 1} %}" + often("{% set x = a in d %}"),
+      long_key + "{% set d = {a: 1} %}" + often("{% set x = dict(d) %}"),
+      "{% set ns = namespace(t=(1,)) %}" + often("{% set ns.t = (ns.t, ns.t) %}{% set x = {ns.t: 1} %}"),
+      "{% macro f(" + parameters + ") %}{% endmacro %}" + often("{{ f(" + names + ") }}"),
+      "{% set y = 1 %}" + scopes + often("{{ y }}{{ y }}{{ y }}{{ y }}{{ y }}{{ y }}{{ y }}{{ y }}") + ends,
+      often("{% for i in range(100000) %}{% endfor %}"),
+      often("{% for i in range(100000) %}{% set x = i ~ 'a' %}{% endfor %}"),
+      often("{% set x = range(100000)|map('string')|list %}"),
+  };
+  for (const std::string& source : templates) {
+    const auto begin = std::chrono::steady_clock::now();
+    const std::string found = rendered(source);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    const std::string shown = source.size() < 300 ? source : source.substr(source.size() - 300);
+    EXPECT_TRUE(found.starts_with("!test, line 1: ")) << shown << "\ngives: " << found.substr(0, 100);
+    EXPECT_LT(seconds, 1) << shown;
+  }
+}
+
 ChatTexts texts_of(const std::string& conversation) { return {conversation, "", {{"bos", "<s>"}, {"eos", "</s>"}}}; }
 
 TEST(ChatTemplate, MessagesAndSpecialTokensAreWritten) {
   const ChatTemplate chat(texts_of("{{ bos_token }}{% for m in messages %}[{{ m.role }}] {{ m.content }}{{ eos_token }}"
                                    "{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}{{ pad_token }}"),
                           "m");
-  EXPECT_EQ(chat.render({{"system", "Be brief."}, {"user", "Hi"}}),
+  EXPECT_EQ(chat.render({{"system", "Be brief."}, {"user", "Hi"}}, 0),
             "<s>[system] Be brief.</s>[user] Hi</s>[assistant]");
 }
 
@@ -186,9 +268,9 @@ TEST(ChatTemplate, ATemplateForToolsIsTakenWithTools) {
   ChatTexts texts = texts_of("plain{{ tools is none }}");
   texts.with_tools = "tools{{ tools|length }}";
   const ChatTemplate chat(texts, "m");
-  EXPECT_EQ(chat.render({{"user", "Hi"}}), "plainTrue");
+  EXPECT_EQ(chat.render({{"user", "Hi"}}, 0), "plainTrue");
   Dict variables;
-  variables.set(Value("tools"), jinja::read_json("[{}, {}]", "tools"));
+  variables.set("tools", jinja::read_json("[{}, {}]", "tools"));
   EXPECT_EQ(chat.render(Value(std::vector<Value>{}), variables, 0), "tools2");
 }
 
@@ -211,6 +293,35 @@ TEST(ChatTemplate, ItIsFoundWhereCheckpointsKeepIt) {
   EXPECT_EQ(found().role_texts, (std::vector<std::pair<std::string, std::string>>{{"bos", "<s>"}}));
   model.write("chat_template.jinja", "three");
   EXPECT_EQ(found().conversation, "three");
+}
+
+// A model whose template is none that we know is loaded, and its text continued.
+TEST(ChatTemplate, WhatCannotBeReadIsAnErrorForThoseWhoAskForIt) {
+  for (const auto& [file, content, word] :
+       {std::tuple{"chat_template.json", "{\"chat_template\": ", "chat_template.json"},
+        {"chat_template.json", "{\"template\": \"x\"}", "chat_template"},
+        {"chat_template.json", "{\"chat_template\": {\"a\": 1}}", "chat_template"},
+        {"chat_template.json", "", "empty"},
+        {"chat_template.jinja", "", "empty"},
+        {"tokenizer_config.json", "{\"chat_template\": 7}", "chat_template"},
+        {"tokenizer_config.json", "{\"chat_template\": {\"a\": 1}}", "chat_template"},
+        {"tokenizer_config.json", "{\"chat_template\": [\"a\"]}", "chat_template"},
+        {"tokenizer_config.json", "{\"chat_template\": [{\"x\": 1}]}", "name"}}) {
+    const TemporaryDirectory model;
+    model.write("tokenizer.json", contents(SPECDEC_SOURCE_DIR "/tests/data/tokenizers/gpt2/tokenizer.json"));
+    model.write(file, content);
+    const auto tokenizer = load_tokenizer(model.path());
+    EXPECT_FALSE(tokenizer->encode("text").empty());
+    EXPECT_TRUE(tokenizer->chat().any()) << content;
+    expect_error([&] { chat_template_of(*tokenizer, "m"); }, {"the chat template of m cannot be read", word});
+  }
+}
+
+TEST(ChatTemplate, TheDateIsTheOneThatItIsGiven) {
+  const ChatTexts texts = texts_of("{{ strftime_now('%Y-%m-%d %H:%M') }}");
+  EXPECT_TRUE(tells_date(texts));
+  EXPECT_FALSE(tells_date(texts_of("{{ messages }}")));
+  EXPECT_EQ(ChatTemplate(texts, "m").render({}, golden_time()), "2026-03-09 08:05");
 }
 
 }  // namespace

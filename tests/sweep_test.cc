@@ -323,6 +323,8 @@ TEST_F(SweepOf, EveryTrialSaysWhereItComesFrom) {
     EXPECT_EQ(origin.date.size(), utc_now().size());
     EXPECT_EQ(nlohmann::json::parse(origin.options).at("max_tokens"), 6);
     EXPECT_EQ(nlohmann::json::parse(origin.options).at("prompts_hash").get<std::string>().size(), 16U);
+    EXPECT_EQ(prompt_hashes_of(origin).size(), 2U);
+    EXPECT_NE(prompt_hashes_of(origin).at("a"), prompt_hashes_of(origin).at("b"));
     EXPECT_GT(nlohmann::json::parse(origin.machine).at("cores"), 0);
     EXPECT_EQ(origin.target_hash.size(), 16U);
     EXPECT_GT(origin.read_bytes_per_s, 1e6);

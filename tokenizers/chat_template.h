@@ -1,6 +1,6 @@
 // A conversation as the text that a model was trained to go on from.
 //   const ChatTemplate chat = chat_template_of(*tokenizer, "demo");
-//   chat.render({{"user", "Why is the sky blue?"}}) == "<|im_start|>user\nWhy is the sky blue?<|im_end|>\n…"
+//   chat.render({{"user", "Why is the sky blue?"}}, now) == "<|im_start|>user\nWhy is the sky blue?<|im_end|>\n…"
 // The text holds what begins it, too: encode() it, without a frame.
 #pragma once
 
@@ -24,8 +24,9 @@ class ChatTemplate {
   // name: of the model, for errors. Throws Error if there is no template, or one that is not supported.
   ChatTemplate(const ChatTexts& texts, const std::string& name);
 
-  // Ends where the model's answer begins. Throws Error if the template refuses the conversation.
-  std::string render(const std::vector<ChatMessage>& messages) const;
+  // Ends where the model's answer begins. now: of which a template may tell the date, as UTC. Throws Error if the
+  // template refuses the conversation.
+  std::string render(const std::vector<ChatMessage>& messages, std::time_t now) const;
 
   // The same with all that transformers' apply_chat_template takes: a list of messages as dicts; `tools`, `documents`
   // and whatever else the template knows; add_generation_prompt, which is true unless it is given.
@@ -38,5 +39,7 @@ class ChatTemplate {
 };
 
 ChatTemplate chat_template_of(const Tokenizer& tokenizer, const std::string& name);
+
+bool tells_date(const ChatTexts& texts);  // of what it is asked: the text of a conversation depends on it
 
 }  // namespace specdec

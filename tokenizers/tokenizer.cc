@@ -70,8 +70,13 @@ std::unique_ptr<Tokenizer> load_directory(const fs::path& directory) {
     for (const std::string_view pattern : kind.files) {
       const auto path = find_file(directory, pattern);
       if (!path) continue;
-      const TokenizerFile file{path->string(), read_file(*path), read_if_there(directory / "tokenizer_config.json"),
-                               read_if_there(directory / "config.json"), read_chat_template(directory)};
+      TokenizerFile file{path->string(), read_file(*path), read_if_there(directory / "tokenizer_config.json"),
+                         read_if_there(directory / "config.json")};
+      try {
+        file.chat_template = read_chat_template(directory);
+      } catch (const Error& error) {
+        file.chat_unusable = error.what();
+      }
       if (auto tokenizer = load_as(kind, file, declined)) return tokenizer;
     }
   }

@@ -45,6 +45,9 @@ struct TokenizerSteps {
 struct ChatTexts {
   std::string conversation, with_tools;                         // with_tools: if there is one of its own
   std::vector<std::pair<std::string, std::string>> role_texts;  // "bos", "<s>"
+  std::string unusable = {};  // why the template that is there cannot be read; empty: it can, or there is none
+
+  bool any() const { return !conversation.empty() || !unusable.empty(); }
 };
 
 // Two neighbouring pieces that BPE joins, as their bytes.
@@ -128,6 +131,7 @@ struct TokenizerFile {
   std::string tokenizer_config;    // tokenizer_config.json
   std::string model_config;        // config.json
   std::string chat_template = {};  // chat_template.jinja, or what chat_template.json holds
+  std::string chat_unusable = {};  // why these cannot be read: an error only for those who ask for the template
 };
 
 // Either a tokenizer, or why the file is of another kind.

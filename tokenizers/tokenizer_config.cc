@@ -71,9 +71,14 @@ TokenizerConfig read_tokenizer_config(const TokenizerFile& file) {
       });
     config.adds_bos = boolean_or(root, "add_bos_token", false);
     config.adds_eos = boolean_or(root, "add_eos_token", false);
-    read_chat_templates(root, config.chat);
+    try {
+      read_chat_templates(root, config.chat);
+    } catch (const Error& error) {  // for those who ask for it
+      config.chat = {"", "", {}, error.what()};
+    }
   }
-  if (!file.chat_template.empty()) config.chat = {file.chat_template, "", {}};
+  if (!file.chat_template.empty() || !file.chat_unusable.empty())
+    config.chat = {file.chat_template, "", {}, file.chat_unusable};
   config.chat.role_texts = config.role_texts;
   if (!file.model_config.empty()) {
     const JsonDocument document(file.model_config, "config.json beside " + file.name);

@@ -9,6 +9,7 @@
 
 #include "cli/command.h"
 #include "core/error.h"
+#include "experiments/arm_comparison.h"
 #include "experiments/duration.h"
 
 namespace specdec {
@@ -79,7 +80,8 @@ class ShowResults : public Job {
     std::vector<std::vector<std::string>> rows{{"experiment", "trials", "arms", "begun", "question"}};
     for (const StoredExperiment& experiment : store.experiments()) {
       rows.push_back({fmt::format("{}@{}", experiment.name, experiment.fingerprint.substr(0, 8)),
-                      fmt::format("{}/{}", experiment.finished, experiment.arms * experiment.repeats),
+                      fmt::format("{}/{}{}", experiment.finished, experiment.arms * experiment.repeats,
+                                  experiment.finished == 0 ? ", nothing measured" : ""),
                       fmt::format("{}", experiment.arms), experiment.created, experiment.question});
     }
     print_columns(rows);
@@ -156,9 +158,8 @@ class ShowResults : public Job {
     const Side first = side_of(store, a), second = side_of(store, b);
     const ArmComparison found =
         compare_arms(store, first.experiment, first.conditions, second.experiment, second.conditions);
-    fmt::print("first:  {}\nsecond: {}\n\n", found.first, found.second);
-    fmt::print("{} prompts that both measured; second relative to first, with 95 % intervals over prompts:\n",
-               found.pairs);
+    fmt::print("first:  {}\nsecond: {}\n{}\n\n", found.first.label, found.second.label, pairing_text(found));
+    fmt::print("second relative to first, with 95 % intervals over prompts:\n");
     fmt::print("speed-up over plain decoding, mean over prompts: {}\n", interval_text(found.speed));
     fmt::print("tokens per pass, mean over prompts: {}\n\n{}\n", interval_text(found.tokens_per_pass), found.verdict);
     return 0;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <utility>
 
@@ -131,6 +132,7 @@ class Run : public Job {
                      .prompt = read_.text,
                      .prompt_source = std::string(read_.source),
                      .prompt_ids = prompt,
+                     .chat_date = chat_date_,
                      .text = text_after(target, prompt, first.generated, trial_options.eos),
                      .ending = first.ending};
     // A Ctrl-C that ended the text was heard; one that came since ends the repeats.
@@ -245,7 +247,7 @@ class Run : public Job {
     }
     if (target.tokenizer != nullptr || prompt_ || prompt_file_) read_ = choose_prompt(prompt_, prompt_file_);
     if (chat_) return read_message(target);
-    if (!raw_ && target.tokenizer != nullptr && !target.tokenizer->chat_template().empty()) {
+    if (!raw_ && target.tokenizer != nullptr && target.tokenizer->chat().any()) {
       note("{} has a chat template: --chat asks it, --raw continues the text without this note", target.name);
     }
     return encode_prompt(target, read_.text);
@@ -255,7 +257,9 @@ class Run : public Job {
     if (read_.source == "built in") read_.text = read_prompts("chat:stem").front().text;
     if (read_.text.ends_with('\n')) read_.text.pop_back();  // that ends a line of a file or of echo
     try {
-      ChatPrompt prompt = encode_message(target, system_, read_.text);
+      const std::time_t now = std::time(nullptr);
+      ChatPrompt prompt = encode_message(target, system_, read_.text, now);
+      if (tells_date(target.tokenizer->chat())) chat_date_ = utc_text(now);
       read_.text = std::move(prompt.text);
       return std::move(prompt.tokens);
     } catch (const Error& error) {
@@ -298,6 +302,7 @@ class Run : public Job {
   std::optional<std::string> json_, trace_, record_, svg_;
   int record_top_ = 0;
   Prompt read_;
+  std::string chat_date_;
 };
 
 }  // namespace

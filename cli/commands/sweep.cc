@@ -10,6 +10,7 @@
 
 #include "cli/command.h"
 #include "cli/interrupt.h"
+#include "cli/terminal_width.h"
 #include "core/error.h"
 #include "experiments/duration.h"
 #include "experiments/job_array.h"
@@ -145,7 +146,7 @@ class Sweep : public Job {
                                          speed_text(progress.best_speed_up), progress.best, progress.arm);
     if (!progress.note.empty()) fmt::print("{}{}\n", live ? "\r\x1b[K" : "", progress.note);
     if (live) {
-      fmt::print("\r\x1b[K{}", line);
+      fmt::print("\r\x1b[K{}", cut_to_width(line, terminal_width(STDOUT_FILENO) - 1));
     } else {
       fmt::print("{}\n", line);
     }

@@ -9,7 +9,7 @@ namespace {
 std::vector<ExportFile> write(const Results& results) {
   Table said{"about", "", {{"name", "", ""}, {"value", "", ""}}, {}};
   for (const auto& [name, value] : about(results)) said.rows.push_back({name, value});
-  const std::string stem = file_stem(results.experiment);
+  const std::string stem = file_stem(results);
   std::vector<ExportFile> files;
   const auto add = [&](const Table& table) { files.push_back({stem + "-" + table.name + ".csv", csv_text(table)}); };
   for (const Table& table : results.tables) add(table);

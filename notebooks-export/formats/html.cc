@@ -67,7 +67,7 @@ std::vector<ExportFile> write(const Results& results) {
   html +=
       "<h2>Codebook</h2>\n<div class=\"wrap\">" + folded(codebook_of(results)) + "</div>\n" + provenance_of(results);
   html += fmt::format("</main>\n<script>\n{}</script>\n</body>\n</html>\n", file("sort"));
-  return {{file_stem(results.experiment) + ".html", html}};
+  return {{file_stem(results) + ".html", html}};
 }
 
 }  // namespace

@@ -92,7 +92,7 @@ std::vector<ExportFile> write(const Results& results) {
   }
   notebook.markdown("codebook", markdown_codebook(results));
   notebook.markdown("provenance", markdown_provenance(results));
-  return {{file_stem(results.experiment) + ".ipynb", notebook.json()}};
+  return {{file_stem(results) + ".ipynb", notebook.json()}};
 }
 
 }  // namespace

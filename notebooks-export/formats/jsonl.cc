@@ -52,7 +52,7 @@ std::vector<ExportFile> write(const Results& results) {
     text += line_of({{"table", "about"}, {"name", name}, {"value", value}});
   text += codebook_lines(results);
   for (const Table& table : results.tables) text += lines_of(table);
-  return {{file_stem(results.experiment) + ".jsonl", text}};
+  return {{file_stem(results) + ".jsonl", text}};
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ std::vector<ExportFile> write(const Results& results) {
                         markdown_table(table));
   }
   text += fmt::format("\n{}\n{}", markdown_codebook(results), markdown_provenance(results));
-  return {{file_stem(results.experiment) + ".md", text}};
+  return {{file_stem(results) + ".md", text}};
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace specdec {
 namespace {
 
 std::vector<ExportFile> write(const Results& results) {
-  const std::string stem = file_stem(results.experiment);
+  const std::string stem = file_stem(results);
   std::string text = fmt::format("{}\n{}", markdown_opening(results), markdown_table(summary_of(results)));
   std::vector<ExportFile> files(1);
   for (const ResultFigure& figure : figures_of(results)) {

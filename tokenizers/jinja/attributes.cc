@@ -33,15 +33,17 @@ Value view_of(const Dict& dict, SequenceKind kind, Work& work) {
   return Value(std::move(items), kind);
 }
 
-Value dict_get(const Value& self, const Arguments& arguments) {
+Value dict_get(const Value& self, const Arguments& arguments, Work& work) {
   const auto [key, otherwise] = bound<2>("get", arguments, {"key", "default"});
-  const Value* found = self.dict()->find(needed_argument("get", key));
+  const Value* found = self.dict()->find(needed_argument("get", key), work);
   return found != nullptr ? *found : otherwise != nullptr ? *otherwise : Value(None{});
 }
 
 Value dict_method(const Value& self, const std::string& name, Work& work) {
   constexpr std::array<std::string_view, 6> kChanging{"clear", "pop", "popitem", "setdefault", "update", "fromkeys"};
-  if (name == "get") return Value::method(self, name, [self](const Arguments& given) { return dict_get(self, given); });
+  if (name == "get") {
+    return Value::method(self, name, [self, &work](const Arguments& given) { return dict_get(self, given, work); });
+  }
   if (name == "copy") return Value::method(self, name, [self](const Arguments&) { return self; });
   for (const auto& [view, kind] : {std::pair{"keys", SequenceKind::keys}, std::pair{"values", SequenceKind::values},
                                    std::pair{"items", SequenceKind::items}}) {
@@ -122,12 +124,14 @@ bool is_indexed(const Value& value) {
 }
 
 Value character_at(const Value& value, std::int64_t index, Work& work) {
-  work.spend(value.text().size() / 16 + 1);
-  const std::vector<std::string_view> characters = characters_of(value.text());
-  const auto count = static_cast<std::int64_t>(characters.size());
-  const std::int64_t at = index < 0 ? index + count : index;
-  if (at < 0 || at >= count) return nothing(value, "item", std::to_string(index));
-  return Value::like(value, std::string(characters[static_cast<std::size_t>(at)]));
+  work.spend(value.text().size() / 8 + 1);
+  std::int64_t left = index < 0 ? index + static_cast<std::int64_t>(length_of(value.text())) : index;
+  for (std::string_view rest = value.text(); left >= 0 && !rest.empty(); --left) {
+    const std::size_t length = utf8_front(rest).length;
+    if (left == 0) return Value::like(value, std::string(rest.substr(0, length)));
+    rest.remove_prefix(length);
+  }
+  return nothing(value, "item", std::to_string(index));
 }
 
 Value at_index(const Value& value, std::int64_t index) {
@@ -177,7 +181,7 @@ Value attribute_of(const Value& value, const std::string& name, Work& work) {
   }
   const Value method = method_of(value, name, work);
   if (!method.is_undefined()) return method;
-  const Value* found = value.dict() != nullptr ? value.dict()->find(name) : nullptr;
+  const Value* found = value.dict() != nullptr ? value.dict()->find(Value(name), work) : nullptr;
   if (found != nullptr) return *found;
   refuse_inner(name);
   return nothing(value, "attribute", name);
@@ -189,7 +193,7 @@ Value item_of(const Value& value, const Value& key, Work& work) {
   if (key.is_whole() && value.is_text()) return character_at(value, key.whole(), work);
   if (key.is_whole() && is_indexed(value)) return at_index(value, key.whole());
   if (value.dict() != nullptr) {
-    const Value* found = value.dict()->find(key);
+    const Value* found = value.dict()->find(key, work);
     if (found != nullptr) return *found;
   }
   if (key.is_text()) return attribute_of(value, key.text(), work);
@@ -219,7 +223,7 @@ Value slice_of(const Value& value, const Value* first, const Value* last, const 
 
 Value item_by_path(const Value& value, const std::string& path, Work& work) {
   Value found = value;
-  for (const std::string_view part : split_at(path, ".", -1)) {
+  for (const std::string_view part : split_at(path, ".", -1, work)) {
     std::int64_t index = 0;
     const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), index);
     const bool is_index = error == std::errc() && end == part.data() + part.size() && part.front() != '-';

@@ -43,7 +43,9 @@ std::function<Value(const Value&)> key_of(const FilterCall& call, const Value* a
   if (path && path->find(',') != path->npos) throw Error("{} by several attributes is not supported", call.name);
   return [&work = call.work, folds, path](const Value& item) {
     const Value found = path ? item_by_path(item, *path, work) : item;
-    return folds && found.is_text() ? Value(lower(found.text())) : found;
+    if (!folds || !found.is_text()) return found;
+    work.spend_characters(found.text().size());
+    return Value(lower(found.text()));
   };
 }
 
@@ -92,11 +94,12 @@ Value join(const FilterCall& call) {
   std::string text;
   bool is_first = true;
   for (const Value& item : items_of(call.value, call.work)) {
+    const bool whole = attribute == nullptr || attribute->is_none();
+    const std::string more = str(whole ? item : item_by_path(item, str(*attribute, call.work), call.work), call.work);
+    call.work.spend_growth(text.size(), between.size() + more.size());
     if (!is_first) text += between;
     is_first = false;
-    const bool whole = attribute == nullptr || attribute->is_none();
-    text += str(whole ? item : item_by_path(item, str(*attribute, call.work), call.work), call.work);
-    call.work.spend_text(text.size() / 16);
+    text += more;
   }
   return Value(std::move(text));
 }
@@ -175,6 +178,7 @@ Value dictsort(const FilterCall& call) {
   if (order_by != "key" && order_by != "value") throw Error("dictsort: by is 'key' or 'value'");
   if (call.value.dict() == nullptr) throw Error("dictsort: expected a dict, found a {}", call.value.type());
   std::vector<Value> pairs;
+  call.work.spend_items(call.value.dict()->items().size());
   for (const auto& [key, value] : call.value.dict()->items())
     pairs.emplace_back(std::vector<Value>{key, value}, SequenceKind::tuple);
   const Value place(order_by == "key" ? std::int64_t{0} : std::int64_t{1});
@@ -191,8 +195,8 @@ Value unique(const FilterCall& call) {
   std::vector<Value> items;
   for (const Value& item : items_of(call.value, call.work)) {
     const Value name = key(item);
-    if (seen.find(name) != nullptr) continue;
-    seen.set(name, Value(true));
+    if (seen.find(name, call.work) != nullptr) continue;
+    seen.set(name, Value(true), call.work);
     items.push_back(item);
   }
   return Value::iterator(std::move(items));
@@ -254,8 +258,10 @@ Value tojson(const FilterCall& call) {
   if (separators != nullptr && !separators->is_none()) {
     const std::vector<Value> two = items_of(*separators, call.work);
     if (two.size() != 2) throw Error("tojson: separators are two texts");
-    style.between_items = text_argument(call.name, &two[0]);
-    style.after_key = text_argument(call.name, &two[1]);
+    for (const auto& [text, part] : {std::pair{&style.between_items, &two[0]}, std::pair{&style.after_key, &two[1]}}) {
+      call.work.spend_text(text_argument(call.name, part).size());
+      *text = part->text();
+    }
   }
   return Value(written_json(call.value, style, call.work));
 }
@@ -284,6 +290,7 @@ bool begins_word(char c) {
 Value title(const FilterCall& call) {
   call.bind<0>({});
   const std::string text = call.text();
+  call.work.spend_characters(text.size());
   std::string result;
   std::size_t begin = 0;
   while (begin < text.size()) {
@@ -306,14 +313,15 @@ Value indent(const FilterCall& call) {
           : std::string(static_cast<std::size_t>(std::clamp<std::int64_t>(whole_argument(call.name, width, 4), 0, 256)),
                         ' ');
   const std::string text = call.text() + "\n";
+  call.work.spend_characters(text.size());
   std::string result;
   bool is_first = true;
   for (const std::string_view line : lines_of(text)) {
     if (!is_first) result += '\n';
+    call.work.spend_growth(result.size(), by.size() + line.size());
     if (is_first ? is_true(at_first) : (is_true(at_blank) || !line.empty())) result += by;
     is_first = false;
     result += line;
-    call.work.spend_text(result.size() / 64);
   }
   return Value::like(call.value, std::move(result));
 }
@@ -360,6 +368,7 @@ Value to_int(const FilterCall& call) {
   if (value.is_whole()) return Value(value.whole());
   if (value.is_real()) return whole_of(value.real(), missing);
   if (!value.is_text()) return missing;
+  call.work.spend_characters(value.text().size());
   if (const auto whole = parsed_whole(value.text(), static_cast<int>(of_base))) return Value(*whole);
   const auto real = parsed_real(value.text());
   return real ? whole_of(*real, missing) : missing;
@@ -370,7 +379,9 @@ Value to_float(const FilterCall& call) {
   const Value missing = given != nullptr ? *given : Value(0.0);
   if (call.value.is_undefined()) throw Error("{}", call.value.why_undefined());
   if (call.value.is_number()) return Value(call.value.number());
-  const auto real = call.value.is_text() ? parsed_real(call.value.text()) : std::nullopt;
+  if (!call.value.is_text()) return missing;
+  call.work.spend_characters(call.value.text().size());
+  const auto real = parsed_real(call.value.text());
   return real ? Value(*real) : missing;
 }
 
@@ -396,7 +407,7 @@ Value round(const FilterCall& call) {
 
 Value escape(const FilterCall& call) {
   call.bind<0>({});
-  return Value::safe(escaped_text(Value::like(call.value, call.text())));
+  return Value::safe(escaped_text(Value::like(call.value, call.text()), call.work));
 }
 
 Value safe(const FilterCall& call) {
@@ -407,7 +418,9 @@ Value safe(const FilterCall& call) {
 template <auto kChange>
 Value changed(const FilterCall& call) {
   call.bind<0>({});
-  return Value::like(call.value, kChange(call.text()));
+  const std::string text = call.text();
+  call.work.spend_characters(text.size());
+  return Value::like(call.value, kChange(text));
 }
 
 Value as_text(const FilterCall& call) {

@@ -15,17 +15,16 @@ Value make_dict(const Arguments& arguments, Work& work) {
   if (arguments.given.size() > 1) throw Error("dict takes at most one argument without a name");
   for (const Value& given : arguments.given) {
     if (given.dict() != nullptr) {
-      dict = *given.dict();
-      work.spend_items(dict.items().size());
+      for (const auto& [key, value] : given.dict()->items()) dict.set(key, value, work);
       continue;
     }
     for (const Value& pair : items_of(given, work)) {
       const std::vector<Value> two = items_of(pair, work);
       if (two.size() != 2) throw Error("dict: expected pairs, found {} values", two.size());
-      dict.set(two[0], two[1]);
+      dict.set(two[0], two[1], work);
     }
   }
-  for (const auto& [name, value] : arguments.named) dict.set(Value(name), value);
+  for (const auto& [name, value] : arguments.named) dict.set(name, value);
   return Value(std::move(dict));
 }
 
@@ -35,7 +34,7 @@ std::string date(const Arguments& arguments, std::time_t now) {
   constexpr std::size_t kMost = 200;
   if (text.size() > kMost) throw Error("strftime_now: a format of more than {} bytes", kMost);
   std::tm time{};
-  ::localtime_r(&now, &time);
+  ::gmtime_r(&now, &time);
   std::array<char, 64 * kMost> buffer;
   return std::string(buffer.data(), std::strftime(buffer.data(), buffer.size(), text.c_str(), &time));
 }

@@ -12,7 +12,6 @@ namespace specdec::jinja {
 namespace {
 
 constexpr int kMostDepth = 600;
-constexpr std::size_t kMostOutput = 64 << 20;
 
 class Deeper {
  public:
@@ -50,8 +49,7 @@ std::string Interpreter::run(const Block& block) {
 }
 
 void Interpreter::print(std::string_view text) {
-  work_.spend_text(text.size());
-  if (out_.size() + text.size() > kMostOutput) throw Error("makes a text of more than {} MB", kMostOutput >> 20);
+  work_.spend_growth(out_.size(), text.size());
   out_ += text;
 }
 
@@ -191,6 +189,7 @@ Value Interpreter::call_macro(const Macro& macro, const Arguments& arguments) {
   if (arguments.given.size() > count) {
     throw Error("macro '{}' takes at most {} arguments, found {}", excerpt(macro.name), count, arguments.given.size());
   }
+  work_.spend(arguments.named.size() * count / 4);
   for (const auto& named : arguments.named) {
     const auto same = [&](const auto& parameter) { return parameter.first == named.first; };
     if (std::ranges::none_of(macro.parameters, same)) {
@@ -326,6 +325,7 @@ Value Interpreter::evaluate_logic(const Expression& expression, Scope& scope) {
 }
 
 Value Interpreter::evaluate_name(const Expression& expression, const Scope& scope) {
+  work_.spend(static_cast<std::size_t>(depth_) / 8);  // it may stand in as many scopes
   const Value* found = scope.find(expression.name);
   return found != nullptr ? *found : Value(Undefined{fmt::format("'{}' is undefined", excerpt(expression.name))});
 }
@@ -333,7 +333,7 @@ Value Interpreter::evaluate_name(const Expression& expression, const Scope& scop
 Value Interpreter::evaluate_dict(const Expression& expression, Scope& scope) {
   const std::vector<Value> parts = evaluate_all(expression.parts, scope);
   Dict dict;
-  for (std::size_t i = 0; i + 1 < parts.size(); i += 2) dict.set(parts[i], parts[i + 1]);
+  for (std::size_t i = 0; i + 1 < parts.size(); i += 2) dict.set(parts[i], parts[i + 1], work_);
   return Value(std::move(dict));
 }
 
@@ -358,8 +358,9 @@ Value Interpreter::evaluate_call(const Expression& expression, Scope& scope) {
 Value Interpreter::evaluate_concat(const Expression& expression, Scope& scope) {
   std::string text;
   for (const ExpressionPtr& part : expression.parts) {
-    text += str(evaluate(*part, scope), work_);
-    work_.spend_text(text.size() / 16);
+    const std::string more = str(evaluate(*part, scope), work_);
+    work_.spend_growth(text.size(), more.size());
+    text += more;
   }
   return Value(std::move(text));
 }

@@ -21,7 +21,7 @@ struct Scope {
 
 class Interpreter {
  public:
-  // now: what strftime_now tells.
+  // now: what strftime_now tells, as UTC: the same text on every machine.
   Interpreter(const Dict& variables, std::time_t now);
 
   std::string run(const Block& block);  // Throws Error; line() is where

@@ -23,7 +23,7 @@ Value value_of(const nlohmann::ordered_json& json) {
     return Value(std::move(items));
   }
   Dict dict;
-  for (const auto& [key, item] : json.items()) dict.set(Value(key), value_of(item));
+  for (const auto& [key, item] : json.items()) dict.set(key, value_of(item));
   return Value(std::move(dict));
 }
 
@@ -44,7 +44,7 @@ class Writer {
     } else if (value.is_boolean()) {
       text_ += value.boolean() ? "true" : "false";
     } else if (value.is_number()) {
-      text_ += number(value);
+      put(number(value));
     } else if (value.is_text()) {
       add_text(value.text());
     } else if (value.dict() != nullptr) {
@@ -74,6 +74,11 @@ class Writer {
     throw Error("tojson: a {} cannot be a key", key.type());
   }
 
+  void put(std::string_view text) {
+    work_.spend_growth(text_.size(), text.size());
+    text_ += text;
+  }
+
   void add_dict(const Dict& dict, int level) {
     auto items = dict.items();
     work_.spend_items(items.size());
@@ -82,7 +87,7 @@ class Writer {
                                [&](const auto& a, const auto& b) { return compare(a.first, b.first, work_) < 0; });
     add_group('{', items, '}', level, [&](const auto& item) {
       add_text(key_of(item.first));
-      text_ += style_.after_key;
+      put(style_.after_key);
       add(item.second, level + 1);
     });
   }
@@ -92,7 +97,7 @@ class Writer {
     text_ += open;
     bool first = true;
     for (const auto& item : items) {
-      if (!first) text_ += style_.between_items;
+      if (!first) put(style_.between_items);
       first = false;
       begin_line(level + 1);
       add_item(item);
@@ -103,16 +108,17 @@ class Writer {
 
   void begin_line(int level) {
     if (!style_.indent) return;
-    work_.spend_text(style_.indent->size() * static_cast<std::size_t>(level));
     text_ += '\n';
-    for (int i = 0; i < level; ++i) text_ += *style_.indent;
+    for (int i = 0; i < level; ++i) put(*style_.indent);
   }
 
   void add_text(std::string_view text) {
-    work_.spend_text(text.size());
+    work_.spend_characters(text.size());
+    const std::size_t before = text_.size();
     text_ += '"';
     each_character(text, [&](const Utf8Char& c, std::string_view character) { add_character(c, character); });
     text_ += '"';
+    work_.spend_growth(before, text_.size() - before);
   }
 
   void add_character(const Utf8Char& c, std::string_view character) {

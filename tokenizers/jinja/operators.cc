@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tokenizers/jinja/text_search.h"
+
 namespace specdec::jinja {
 namespace {
 
@@ -77,8 +79,8 @@ Value repeated(const Value& value, std::int64_t times, Work& work) {
     const std::string& text = value.text();
     if (count > 0 && text.size() > SIZE_MAX / count) refuse_size();
     work.spend_text(text.size() * count);
-    std::string result;
-    for (std::size_t i = 0; i < count && !text.empty(); ++i) result += text;
+    std::string result = count == 0 ? "" : text;
+    while (result.size() < text.size() * count) result.append(result, 0, text.size() * count - result.size());
     return Value::like(value, std::move(result));
   }
   const std::vector<Value>& items = value.sequence()->items;
@@ -97,7 +99,7 @@ bool is_list_or_tuple(const Value& value) {
 Value sum_of(const Value& a, const Value& b, Work& work) {
   if (a.is_text() && b.is_text()) {
     work.spend_text(a.text().size() + b.text().size());
-    if (a.is_safe() || b.is_safe()) return Value::safe(escaped_text(a) + escaped_text(b));
+    if (a.is_safe() || b.is_safe()) return Value::safe(escaped_text(a, work) + escaped_text(b, work));
     return Value(a.text() + b.text());
   }
   if (!is_list_or_tuple(a) || !is_list_or_tuple(b) || a.sequence()->kind != b.sequence()->kind) refuse("+", a, b);
@@ -131,10 +133,9 @@ bool contains(const Value& container, const Value& item, Work& work) {
   if (container.is_undefined()) return false;
   if (container.is_text()) {
     if (!item.is_text()) refuse("in", item, container);
-    work.spend(container.text().size() / 64 + 1);
-    return container.text().find(item.text()) != std::string::npos;
+    return find_text(container.text(), item.text(), work) != std::string::npos;
   }
-  if (container.dict() != nullptr) return container.dict()->find(item) != nullptr;
+  if (container.dict() != nullptr) return container.dict()->find(item, work) != nullptr;
   if (const Sequence* sequence = container.sequence()) {
     return std::ranges::any_of(sequence->items, [&](const Value& one) { return equal(one, item, work); });
   }

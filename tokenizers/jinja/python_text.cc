@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tokenizers/jinja/text_search.h"
 #include "tokenizers/utf8.h"
 
 namespace specdec::jinja {
@@ -181,12 +182,10 @@ bool is_space(char32_t code) {
          code == 0x205F || code == 0x3000;
 }
 
-std::string_view stripped(std::string_view text, Ends ends, std::optional<std::string_view> characters) {
-  const std::vector<std::string_view> wanted = characters ? characters_of(*characters) : characters_of("");
-  const auto goes = [&](std::string_view character) {
-    return characters ? std::ranges::find(wanted, character) != wanted.end()
-                      : is_valid(character) && is_space(code_of(character));
-  };
+namespace {
+
+template <typename Goes>
+std::string_view stripped_of(std::string_view text, Ends ends, const Goes& goes) {
   while (ends != Ends::right && !text.empty()) {
     const std::string_view front = text.substr(0, utf8_front(text).length);
     if (!goes(front)) break;
@@ -198,6 +197,23 @@ std::string_view stripped(std::string_view text, Ends ends, std::optional<std::s
     text.remove_suffix(back.size());
   }
   return text;
+}
+
+}  // namespace
+
+std::string_view stripped(std::string_view text, Ends ends) {
+  return stripped_of(text, ends,
+                     [](std::string_view character) { return is_valid(character) && is_space(code_of(character)); });
+}
+
+std::string_view stripped(std::string_view text, Ends ends, std::string_view characters, Work& work) {
+  work.spend(4 * characters.size());
+  std::vector<std::string_view> wanted = characters_of(characters);
+  std::ranges::sort(wanted);
+  return stripped_of(text, ends, [&](std::string_view character) {
+    work.spend(1);
+    return std::ranges::binary_search(wanted, character);
+  });
 }
 
 std::vector<std::string_view> split_at_space(std::string_view text, std::int64_t most) {
@@ -217,10 +233,11 @@ std::vector<std::string_view> split_at_space(std::string_view text, std::int64_t
   return parts;
 }
 
-std::vector<std::string_view> split_at(std::string_view text, std::string_view separator, std::int64_t most) {
+std::vector<std::string_view> split_at(std::string_view text, std::string_view separator, std::int64_t most,
+                                       Work& work) {
   std::vector<std::string_view> parts;
   while (most < 0 || static_cast<std::int64_t>(parts.size()) < most) {
-    const std::size_t at = text.find(separator);
+    const std::size_t at = find_text(text, separator, work);
     if (at == text.npos) break;
     parts.push_back(text.substr(0, at));
     text.remove_prefix(at + separator.size());
@@ -229,11 +246,11 @@ std::vector<std::string_view> split_at(std::string_view text, std::string_view s
   return parts;
 }
 
-std::vector<std::string_view> split_at_from_right(std::string_view text, std::string_view separator,
-                                                  std::int64_t most) {
+std::vector<std::string_view> split_at_from_right(std::string_view text, std::string_view separator, std::int64_t most,
+                                                  Work& work) {
   std::vector<std::string_view> parts;
   while (most < 0 || static_cast<std::int64_t>(parts.size()) < most) {
-    const std::size_t at = text.rfind(separator);
+    const std::size_t at = find_last_text(text, separator, work);
     if (at == text.npos) break;
     parts.push_back(text.substr(at + separator.size()));
     text = text.substr(0, at);
@@ -260,13 +277,14 @@ std::vector<std::string_view> lines_of(std::string_view text) {
   return lines;
 }
 
-std::string replaced(std::string_view text, std::string_view old, std::string_view by, std::int64_t most) {
+std::string replaced(std::string_view text, std::string_view old, std::string_view by, std::int64_t most, Work& work) {
   std::string result;
   std::int64_t done = 0;
   const auto may = [&] { return most < 0 || done < most; };
   while (may()) {
-    const std::size_t at = text.find(old);
+    const std::size_t at = find_text(text, old, work);
     if (at == text.npos) break;
+    work.spend_growth(result.size(), at + by.size());
     result += text.substr(0, at);
     result += by;
     ++done;
@@ -277,8 +295,18 @@ std::string replaced(std::string_view text, std::string_view old, std::string_vi
     result += text.substr(0, length);
     text.remove_prefix(length);
   }
+  work.spend_growth(result.size(), text.size());
   result += text;
   return result;
+}
+
+std::size_t count_of(std::string_view text, std::string_view wanted, Work& work) {
+  std::size_t count = 0;
+  for (std::size_t at = find_text(text, wanted, work); at != text.npos; at = find_text(text, wanted, work)) {
+    text.remove_prefix(at + wanted.size());
+    ++count;
+  }
+  return count;
 }
 
 std::string upper(std::string_view text) {

@@ -25,7 +25,11 @@ std::int64_t remainder_of(const TestCall& call, std::int64_t by) {
   return arithmetic("%", call.value, Value(by), call.work).whole();
 }
 
-bool is_case(const TestCall& call, bool (*all)(std::string_view)) { return all(str(call.value, call.work)); }
+bool is_case(const TestCall& call, bool (*all)(std::string_view)) {
+  const std::string text = str(call.value, call.work);
+  call.work.spend_characters(text.size());
+  return all(text);
+}
 
 template <bool (Value::*kIs)() const>
 bool is(const TestCall& call) {

@@ -11,8 +11,14 @@ namespace specdec::jinja {
 namespace {
 
 // Equal keys have equal names: 1, 1.0 and true are one key of Python.
-std::string key_name(const Value& key) {
-  if (key.is_text()) return "s" + key.text();
+std::string name_of_text(std::string_view text) { return fmt::format("s{}", text); }
+
+std::string key_name(const Value& key, Work& work) {
+  work.spend(1);
+  if (key.is_text()) {
+    work.spend_text(key.text().size());
+    return name_of_text(key.text());
+  }
   if (key.is_none()) return "n";
   if (key.is_whole()) return fmt::format("i{}", key.whole());
   if (key.is_real()) {
@@ -24,7 +30,8 @@ std::string key_name(const Value& key) {
   if (tuple == nullptr || tuple->kind != SequenceKind::tuple) throw Error("a {} cannot be a key", key.type());
   std::string name = "t";
   for (const Value& item : tuple->items) {
-    const std::string part = key_name(item);
+    const std::string part = key_name(item, work);
+    work.spend_growth(name.size(), part.size());
     name += fmt::format("{}:{}", part.size(), part);
   }
   return name;
@@ -37,7 +44,7 @@ bool equal_items(const std::vector<Value>& a, const std::vector<Value>& b, Work&
 
 bool equal_dicts(const Dict& a, const Dict& b, Work& work) {
   return a.items().size() == b.items().size() && std::ranges::all_of(a.items(), [&](const auto& item) {
-           const Value* other = b.find(item.first);
+           const Value* other = b.find(item.first, work);
            return other != nullptr && equal(item.second, *other, work);
          });
 }
@@ -51,8 +58,9 @@ std::string joined_reprs(const std::vector<Value>& items, Work& work) {
   std::string text;
   for (const Value& item : items) {
     if (!text.empty()) text += ", ";
-    text += repr(item, work);
-    work.spend_text(text.size() / 16);
+    const std::string part = repr(item, work);
+    work.spend_growth(text.size(), part.size());
+    text += part;
   }
   return text;
 }
@@ -80,8 +88,9 @@ std::string repr_of(const Dict& dict, Work& work) {
   std::string text;
   for (const auto& [key, value] : dict.items()) {
     if (!text.empty()) text += ", ";
-    text += fmt::format("{}: {}", repr(key, work), repr(value, work));
-    work.spend_text(text.size() / 16);
+    const std::string part = fmt::format("{}: {}", repr(key, work), repr(value, work));
+    work.spend_growth(text.size(), part.size());
+    text += part;
   }
   return fmt::format("{{{}}}", text);
 }
@@ -95,8 +104,8 @@ int depth_around(const std::vector<Value>& items) {
   return deepest + 1;
 }
 
-void Dict::set(const Value& key, const Value& value) {
-  const auto [place, is_new] = places_.emplace(key_name(key), items_.size());
+void Dict::set_named(std::string name, const Value& key, const Value& value) {
+  const auto [place, is_new] = places_.emplace(std::move(name), items_.size());
   if (is_new) {
     items_.emplace_back(key, value);
   } else {
@@ -105,12 +114,18 @@ void Dict::set(const Value& key, const Value& value) {
   depth_ = std::max(depth_, depth_around({key, value}));
 }
 
-const Value* Dict::find(const Value& key) const {
-  const auto found = places_.find(key_name(key));
+const Value* Dict::find_named(const std::string& name) const {
+  const auto found = places_.find(name);
   return found == places_.end() ? nullptr : &items_[found->second].second;
 }
 
-const Value* Dict::find(std::string_view key) const { return find(Value(key)); }
+void Dict::set(std::string_view key, const Value& value) { set_named(name_of_text(key), Value(key), value); }
+
+const Value* Dict::find(std::string_view key) const { return find_named(name_of_text(key)); }
+
+void Dict::set(const Value& key, const Value& value, Work& work) { set_named(key_name(key, work), key, value); }
+
+const Value* Dict::find(const Value& key, Work& work) const { return find_named(key_name(key, work)); }
 
 Value::Value(std::vector<Value> items, SequenceKind kind) {
   const int depth = depth_around(items);
@@ -134,9 +149,12 @@ Value Value::like(const Value& original, std::string text) {
   return original.is_safe() ? safe(std::move(text)) : Value(std::move(text));
 }
 
-std::string escaped_text(const Value& value) {
+std::string escaped_text(const Value& value, Work& work) {
   if (!value.is_text()) throw Error("expected a str, found a {}", value.type());
-  return value.is_safe() ? value.text() : html_of(value.text());
+  work.spend_characters(value.text().size());
+  std::string text = value.is_safe() ? value.text() : html_of(value.text());
+  work.spend_text(text.size());
+  return text;
 }
 
 Value Value::method(const Value& self, std::string name, std::function<Value(const Arguments&)> call) {
@@ -249,7 +267,10 @@ int compare(const Value& a, const Value& b, Work& work) {
   }
   if (a.is_whole() && b.is_whole()) return order(a.whole(), b.whole());
   if (a.is_number() && b.is_number()) return order(a.number(), b.number());
-  if (a.is_text() && b.is_text()) return order(a.text().compare(b.text()), 0);
+  if (a.is_text() && b.is_text()) {
+    work.spend(std::min(a.text().size(), b.text().size()) / 64);
+    return order(a.text().compare(b.text()), 0);
+  }
   const Sequence* x = a.sequence();
   const Sequence* y = b.sequence();
   if (x == nullptr || y == nullptr || x->kind != y->kind ||
@@ -278,8 +299,10 @@ std::string repr(const Value& value, Work& work) {
   if (value.is_integer()) return fmt::to_string(value.whole());
   if (value.is_real()) return shown_real(value.real());
   if (value.is_text()) {
-    work.spend_text(value.text().size());
-    return value.is_safe() ? fmt::format("Markup({})", jinja::quoted(value.text())) : jinja::quoted(value.text());
+    work.spend_characters(value.text().size());
+    const std::string text = jinja::quoted(value.text());
+    work.spend_text(text.size());
+    return value.is_safe() ? fmt::format("Markup({})", text) : text;
   }
   if (value.sequence() != nullptr) return repr_of(*value.sequence(), work);
   if (value.dict() != nullptr) return repr_of(*value.dict(), work);

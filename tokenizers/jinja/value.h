@@ -18,21 +18,26 @@ namespace specdec::jinja {
 
 class Value;
 
-// Bounds what a template may do, for it may be hostile. Throws Error.
+// Bounds what a template may do, for it may be hostile: a step is some 100 ns at most. Throws Error.
 class Work {
  public:
   void spend(std::size_t steps) {
     if (steps > left_) throw Error("takes more than {} steps", kMostSteps);
     left_ -= steps;
   }
-  void spend_text(std::size_t bytes) {
-    if (bytes > kMostText) throw Error("makes a text of more than {} MB", kMostText >> 20);
-    spend(bytes / 64 + 1);
+  // A text is copied.
+  void spend_text(std::size_t bytes) { spend_growth(0, bytes); }
+  // So much is put to a text that has these bytes.
+  void spend_growth(std::size_t bytes, std::size_t more) {
+    if (bytes > kMostText || more > kMostText - bytes) throw Error("makes a text of more than {} MB", kMostText >> 20);
+    spend(more / 64 + 1);
   }
+  // It is gone through character by character.
+  void spend_characters(std::size_t bytes) { spend(bytes / 2 + 1); }
   void spend_items(std::size_t count) { spend(count <= kMostSteps ? 2 * count + 1 : count); }
 
  private:
-  static constexpr std::size_t kMostSteps = 5'000'000, kMostText = 64 << 20;
+  static constexpr std::size_t kMostSteps = 5'000'000, kMostText = 16 << 20;
   std::size_t left_ = kMostSteps;
 };
 
@@ -53,13 +58,18 @@ struct Sequence {
 // In the order of insertion. Keys are what Python can hash.
 class Dict {
  public:
-  void set(const Value& key, const Value& value);  // Throws Error if the key is a list or a dict.
-  const Value* find(const Value& key) const;
+  void set(std::string_view key, const Value& value);
   const Value* find(std::string_view key) const;
+  // Keys of templates. Throw Error if it is a list or a dict.
+  void set(const Value& key, const Value& value, Work& work);
+  const Value* find(const Value& key, Work& work) const;
   const std::vector<std::pair<Value, Value>>& items() const { return items_; }
   int depth() const { return depth_; }
 
  private:
+  void set_named(std::string name, const Value& key, const Value& value);
+  const Value* find_named(const std::string& name) const;
+
   std::vector<std::pair<Value, Value>> items_;
   std::map<std::string, std::size_t, std::less<>> places_;
   int depth_ = 1;
@@ -152,7 +162,7 @@ class Value {
 };
 
 // Of a text that is not safe, as HTML. Throws Error for another value.
-std::string escaped_text(const Value& value);
+std::string escaped_text(const Value& value, Work& work);
 
 // What the containers may be nested in. Throws Error beyond kMostDepth.
 int depth_around(const std::vector<Value>& items);
