@@ -86,13 +86,11 @@ TEST(BadConfig, EachKeyIsNamed) {
       {"hidden_act", "gelu", {"'hidden_act' is 'gelu'", "silu"}},
       {"partial_rotary_factor", 1.5, {"partial_rotary_factor is 1.5"}},
       {"rope_theta", 0, {"rope_theta is 0"}},
-      {"rope_scaling", {{"rope_type", "yarn"}, {"factor", 4}}, {"rope type 'yarn'", "llama3"}},
+      {"rope_scaling", {{"rope_type", "longrope"}, {"factor", 4}}, {"rope type 'longrope'", "llama3"}},
       {"num_experts_per_tok", 9, {"9 experts per token of 8"}},
       {"n_group", 3, {"groups", "8 experts"}},
-      {"use_sliding_window", true, {"sliding-window"}},
-      {"layer_types",
-       {"full_attention", "sliding_attention", "full_attention"},
-       {"'sliding_attention' is not supported"}},
+      {"use_sliding_window", true, {"'use_sliding_window' is true"}},
+      {"layer_types", {"full_attention", "sliding_attention", "full_attention"}, {"'sliding_attention' is not one of"}},
       {"eos_token_id", "end", {"'eos_token_id' is \"end\""}},
   };
   for (const Bad& bad : all) {
