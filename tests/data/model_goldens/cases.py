@@ -60,6 +60,16 @@ OLMOE = TINY | dict(model_type="olmoe", num_experts=6, num_experts_per_tok=3, in
 GPT_OSS = TINY | WINDOW | dict(
     model_type="gpt_oss", head_dim=8, num_local_experts=4, num_experts_per_tok=2, intermediate_size=12,
     num_hidden_layers=3, rope_parameters=YARN | dict(truncate=False), eos_token_id=[2, 5])
+# 1e-2 is no real eps, but the norms inside latent attention must keep theirs, 1e-6, whatever rms_norm_eps says.
+MLA = TINY | dict(num_key_value_heads=4, q_lora_rank=16, kv_lora_rank=12, qk_nope_head_dim=6, qk_rope_head_dim=8,
+                  v_head_dim=10, n_routed_experts=8, num_experts_per_tok=3, moe_intermediate_size=8, n_shared_experts=1,
+                  n_group=1, topk_group=1, first_k_dense_replace=1, rope_theta=1e4, rms_norm_eps=1e-2)
+DEEPSEEK_V3 = MLA | dict(
+    model_type="deepseek_v3", n_group=4, topk_group=2, routed_scaling_factor=2.5, norm_topk_prob=True,
+    num_hidden_layers=3, num_nextn_predict_layers=0, rope_parameters=YARN | dict(mscale=1.0, mscale_all_dim=1.0))
+HUB_V3 = dict(moe_layer_freq=1, scoring_func="sigmoid", topk_method="noaux_tc", aux_loss_alpha=0.001, seq_aux=True)
+KIMI = DEEPSEEK_V3 | dict(n_group=1, topk_group=1, routed_scaling_factor=2.827)
+KIMI_DROP = ["rope_interleave", "head_dim", "num_nextn_predict_layers"]
 
 
 def same_rope(thetas):
@@ -140,4 +150,39 @@ CASES = {
         drop=["swiglu_alpha", "layer_types"],
         extra=dict(quantization_config=dict(quant_method="mxfp4", modules_to_not_convert=[
             "model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]))),
+    "glm4_moe_lite": case(
+        MLA | dict(model_type="glm4_moe_lite", routed_scaling_factor=1.8, norm_topk_prob=True, n_shared_experts=2,
+                   eos_token_id=[2, 5], num_hidden_layers=3, rms_norm_eps=1e-5),
+        positions=24, old=True, drop=["rope_interleave"],
+        matters=[dict(routed_scaling_factor=1.0), dict(norm_topk_prob=False), dict(rope_interleave=False)]),
+    "deepseek_v2": case(
+        MLA | dict(model_type="deepseek_v2", q_lora_rank=None, n_shared_experts=2, topk_method="greedy",
+                   norm_topk_prob=False, rope_parameters=YARN | dict(mscale=0.707, mscale_all_dim=0.707)),
+        positions=24, old=True, drop=["head_dim", "mlp_bias"], extra=dict(moe_layer_freq=1, scoring_func="softmax"),
+        matters=[dict(rope_parameters=YARN | dict(mscale=1.0, mscale_all_dim=1.0)),
+                 dict(rope_parameters=YARN | dict(mscale=0.707, mscale_all_dim=0.707, factor=1.0))],
+        same=[dict(norm_topk_prob=True)]),
+    "deepseek_v2_groups": case(
+        MLA | dict(model_type="deepseek_v2", n_group=4, topk_group=2, topk_method="group_limited_greedy",
+                   routed_scaling_factor=4.0, attention_bias=True,
+                   rope_parameters=YARN | dict(mscale=1.4, mscale_all_dim=0.707)),
+        positions=24,
+        matters=[dict(topk_method="greedy"), dict(topk_group=3), dict(routed_scaling_factor=1.0),
+                 dict(rope_parameters=YARN | dict(mscale=0.707, mscale_all_dim=0.707))]),
+    "deepseek_v3": case(
+        DEEPSEEK_V3, positions=24, old=True, drop=["head_dim", "rope_interleave"], extra=HUB_V3,
+        matters=[dict(topk_group=3), dict(routed_scaling_factor=1.0), dict(norm_topk_prob=False),
+                 dict(rope_interleave=False), dict(rope_parameters=YARN | dict(mscale=0.5, mscale_all_dim=0.5))]),
+    "deepseek_v3_plain": case(
+        DEEPSEEK_V3 | dict(rope_parameters=DEFAULT_ROPE, norm_topk_prob=False, q_lora_rank=None, n_group=2,
+                           topk_group=1, num_hidden_layers=2),
+        "float16", matters=[dict(n_group=1), dict(norm_topk_prob=True)]),
+    "kimi_k2": case(
+        KIMI | dict(rope_parameters=YARN | dict(beta_fast=1.0, mscale=1.0, mscale_all_dim=1.0)), positions=24, old=True,
+        drop=KIMI_DROP, extra=HUB_V3 | dict(model_type="kimi_k2", ep_size=1), matters=[dict(rope_parameters=YARN)]),
+    "kimi_k25": case(
+        KIMI, positions=24, old=True, drop=KIMI_DROP, extra=HUB_V3 | dict(model_type="kimi_k2"),
+        nested=dict(model_type="kimi_k25", tie_word_embeddings=False, projection_hidden_size=16, vision_config=dict(
+            hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, pos_emb_height=4,
+            pos_emb_width=4)), matters=[dict(n_group=2), dict(rope_parameters=YARN)]),
 }

@@ -112,7 +112,7 @@ def build(directory, c, generator):
     else:
         model.save_pretrained(directory, save_original_format=not c["fused"])
         path = os.path.join(directory, "model.safetensors")
-        tensors = {name: t.to(stored_dtype(name, c)) for name, t in load_file(path).items()
+        tensors = {published_name(name): t.to(stored_dtype(name, c)) for name, t in load_file(path).items()
                    if not re.search("vision|visual|projector", name)}
         if c["mtp"]:
             tensors |= mtp_tensors(tensors, config, c, generator)
@@ -128,6 +128,11 @@ def build(directory, c, generator):
             save_plain(plain, written, dequantised)
             model = load(plain, c)
     return model
+
+
+def published_name(name):
+    """What transformers turns into "blocks" on its way back from Kimi's vision tower are layers in the files."""
+    return name.replace("language_model.model.blocks.", "language_model.model.layers.")
 
 
 def mtp_tensors(tensors, config, c, generator):
@@ -154,7 +159,11 @@ def load(directory, c, dtype=torch.float32, **overrides):
 
 
 def from_pretrained(directory, c, dtype, overrides):
-    config = transformers.AutoConfig.from_pretrained(directory)
+    raw = raw_config(directory)
+    if raw["model_type"] == "kimi_k2":  # transformers knows it inside kimi_k25 only
+        config = transformers.AutoConfig.for_model("deepseek_v3", **{k: v for k, v in raw.items() if k != "model_type"})
+    else:
+        config = transformers.AutoConfig.from_pretrained(directory)
     for key, value in overrides.items():
         setattr(config.get_text_config(), key, value)
     return automodel(c["nested"]).from_pretrained(
