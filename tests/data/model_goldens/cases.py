@@ -70,6 +70,21 @@ DEEPSEEK_V3 = MLA | dict(
 HUB_V3 = dict(moe_layer_freq=1, scoring_func="sigmoid", topk_method="noaux_tc", aux_loss_alpha=0.001, seq_aux=True)
 KIMI = DEEPSEEK_V3 | dict(n_group=1, topk_group=1, routed_scaling_factor=2.827)
 KIMI_DROP = ["rope_interleave", "head_dim", "num_nextn_predict_layers"]
+NEMOTRON = {k: v for k, v in TINY.items() if k != "num_hidden_layers"} | dict(
+    model_type="nemotron_h", head_dim=12, mamba_num_heads=6, mamba_head_dim=8, n_groups=2, ssm_state_size=8,
+    chunk_size=8, n_routed_experts=6, num_experts_per_tok=2, moe_intermediate_size=8,
+    moe_shared_expert_intermediate_size=12, routed_scaling_factor=2.5)
+NEMOTRON_DROP = ["time_step_limit", "layers_block_type", "mtp_layers_block_type", "use_mamba_kernels"]
+HUB_NEMOTRON = dict(norm_eps=1e-5, partial_rotary_factor=1.0, rope_theta=10000)  # present and unused: it has no RoPE
+NO_CLAMP = dict(time_step_min=0.0)  # no step is so small that transformers' clamp would show
+GATED = TINY | dict(
+    num_hidden_layers=4, head_dim=16, num_key_value_heads=1, linear_num_key_heads=2, linear_num_value_heads=4,
+    linear_key_head_dim=6, linear_value_head_dim=8)
+GATED_MOE = dict(num_experts=6, num_experts_per_tok=2, moe_intermediate_size=6, shared_expert_intermediate_size=10)
+MROPE = dict(rope_type="default", rope_theta=1e4, partial_rotary_factor=0.25, mrope_section=[1, 1, 0],
+             mrope_interleaved=True)
+QWEN_VISION = dict(depth=1, hidden_size=16, intermediate_size=16, num_heads=2, out_hidden_size=32,
+                   num_position_embeddings=16)
 
 
 def same_rope(thetas):
@@ -185,4 +200,34 @@ CASES = {
         nested=dict(model_type="kimi_k25", tie_word_embeddings=False, projection_hidden_size=16, vision_config=dict(
             hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, pos_emb_height=4,
             pos_emb_width=4)), matters=[dict(n_group=2), dict(rope_parameters=YARN)]),
+    "nemotron_h": case(
+        NEMOTRON | dict(hybrid_override_pattern="MEM*E-ME", moe_latent_size=20), positions=24, old=True,
+        drop=NEMOTRON_DROP, extra=HUB_NEMOTRON | dict(hybrid_override_pattern="MEM*E-ME", num_hidden_layers=8),
+        matters=[dict(norm_topk_prob=False), dict(routed_scaling_factor=1.0)],
+        same=[NO_CLAMP, dict(chunk_size=24)]),
+    "nemotron_h_list": case(
+        NEMOTRON | dict(layers_block_type=["mamba", "moe", "mamba", "attention", "mlp"], n_group=3, topk_group=2,
+                        use_conv_bias=False, n_groups=3), positions=24, old=True, drop=NEMOTRON_DROP,
+        extra=HUB_NEMOTRON | dict(layers_block_type=["mamba", "moe", "mamba", "attention", "mlp"]),
+        matters=[dict(n_group=1, topk_group=1)], same=[NO_CLAMP]),
+    "nemotron_h_saved": case(
+        NEMOTRON | dict(layers_block_type=["linear_attention", "full_attention", "moe"], use_bias=True, mlp_bias=True,
+                        moe_latent_size=12), "float16", positions=24, fp32=["A_log", ".D"], same=[NO_CLAMP]),
+    "qwen3_next": case(
+        GATED | GATED_MOE | dict(model_type="qwen3_next", rope_theta=1e4, partial_rotary_factor=0.25), old=True,
+        positions=24, extra=dict(full_attention_interval=4), matters=[dict(norm_topk_prob=False)]),
+    "qwen3_next_dense_layer": case(
+        GATED | GATED_MOE | dict(
+            model_type="qwen3_next", num_hidden_layers=3, mlp_only_layers=[1], norm_topk_prob=False,
+            layer_types=["full_attention", "linear_attention", "linear_attention"], linear_num_value_heads=2,
+            rope_parameters=DEFAULT_ROPE | dict(partial_rotary_factor=0.5)), "float16", positions=24,
+        matters=[dict(norm_topk_prob=True)]),
+    "qwen3_5_moe": case(
+        GATED | GATED_MOE | dict(model_type="qwen3_5_moe_text", rope_parameters=MROPE), positions=24, fused=True,
+        fp32=["A_log", "linear_attn.norm.weight"], drop=["intermediate_size"],
+        extra=dict(full_attention_interval=4, attn_output_gate=True, mtp_num_hidden_layers=0),
+        nested=dict(model_type="qwen3_5_moe", vision_config=QWEN_VISION)),
+    "qwen3_5": case(
+        GATED | dict(model_type="qwen3_5_text", rope_parameters=MROPE, tie_word_embeddings=True), positions=24,
+        nested=dict(model_type="qwen3_5", vision_config=QWEN_VISION, tie_word_embeddings=True)),
 }
