@@ -10,7 +10,8 @@ models/<case>/golden.safetensors   tokens int64 [lists, positions], logits float
 
 The logits are those of the checkpoint AS READ BACK FROM DISK, weights upcast to float32, eager attention, float32
 throughout. For the affine_* cases (MLX layout) the weights are mx.dequantize of the packed tensors with scales and
-biases upcast to float32 first; for gpt_oss_mxfp4 they are those of the dequantised experts. For every case the script fails, or tries the next seed, unless
+biases upcast to float32 first; for gpt_oss_mxfp4 they are those of the dequantised experts. For every case the script
+fails, or tries the next seed, unless
   * the reloaded logits equal those of the model in memory, agree with a float64 run and, loosely, with one whose
     embedding is disturbed by 1e-5 (no near-tie in the choice of experts or of the indexer),
   * model_goldens/plain.py, which reads the files by itself and works row by row in float64, agrees within 3e-6,
@@ -18,8 +19,7 @@ biases upcast to float32 first; for gpt_oss_mxfp4 they are those of the dequanti
   * each norm weight, bias, correction bias, sink, A_log and D, and each setting in `matters`, changes the logits when
     removed, and no setting in `same` does.
 
-glm4_moe_mtp: layer num_hidden_layers holds one multi-token-prediction layer. With h the trunk's hidden states AFTER the
-final norm, t the tokens, n = positions:
+*_mtp: with multi-token prediction. With h the trunk's hidden states AFTER the final norm, t the tokens, n = positions:
   step 1, row i = 0..n-2: x_i = eh_proj [enorm(embed(t_{i+1})) ; hnorm(h_i)], then the decoder layer (causal over rows,
      RoPE position i), y_i = shared_head.norm(output), mtp_logits_1[:, i] = lm_head(y_i), so it predicts t_{i+2}.
   step 2 of the chain at i: to the keys and values of rows 0..i of step 1 (true hidden states) one row is appended at
@@ -27,8 +27,12 @@ final norm, t the tokens, n = positions:
      mtp_logits_2[:, i] = lm_head(y'). Rows i+1.. of step 1 take no part.
   step 3: one more row, RoPE position i+2, token t_{i+3}, carried state y': mtp_logits_3[:, i].
 mtp_logits_k is [lists, n-k, vocab]: row i is the k-th draft of the chain that starts at position i, fed with the true
-tokens. Made by model_goldens/plain.py; checked against transformers' own MtpModel (which numbers the RoPE positions
-from 1 instead of 0; RoPE is relative, so the results agree).
+tokens. Made by model_goldens/plain.py; glm4_moe_mtp and deepseek_v3_mtp are checked against transformers' own MtpModel
+(which numbers the RoPE positions from 1 instead of 0; RoPE is relative, so the results agree).
+  glm4_moe, deepseek_v3, glm_moe_dsa: layer num_hidden_layers; of glm_moe_dsa every row of every step asks its indexer.
+  deepseek_v3 also has mtp_raw_logits_2 and _3, as some engines do it: the output before shared_head.norm is carried.
+  qwen3_5_moe: mtp.pre_fc_norm_embedding and _hidden, mtp.fc, mtp.layers.0, and mtp.norm in place of shared_head.norm.
+  nemotron_h: mtp.layers.0 (enorm, hnorm, eh_proj, attention), mtp.layers.1 (experts), its final_layernorm.
 """
 
 import itertools
@@ -114,14 +118,31 @@ def plain_of(directory):
 
 def plain_goldens(directory, c, tokens, golden):
     """Checks the logits by another implementation, which also makes the goldens of multi-token prediction."""
-    plain, drafts = plain_of(directory), []
+    plain, out = plain_of(directory), {}
     for row, t in enumerate(tokens.tolist()):
         h = plain.trunk(t)
         error = difference(plain.head(h), golden[row])
         assert error < 3e-6, error
         if c["mtp"]:
-            drafts.append(mtp_drafts(plain, t, h))
-    return {f"mtp_logits_{k}": torch.stack([d[k] for d in drafts]).float() for k in (1, 2, 3) if drafts}
+            for k, v in mtp_drafts(plain, t, h).items():
+                out.setdefault(f"mtp_logits_{k}", []).append(v)
+            if plain.family == "deepseek_v3":
+                for k, v in mtp_drafts(plain, t, h, normed=False).items():
+                    out.setdefault(f"mtp_raw_logits_{k}", []).append(v)
+    if c["mtp"]:
+        check_mtp_sensitivity(plain, t, h, out["mtp_logits_1"][-1])
+    out.pop("mtp_raw_logits_1", None)  # the first step is the same
+    return {k: torch.stack(v).float() for k, v in out.items()}
+
+
+def check_mtp_sensitivity(plain, tokens, trunk, golden):
+    for name, saved in list(plain.t.items()):
+        value = neutral(name, plain.family)
+        if name.startswith(("mtp.", f"layers.{plain.layers}.")) and value is not None:
+            plain.t[name] = torch.full_like(saved, value)
+            least = difference(mtp_drafts(plain, tokens, trunk, steps=(1,))[1], golden)
+            assert least > 2e-3, (least, name)
+            plain.t[name] = saved
 
 
 def check_mtp(directory, c, tokens, out):

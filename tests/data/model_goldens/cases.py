@@ -70,6 +70,13 @@ DEEPSEEK_V3 = MLA | dict(
 HUB_V3 = dict(moe_layer_freq=1, scoring_func="sigmoid", topk_method="noaux_tc", aux_loss_alpha=0.001, seq_aux=True)
 KIMI = DEEPSEEK_V3 | dict(n_group=1, topk_group=1, routed_scaling_factor=2.827)
 KIMI_DROP = ["rope_interleave", "head_dim", "num_nextn_predict_layers"]
+# Eight heads, so that hardly ever all of them score below zero: the indexer's choice has no ties.
+DSA = MLA | dict(index_topk=6, index_n_heads=8, index_head_dim=12, routed_scaling_factor=2.5, norm_topk_prob=True,
+                 num_hidden_layers=3)
+GLM_DSA = DSA | dict(model_type="glm_moe_dsa", num_hidden_layers=4, rms_norm_eps=1e-5, eos_token_id=[2, 5],
+                     n_routed_experts=4, num_experts_per_tok=2,
+                     index_topk_freq=3, index_skip_topk_offset=1)  # full, shared, shared, full
+DENSE = dict(index_topk=24)
 NEMOTRON = {k: v for k, v in TINY.items() if k != "num_hidden_layers"} | dict(
     model_type="nemotron_h", head_dim=12, mamba_num_heads=6, mamba_head_dim=8, n_groups=2, ssm_state_size=8,
     chunk_size=8, n_routed_experts=6, num_experts_per_tok=2, moe_intermediate_size=8,
@@ -230,4 +237,32 @@ CASES = {
     "qwen3_5": case(
         GATED | dict(model_type="qwen3_5_text", rope_parameters=MROPE, tie_word_embeddings=True), positions=24,
         nested=dict(model_type="qwen3_5", vision_config=QWEN_VISION, tie_word_embeddings=True)),
+    "deepseek_v32": case(
+        DSA | dict(model_type="deepseek_v32", n_group=4, topk_group=2,
+                   rope_parameters=YARN | dict(mscale=1.0, mscale_all_dim=1.0)),
+        positions=24, old=True, drop=["head_dim", "mlp_bias"], extra=HUB_V3 | dict(num_nextn_predict_layers=0),
+        matters=[DENSE, dict(index_topk=7), dict(rope_parameters=YARN)]),
+    "glm_moe_dsa": case(
+        GLM_DSA, positions=24, extra=dict(index_share_for_mtp_iteration=True, indexer_rope_interleave=True),
+        matters=[DENSE, dict(index_topk=7)]),
+    "glm_moe_dsa_full": case(
+        {k: v for k, v in GLM_DSA.items() if k not in ("index_topk_freq", "index_skip_topk_offset")} | dict(
+            num_hidden_layers=2, n_group=2, n_shared_experts=2), positions=24, old=True,
+        drop=["indexer_types", "head_dim"], extra=HUB_V3 | dict(indexer_rope_interleave=True), matters=[DENSE]),
+    "deepseek_v3_mtp": case(
+        DEEPSEEK_V3 | dict(num_hidden_layers=2, num_nextn_predict_layers=1, moe_intermediate_size=6), positions=9,
+        old=True, mtp=True, drop=["head_dim", "rope_interleave"], extra=HUB_V3),
+    "glm_moe_dsa_mtp": case(
+        GLM_DSA | dict(num_hidden_layers=3, index_topk_freq=2, moe_intermediate_size=6), positions=10, mtp=True, drop=["indexer_types"],
+        extra=dict(num_nextn_predict_layers=1, indexer_rope_interleave=True), matters=[DENSE]),
+    "qwen3_5_moe_mtp": case(
+        GATED | GATED_MOE | dict(model_type="qwen3_5_moe_text", rope_parameters=MROPE, num_hidden_layers=2,
+                                 layer_types=["linear_attention", "full_attention"]),
+        positions=12, fused=True, drop=["intermediate_size"], mtp=True,
+        extra=dict(attn_output_gate=True, mtp_num_hidden_layers=1, mtp_use_dedicated_embeddings=False),
+        nested=dict(model_type="qwen3_5_moe", vision_config=QWEN_VISION)),
+    "nemotron_h_mtp": case(
+        NEMOTRON | dict(hybrid_override_pattern="M*E", moe_latent_size=20, num_nextn_predict_layers=1), positions=12,
+        old=True, mtp=True, drop=NEMOTRON_DROP, same=[NO_CLAMP], extra=HUB_NEMOTRON | dict(
+            hybrid_override_pattern="M*E", num_hidden_layers=3, mtp_hybrid_override_pattern="*E")),
 }

@@ -136,13 +136,41 @@ def published_name(name):
 
 
 def mtp_tensors(tensors, config, c, generator):
-    """A multi-token-prediction layer: the names of the last trunk layer one higher, with new values, and four more."""
-    last, new = (f"model.layers.{config.num_hidden_layers + i}." for i in (-1, 0))
-    shapes = {new + n.removeprefix(last): t.shape for n, t in tensors.items() if n.startswith(last)}
-    h = config.hidden_size
-    shapes |= {new + "enorm.weight": (h,), new + "hnorm.weight": (h,), new + "shared_head.norm.weight": (h,),
-               new + "eh_proj.weight": (h, 2 * h)}
-    return {n: random_tensor(n, s, config, generator).to(stored_dtype(n, c)) for n, s in shapes.items()}
+    """A multi-token-prediction layer with new values under its published names."""
+    h, out = config.hidden_size, {}
+
+    def like(old, new):
+        """The shapes of the tensors of a trunk layer, an expert at a time, under another prefix."""
+        shapes = {new + n.removeprefix(old): t.shape for n, t in tensors.items() if n.startswith(old)}
+        for n in [n for n in shapes if n.endswith("experts.gate_up_proj")]:
+            experts, up, _ = shapes.pop(n)
+            shapes.pop(n.replace("gate_up", "down"))
+            for e, kind in itertools.product(range(experts), ("gate", "up", "down")):
+                shape = (h, up // 2) if kind == "down" else (up // 2, h)
+                shapes[n.replace("gate_up_proj", f"{e}.{kind}_proj.weight")] = shape
+        return shapes
+
+    if config.model_type == "nemotron_h":
+        attention, moe = (config.layers_block_type.index(kind) for kind in ("full_attention", "moe"))
+        first, last = "mtp.layers.0.", "mtp.layers.1."
+        shapes = like(f"backbone.layers.{attention}.", first) | like(f"backbone.layers.{moe}.", last)
+        shapes[last + "final_layernorm.weight"] = (h,)
+    elif config.model_type.startswith("qwen3_5"):
+        shapes = like(f"model.language_model.layers.{config.layer_types.index('full_attention')}.", "mtp.layers.0.")
+        shapes |= {"mtp.fc.weight": (h, 2 * h), "mtp.norm.weight": (h,), "mtp.pre_fc_norm_embedding.weight": (h,),
+                   "mtp.pre_fc_norm_hidden.weight": (h,)}
+    else:
+        last, first = (f"model.layers.{config.num_hidden_layers + i}." for i in (-1, 0))
+        shapes = like(last, first)
+    if not config.model_type.startswith("qwen3_5"):
+        shapes |= {first + "enorm.weight": (h,), first + "hnorm.weight": (h,)}
+        if config.model_type != "nemotron_h":
+            shapes[first + "shared_head.norm.weight"] = (h,)
+        shapes[first + "eh_proj.weight"] = (h, 2 * h)
+    if config.model_type == "deepseek_v3":  # its files repeat both
+        out = {first + "embed_tokens.weight": tensors["model.embed_tokens.weight"].clone(),
+               first + "shared_head.head.weight": tensors["lm_head.weight"].clone()}
+    return out | {n: random_tensor(n, s, config, generator).to(stored_dtype(n, c)) for n, s in shapes.items()}
 
 
 def raw_config(directory):

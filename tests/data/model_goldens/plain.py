@@ -2,6 +2,15 @@
 
 It reads the checkpoint under its published names and the raw config.json with its own defaults, holds what a decoder
 would keep between rows (keys and values, latents, convolution and recurrent states) and computes nothing in chunks.
+
+What transformers 5.23.0 does and shared/reference/models.md does not say, or says otherwise:
+  * gemma3 multiplies embeddings by sqrt(hidden) rounded to the dtype it runs in: here not at all. It reads
+    attn_logit_softcapping and does nothing with it; only the class without vision applies final_logit_softcapping.
+  * deepseek_v2 never normalises the chosen weights, whatever norm_topk_prob says.
+  * first_k_dense_replace does nothing in glm4_moe_lite, whose mlp_layer_types default to one dense layer.
+  * nemotron_h limits the Mamba step to time_step_min from below in scans of several rows, with fused kernels too, and
+    in decoding one row not at all; the cases keep above it. attention_bias and mamba_proj_bias do nothing in it.
+  * qwen3_next and qwen3_5 take partial_rotary_factor 0.25 when it is absent.
 """
 
 import math
@@ -33,7 +42,8 @@ def frequencies(d, rope):
         kept = ((old * f / (2 * math.pi) - low) / (high - low)).clamp(0, 1)
         return (1 - kept) * f / rope["factor"] + kept * f, 1.0
     assert kind == "yarn", kind
-    dim = lambda turns: d * math.log(rope["original_max_position_embeddings"] / (2 * math.pi * turns)) / (2 * math.log(theta))
+    old = rope["original_max_position_embeddings"]
+    dim = lambda turns: d * math.log(old / (2 * math.pi * turns)) / (2 * math.log(theta))
     low, high = dim(rope.get("beta_fast") or 32), dim(rope.get("beta_slow") or 1)
     if rope.get("truncate", True):
         low, high = math.floor(low), math.ceil(high)
