@@ -9,7 +9,6 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "core/arch.h"
 #include "core/error.h"
@@ -238,16 +237,20 @@ void add_layer(Writer& writer, int layer, bool routed, int intermediate, bool bi
 
 constexpr std::array<std::string_view, 5> kWritten{"llama", "qwen2", "qwen3", "qwen3_moe", "glm4_moe"};
 
-// A checkpoint of that architecture among those of tests/data/models, which have kTinyVocab ids, too.
+// A checkpoint of that architecture among those of tests/data/models, which have kTinyVocab ids, too: with an MTP layer
+// if there is one, else the last by name.
 std::filesystem::path golden_of(std::string_view architecture) {
   const std::filesystem::path models = std::filesystem::path(SPECDEC_SOURCE_DIR) / "tests/data/models";
-  std::set<std::filesystem::path> found;
+  std::map<std::pair<bool, std::string>, std::filesystem::path> found;
   for (const auto& entry : std::filesystem::directory_iterator(models)) {
-    if (read_config(entry.path()).text("model_type", "") == architecture) found.insert(entry.path());
+    const std::string name = entry.path().filename();
+    if (read_config(entry.path()).text("model_type", "") != architecture) continue;
+    found[{name.ends_with("_mtp"), name}] = entry.path();
   }
-  if (found.empty())
+  if (found.empty()) {
     throw Error("{}: no checkpoint of {}; expected one for every architecture", models.string(), architecture);
-  return *found.begin();
+  }
+  return found.rbegin()->second;
 }
 
 }  // namespace
