@@ -86,9 +86,10 @@ def goldens_of(model_type):
 
 def share_of_parts(passes):
     parts = next(costs["parts"] for costs in passes["parts_per_pass"] if costs["rows"] == 1)
-    whole = sum(part["s"] for part in parts)
-    return ", ".join(f"{part['part']} {100 * part['s'] / whole:.0f}" for part in sorted(parts, key=lambda part: -part["s"])
-                     if part["s"] > 0.005 * whole)
+    seconds = {name: part["s"] for name, part in parts.items()}
+    whole = sum(seconds.values())
+    return ", ".join(f"{name} {100 * s / whole:.0f}" for name, s in sorted(seconds.items(), key=lambda part: -part[1])
+                     if s > 0.005 * whole)
 
 
 def row_of(model, known):
