@@ -65,10 +65,11 @@ class EagleFiles {
 
   void read_spec() {
     DecoderSpec& spec = parts_.spec = read_decoder(inner_);
+    expect_full_attention(inner_);
     AttentionSpec& attention = spec.attention;
     attention.qkv_bias = file().has(layer_ + ".self_attn.q_proj.bias");
     attention.output_bias = file().has(layer_ + ".self_attn.o_proj.bias");
-    attention.qk_norm = file().has(layer_ + ".self_attn.q_norm.weight");
+    if (file().has(layer_ + ".self_attn.q_norm.weight")) attention.qk_norm = AttentionSpec::QkNorm::of_heads;
     spec.mlp_bias = file().has(layer_ + ".mlp.gate_proj.bias");
     const int said = config_.count("target_hidden_size", target_.hidden);
     if (said != target_.hidden)
@@ -160,9 +161,10 @@ class EagleFiles {
     const int size = parts_.spec.hidden;
     if (file().has(name("fc.bias"))) parts_.fc_bias = file().vector(name("fc.bias"), size);
     parts_.ffn_norm = file().vector(layer_ + ".post_attention_layernorm.weight", size);
-    parts_.attention = load_attention(file(), layer_ + ".self_attn", parts_.spec.attention, size,
-                                      parts_.joins_layers ? 2 * size : size);
-    parts_.ffn = load_swiglu(file(), layer_ + ".mlp", size, parts_.spec.intermediate, parts_.spec.mlp_bias);
+    parts_.attention = std::make_unique<Attention>(file(), layer_ + ".self_attn", parts_.spec.attention, size,
+                                                   parts_.joins_layers ? 2 * size : size);
+    parts_.ffn =
+        load_swiglu(file(), layer_ + ".mlp", size, {.width = parts_.spec.intermediate, .biased = parts_.spec.mlp_bias});
   }
 
   // The maps of ids are read once, when the head is loaded.

@@ -20,7 +20,7 @@ struct EagleParts {
   std::vector<int> taps;
   std::vector<TokenId> tokens;  // of the columns of its head; empty: all
   Weight embedding, fc, head;
-  Attention attention;
+  std::unique_ptr<Attention> attention;
   Swiglu ffn;
   std::vector<float> fc_bias, input_norm;                                 // empty if it has none
   std::vector<float> embedding_norm, hidden_norm, ffn_norm, output_norm;  // the first two and the last: of EAGLE-3

@@ -220,20 +220,45 @@ Weight WeightFile::table(const std::string& path, std::span<const std::int64_t> 
   throw Error("{}: tensor '{}.weight' is missing (expected shape {})", directory_.string(), path, shape_text(expected));
 }
 
-std::vector<float> WeightFile::vector(const std::string& name, std::int64_t size) {
-  if (plan_ != nullptr) add_planned(plan_->vector(name, size));
-  const StoredTensor& tensor = get(name, std::array{size});
+std::vector<float> WeightFile::vector(const std::string& name, std::int64_t size) { return floats(name, {size}); }
+
+std::vector<float> WeightFile::floats(const std::string& name, std::initializer_list<std::int64_t> shape) {
+  const std::span expected(shape.begin(), shape.size());
+  if (plan_ != nullptr) add_planned(plan_->vector(name, expected));
+  const StoredTensor& tensor = get(name, expected);
   if (!is_float(tensor.dtype)) {
     throw Error("{}: tensor '{}' is stored as {}; expected F32, F16 or BF16", directory_.string(), name,
                 name_of(tensor.dtype));
   }
-  std::vector<float> values(static_cast<std::size_t>(size));
+  std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
   if (tensor.data != nullptr) copy_as_float(tensor, values.data());
   if (!is_finite(values)) {
     throw Error("{}: tensor '{}' holds NaN or infinite values; the file is damaged: download or convert it again",
                 directory_.string(), name);
   }
   return values;
+}
+
+void WeightFile::transpose(const std::string& name, const std::array<std::int64_t, 3>& shape) {
+  if (plan_ != nullptr) return plan_->transpose(name, shape);
+  const StoredTensor* stored = peek(name);
+  if (stored == nullptr || !is_float(stored->dtype)) return;
+  const auto [maps, out, in] = shape;
+  get(name, std::array{maps, in, out});
+  auto& turned = *realigned_.emplace_back(std::make_unique<StoredTensor>(*stored));
+  const auto size = static_cast<std::size_t>(facts_of(stored->dtype).block_bytes);
+  std::byte* to = new_bytes(stored->bytes);
+  turned.shape.assign(shape.begin(), shape.end());
+  turned.data = to;
+  for (std::int64_t map = 0; map < maps; ++map) {
+    const std::byte* from = stored->data + static_cast<std::size_t>(map * in * out) * size;
+    for (std::int64_t row = 0; row < out; ++row) {
+      for (std::int64_t i = 0; i < in; ++i, to += size) {
+        std::memcpy(to, from + static_cast<std::size_t>(i * out + row) * size, size);
+      }
+    }
+  }
+  tensors_.find(name)->second = &turned;
 }
 
 std::vector<const StoredTensor*> WeightFile::used() const {

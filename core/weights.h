@@ -5,6 +5,7 @@
 //   file.expect_all_used({"rotary_emb.inv_freq"});
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <initializer_list>
 #include <map>
@@ -27,7 +28,9 @@ class WeightPlan {
   virtual bool has_prefix(std::string_view prefix) const = 0;  // whether it stores what a checkpoint may leave out
   // The tensors, without data, of a linear map and of a small tensor.
   virtual std::vector<StoredTensor> linear(const std::string& path, std::span<const std::int64_t> shape) = 0;
-  virtual StoredTensor vector(const std::string& name, std::int64_t size) = 0;
+  virtual StoredTensor vector(const std::string& name, std::span<const std::int64_t> shape) = 0;
+  // As of WeightFile: what linear() is asked for next may be stored input by input.
+  virtual void transpose(const std::string&, const std::array<std::int64_t, 3>&) {}
   // A tensor of any kind that may be there.
   virtual const StoredTensor* find(const std::string&) { return nullptr; }
   // Every tensor was asked for but those whose names contain one of `ignored`.
@@ -67,6 +70,10 @@ class WeightFile {
   Weight select(const Weight& weight, std::span<const std::int64_t> rows);
   // A float32 copy of a small tensor (norms, biases) stored as f32, f16 or bf16.
   std::vector<float> vector(const std::string& name, std::int64_t size);
+  // The same of one with several dimensions, row by row.
+  std::vector<float> floats(const std::string& name, std::initializer_list<std::int64_t> shape);
+  // If `name` is a tensor of floats (maps, in, out), it becomes one of this shape, (maps, out, in), copied into memory.
+  void transpose(const std::string& name, const std::array<std::int64_t, 3>& shape);
 
   bool packs() const { return packs_; }  // false of a plan, and of what is only looked at
   // Stored bytes will soon be read, and are no longer: hints for the system.
@@ -104,7 +111,7 @@ class WeightFile {
   std::unique_ptr<Checkpoint> checkpoint_;
   Pool* pool_ = nullptr;
   PanelStore panels_;
-  std::vector<std::unique_ptr<StoredTensor>> realigned_;  // tensors that a file stores at an odd address, copied
+  std::vector<std::unique_ptr<StoredTensor>> realigned_;  // tensors at an odd address, or in another order, copied
   std::vector<std::unique_ptr<std::byte[]>> copies_;
   std::map<std::string, const StoredTensor*, std::less<>> tensors_;
   std::set<std::string, std::less<>> used_;

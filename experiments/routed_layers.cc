@@ -19,8 +19,10 @@ std::string path_of(int layer) { return fmt::format("layers.{}.mlp", layer); }
 }  // namespace
 
 MoeSpec RandomExperts::spec() const {
-  return {
-      .experts = stored_, .experts_per_token = shape_.experts_per_token, .width = shape_.width, .gated = shape_.gated};
+  return {.experts = stored_,
+          .experts_per_token = shape_.experts_per_token,
+          .width = shape_.width,
+          .activation = shape_.gated ? Activation::silu : Activation::relu2};
 }
 
 RandomExperts::RandomExperts(const RoutedShape& shape, int stored, int layers, const Encoding& format,

@@ -34,7 +34,7 @@ struct Cache {
 // Query i sees `positions` but the last i * fewer.
 std::vector<float> attend(const AttentionKernels& kernels, Cache& cache, int positions, std::span<const float> queries,
                           int fewer = 0) {
-  const int dim = cache.layout.head_dim;
+  const int dim = cache.layout.key_dim;
   const int padded = cache.layout.padded_dim();
   const int count = static_cast<int>(queries.size()) / dim;
   std::vector<float> values(static_cast<std::size_t>(count * padded));
@@ -47,11 +47,11 @@ std::vector<float> attend(const AttentionKernels& kernels, Cache& cache, int pos
     pointers.push_back(&state);
   }
   for (int at = 0; at < positions; at += kKvChunk) {
-    std::vector<int> visible;
+    std::vector<Seen> seen;
     for (int i = 0; i < count && positions - i * fewer > at; ++i) {
-      visible.push_back(std::min(kKvChunk, positions - i * fewer - at));
+      seen.push_back({0, std::min(kKvChunk, positions - i * fewer - at)});
     }
-    kernels.attend(cache.layout, cache.chunk(at), visible.data(), pointers.data(), static_cast<int>(visible.size()));
+    kernels.attend(cache.layout, cache.chunk(at), seen.data(), pointers.data(), static_cast<int>(seen.size()));
   }
   std::vector<float> out;
   for (const QueryState& state : states) {
@@ -81,7 +81,7 @@ TEST(AttentionKernels, EqualASoftmaxInDouble) {
     const AttentionKernels& kernels = *level->attention;
     for (const auto& [type, tolerance] : {std::pair{KvType::f32, 1e-5}, {KvType::f16, 2e-3}, {KvType::q8, 3e-2}}) {
       for (const int dim : {8, 16, 30, 32, 48, 64, 80, 128}) {
-        Cache cache{{type, dim}};
+        Cache cache{{type, dim, dim}};
         const auto keys = random_floats(1, kPositions * dim);
         const auto values = random_floats(2, kPositions * dim);
         const auto queries = random_floats(3, 7 * dim);
@@ -113,7 +113,7 @@ TEST(AttentionKernels, QueriesThatSeeLessOfAChunkThanOthersSeeTheSame) {
   constexpr int kQueries = 7;
   for (const Kernels* level : kernel_levels()) {
     for (const KvType type : {KvType::f32, KvType::f16, KvType::q8}) {
-      Cache cache{{type, kDim}};
+      Cache cache{{type, kDim, kDim}};
       const auto numbers = random_floats(1, kPositions * kDim);
       const auto queries = random_floats(3, kQueries * kDim);
       for (int i = 0; i < kPositions; ++i) {
@@ -139,7 +139,7 @@ TEST(AttentionKernels, AnInfiniteOrMissingNumberIsNotLost) {
   for (const Kernels* level : kernel_levels()) {
     for (const KvType type : {KvType::f32, KvType::f16, KvType::q8}) {
       for (const float bad : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
-        Cache cache{{type, 16}};
+        Cache cache{{type, 16, 16}};
         const auto queries = random_floats(3, 16);
         std::vector<float> key(16, 0.5f);
         key[3] = bad;

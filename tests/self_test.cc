@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "core/batch.h"
-#include "core/blocks/kv_state.h"
+#include "core/blocks/decoder_state.h"
+#include "core/blocks/kv_cache.h"
 #include "core/engine.h"
 #include "core/files/hf_cache.h"
 #include "core/kinds.h"
@@ -87,17 +88,18 @@ TEST(Self, GuessesAreTheTargetsOwnTokens) {
 
 // Keys and values of the positions that are final, byte for byte.
 std::vector<float> kept(State& state) {
-  auto& kv = static_cast<KvState&>(state);
-  const KvLayout& layout = kv.layout();
+  auto& decoder = static_cast<DecoderState&>(state);
   std::vector<float> all;
-  for (int layer = 0; layer < kv.layers(); ++layer) {
+  for (int layer = 0; layer < decoder.layers(); ++layer) {
+    auto& kv = static_cast<KvCache&>(*decoder.cache(layer));
+    const KvLayout& layout = kv.layout();
     for (int head = 0; head < kv.kv_heads(); ++head) {
-      for (int position = 0; position < kv.length(); ++position) {
-        const std::byte* chunk = kv.chunk(layer, head, position);
+      for (int position = 0; position < decoder.length(); ++position) {
+        const std::byte* chunk = kv.chunk(head, position);
         const auto* keys = reinterpret_cast<const float*>(chunk) + position % kKvChunk;
         const auto* values =
             reinterpret_cast<const float*>(chunk + layout.values_at()) + position % kKvChunk * layout.padded_dim();
-        for (int d = 0; d < layout.head_dim; ++d) {
+        for (int d = 0; d < layout.key_dim; ++d) {
           all.push_back(keys[d * kKvChunk]);
           all.push_back(values[d]);
         }

@@ -9,7 +9,8 @@ namespace {
 DecoderSpec read(const ConfigReader& config) {
   DecoderSpec spec = read_decoder(config, {.partial_rotary_factor = 0.5, .rms_norm_eps = 1e-5});
   spec.attention.qkv_bias = config.boolean("attention_bias", false);
-  spec.attention.qk_norm = config.boolean("use_qk_norm", false);
+  if (config.boolean("use_qk_norm", false)) spec.attention.qk_norm = AttentionSpec::QkNorm::of_heads;
+  expect_full_attention(config);
   spec.moe.sigmoid = true;
   spec.moe.normalise = config.boolean("norm_topk_prob", true);
   spec.moe.scaling = static_cast<float>(config.number("routed_scaling_factor", 1));

@@ -6,6 +6,7 @@ namespace {
 
 DecoderSpec read(const ConfigReader& config) {
   DecoderSpec spec = read_decoder(config);
+  expect_full_attention(config);
   spec.attention.qkv_bias = spec.attention.output_bias = config.boolean("attention_bias", false);
   spec.mlp_bias = config.boolean("mlp_bias", false);
   return spec;

@@ -1,15 +1,40 @@
 #include "core/blocks/decoder.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "core/blocks/decoder_layer.h"
 #include "core/blocks/mtp_decoder.h"
+#include "core/blocks/norm.h"
 #include "core/error.h"
 #include "core/inventory.h"
+#include "core/memory.h"
 
 namespace specdec {
 namespace {
+
+// Throws Error unless there is memory for all weights but routed experts, and for one layer of those.
+void expect_room(const WeightFile& file, const DecoderSpec& spec) {
+  StoredBytes stored;
+  stored.routed.resize(static_cast<std::size_t>(spec.info.layers));
+  for (const auto& [name, tensor] : file.tensors()) {
+    const auto occurs = [&, &text = name](const std::string& part) { return text.find(part) != std::string::npos; };
+    if (std::ranges::any_of(spec.names.ignored, occurs)) continue;
+    const Place place = place_of(name, spec.info.layers);
+    if (!place.mtp) stored.add(place, static_cast<std::int64_t>(tensor->bytes));
+  }
+  std::int64_t needed = stored.routed.empty() ? 0 : *std::ranges::max_element(stored.routed);
+  for (std::size_t group = 0; group < kGroups; ++group) {
+    if (static_cast<Group>(group) != Group::routed) needed += stored.groups[group];
+  }
+  const std::int64_t available = memory_for_weights();
+  if (needed <= available) return;
+  throw Error(
+      "{}: {:.1f} GB of weights must be in memory (all but routed experts, and one layer of these), but {:.1f} GB are "
+      "left for them here; expected a machine with more memory, or a checkpoint of fewer bits",
+      file.directory().string(), 1e-9 * static_cast<double>(needed), 1e-9 * static_cast<double>(available));
+}
 
 class Decoder : public Model {
  public:
@@ -19,25 +44,31 @@ class Decoder : public Model {
         engine_(engine),
         experts_(*file_, engine) {
     WeightFile& file = *file_;
+    for (const DecoderNames& other : spec_.other_names) {
+      if (file.has_prefix(other.root + ".layers.")) spec_.names = other;
+    }
+    const DecoderNames& names = spec_.names;
+    if (file.packs()) expect_room(file, spec_);
     const std::initializer_list<std::int64_t> shape{spec_.info.vocab, spec_.hidden};
-    const Weight table =
-        spec_.tied ? file.linear("model.embed_tokens", shape) : file.table("model.embed_tokens", shape);
+    table_ = fmt::format("{}.{}", names.root, names.embedding);
+    const Weight table = spec_.tied ? file.linear(table_, shape) : file.table(table_, shape);
     embedding_ = file.copied(table);
-    for (int layer = 0; layer < spec_.info.layers; ++layer) {
-      layers_.push_back(
-          load_decoder_layer(file, experts_, spec_, layer, spec_.routed[static_cast<std::size_t>(layer)]));
-    }
     Moe* before = nullptr;
-    for (DecoderLayer& layer : layers_) {
-      if (!layer.moe) continue;
-      if (before != nullptr) before->next = &*layer.moe;
-      before = &*layer.moe;
+    for (int layer = 0; layer < spec_.info.layers; ++layer) {
+      layers_.push_back(spec_.load_layer(
+          {file, experts_, spec_, layer, path_of(layer), spec_.routed[static_cast<std::size_t>(layer)]}));
+      for (const Sublayer& sublayer : layers_.back().sublayers) {
+        Moe* moe = sublayer.block->experts();
+        if (moe == nullptr) continue;
+        if (before != nullptr) before->next = moe;
+        before = moe;
+      }
     }
-    norm_ = file.vector("model.norm.weight", spec_.hidden);
-    head_ = spec_.tied ? table : file.linear("lm_head", shape);
+    norm_ = load_norm(file, fmt::format("{}.{}.weight", names.root, names.norm), spec_.hidden, spec_.zero_centred);
+    head_ = spec_.tied ? table : file.linear(names.head, shape);
     if (spec_.info.mtp_layers > 0) mtp_ = load_mtp(file_, experts_, spec_, embedding_, head_, engine);
     const int beyond = spec_.info.layers + spec_.info.mtp_layers;
-    if (file.has_prefix(fmt::format("model.layers.{}.", beyond))) {
+    if (file.has_prefix(path_of(beyond) + ".")) {
       throw Error(
           "{}: tensors of layer {} are not used: by config.json there are {} layers and 'num_nextn_predict_layers' is "
           "{}",
@@ -46,13 +77,14 @@ class Decoder : public Model {
     if (mtp_ == nullptr) spec_.info.mtp_layers = 0;
 
     // Computed anew; scales of a cache of 8-bit floats, which is not kept here.
-    std::vector<std::string> ignored{"rotary_emb.inv_freq", ".k_scale", ".v_scale"};
+    std::vector<std::string> ignored = names.ignored;
+    ignored.insert(ignored.end(), {"rotary_emb.inv_freq", ".k_scale", ".v_scale"});
     if (spec_.tied) {
       expect_one_table(file);
-      ignored.emplace_back("lm_head.");
+      ignored.push_back(names.head + ".");
     }
     for (int more = 1; more < spec_.info.mtp_layers; ++more) {  // one layer is chained, however many are stored
-      ignored.push_back(fmt::format("model.layers.{}.", spec_.info.layers + more));
+      ignored.push_back(path_of(spec_.info.layers + more) + ".");
     }
     file.expect_all_used(ignored);
     if (file.packs()) experts_.settle(spec_.moe.experts);
@@ -65,10 +97,7 @@ class Decoder : public Model {
   SharedWeights shared_weights() const override { return {&embedding_, &head_}; }
   ExpertStore* experts() const override { return spec_.moe.experts > 0 ? &experts_ : nullptr; }
 
-  std::unique_ptr<State> new_state(int capacity) const override {
-    return std::make_unique<KvState>(spec_.info.layers, spec_.attention.kv_heads,
-                                     KvLayout{engine_.cache(), spec_.attention.head_dim}, capacity);
-  }
+  std::unique_ptr<State> new_state(int capacity) const override { return new_state_of(layers_, engine_, capacity); }
 
   Output forward(const Batch& batch, State& state, const Taps& taps) const override {
     return run(spec_, {}, batch, state, taps);
@@ -81,9 +110,8 @@ class Decoder : public Model {
   // spec: this one's, but for the experts per token. skipped: ascending.
   Output run(const DecoderSpec& spec, std::span<const int> skipped, const Batch& batch, State& state,
              const Taps& taps) const {
-    auto& kv_state = static_cast<KvState&>(state);
-    Pass pass = begin_pass(engine_, spec, batch, kv_state);
-    PassBuffers& buffers = kv_state.buffers();
+    const Pass pass = begin_pass(engine_, spec, batch, static_cast<DecoderState&>(state));
+    PassBuffers& buffers = pass.buffers();
     const std::int64_t size = pass.count() * spec_.hidden;
     if (buffers.taps.size() < taps.layers.size() + 1) buffers.taps.resize(taps.layers.size() + 1);
     const auto keep = [&](int layer, const float* x) {
@@ -92,6 +120,9 @@ class Decoder : public Model {
       }
     };
     embed(engine_, embedding_, batch.tokens, pass.x);
+    if (spec_.embedding_scale != 1) {
+      for (std::int64_t i = 0; i < size; ++i) pass.x[i] *= spec_.embedding_scale;
+    }
     for (int layer = 0; layer < spec_.info.layers; ++layer) {
       if (!std::ranges::binary_search(skipped, layer)) {
         run_layer(pass, layers_[static_cast<std::size_t>(layer)], layer);
@@ -110,16 +141,19 @@ class Decoder : public Model {
   }
 
   // A head that is stored although it is the embedding must be that.
-  static void expect_one_table(const WeightFile& file) {
-    const StoredTensor* head = file.peek("lm_head.weight");
-    const StoredTensor* table = file.peek("model.embed_tokens.weight");
+  void expect_one_table(const WeightFile& file) const {
+    const StoredTensor* head = file.peek(spec_.names.head + ".weight");
+    const StoredTensor* table = file.peek(table_ + ".weight");
     if (head == nullptr || table == nullptr || head->data == nullptr) return;
     if (head->bytes == table->bytes && std::memcmp(head->data, table->data, head->bytes) == 0) return;
     throw Error(
-        "{}: 'tie_word_embeddings' is true, but 'lm_head.weight' is stored and is not the embedding; set it to false "
-        "in config.json to use what is stored, or remove the tensor",
-        file.directory().string());
+        "{}: 'tie_word_embeddings' is true, but '{}' is stored and is not the embedding; set it to false in "
+        "config.json to "
+        "use what is stored, or remove the tensor",
+        file.directory().string(), head->name);
   }
+
+  std::string path_of(int layer) const { return fmt::format("{}.layers.{}", spec_.names.root, layer); }
 
   WeightBytes count_bytes(const Shortcut& shortcut) const {
     StoredBytes stored;
@@ -137,6 +171,7 @@ class Decoder : public Model {
   DecoderSpec spec_;
   const Engine& engine_;
   mutable ExpertStore experts_;  // never changes a result
+  std::string table_;            // the embedding's path
   Weight embedding_, head_;
   std::vector<DecoderLayer> layers_;
   std::vector<float> norm_;
@@ -178,6 +213,13 @@ void require(bool holds, const ConfigReader& config, const std::string& what) {
   if (!holds) throw Error("{}: {}", config.origin(), what);
 }
 
+struct NamedActivation {
+  std::string_view name;
+  Activation activation;
+};
+constexpr std::array<NamedActivation, 2> kActivations{
+    {{"silu", Activation::silu}, {"gelu_pytorch_tanh", Activation::gelu_tanh}}};
+
 }  // namespace
 
 DecoderSpec read_decoder(const ConfigReader& config, const DecoderDefaults& defaults) {
@@ -188,7 +230,7 @@ DecoderSpec read_decoder(const ConfigReader& config, const DecoderDefaults& defa
   spec.info.context = config.count("max_position_embeddings", 2048);
   spec.intermediate = config.count("intermediate_size", 0);
   spec.eps = static_cast<float>(config.number("rms_norm_eps", defaults.rms_norm_eps));
-  spec.tied = config.boolean("tie_word_embeddings", false);
+  spec.tied = config.boolean("tie_word_embeddings", defaults.tied);
   constexpr int kMostLayers = 10000;  // a config that says more is damaged: do not try to allocate for it
   require(spec.info.layers <= kMostLayers, config,
           fmt::format("'num_hidden_layers' is {}; expected at most {}", spec.info.layers, kMostLayers));
@@ -205,24 +247,57 @@ DecoderSpec read_decoder(const ConfigReader& config, const DecoderDefaults& defa
   constexpr int kMostDim = 1 << 16;
   require(attention.head_dim >= 1 && attention.head_dim <= kMostDim, config,
           fmt::format("'head_dim' is {}; expected 1 to {}", attention.head_dim, kMostDim));
-  attention.rope = read_rope(config, attention.head_dim, defaults.partial_rotary_factor);
+  spec.ropes = {read_rope(config, attention.head_dim, defaults.partial_rotary_factor, defaults.rope_theta)};
 
-  const std::string activation = config.text("hidden_act", "silu");
-  require(activation == "silu", config,
-          fmt::format("'hidden_act' is '{}'; this architecture runs with silu", activation));
-  for (const std::string& type : config.texts("layer_types")) {
-    require(type == "full_attention", config,
-            fmt::format("layer type '{}' is not supported yet; full_attention is", type));
-  }
-  require(!config.boolean("use_sliding_window", false), config, "sliding-window attention is not supported yet");
+  const std::string activation = config.text(config.first_of({"hidden_act", "hidden_activation"}), "silu");
+  const auto* known = std::ranges::find(kActivations, activation, &NamedActivation::name);
+  require(known != kActivations.end(), config,
+          fmt::format("'hidden_act' is '{}'; expected silu or gelu_pytorch_tanh", activation));
+  spec.activation = known->activation;
   return spec;
 }
 
-void read_experts(const ConfigReader& config, std::string_view experts_key, DecoderSpec& spec) {
+AttentionSpec DecoderSpec::attention_of(int layer) const {
+  AttentionSpec of_layer = attention;
+  const auto i = static_cast<std::size_t>(layer);
+  if (i >= windowed.size() || !windowed[i]) return of_layer;
+  of_layer.window = window;
+  of_layer.rope = window_rope;
+  return of_layer;
+}
+
+void read_windows(const ConfigReader& config, DecoderSpec& spec, const std::function<bool(int layer)>& otherwise,
+                  int fallback) {
+  const std::vector<std::string> types = config.texts("layer_types");
+  require(types.empty() || static_cast<int>(types.size()) == spec.info.layers, config,
+          fmt::format("'layer_types' lists {} layers of {}", types.size(), spec.info.layers));
+  for (int layer = 0; layer < spec.info.layers; ++layer) {
+    const std::string type = types.empty() ? "" : types[static_cast<std::size_t>(layer)];
+    require(
+        type.empty() || type == "full_attention" || type == "sliding_attention", config,
+        fmt::format("layer type '{}' is not one of this architecture; full_attention and sliding_attention are", type));
+    spec.windowed.push_back(type.empty() ? otherwise(layer) : type == "sliding_attention");
+  }
+  const bool any = std::ranges::find(spec.windowed, true) != spec.windowed.end();
+  if (any) spec.window = fallback > 0 ? config.count("sliding_window", fallback) : config.count("sliding_window");
+}
+
+void expect_full_attention(const ConfigReader& config) {
+  for (const std::string& type : config.texts("layer_types")) {
+    require(type == "full_attention", config,
+            fmt::format("layer type '{}' is not one of this architecture; full_attention is", type));
+  }
+  require(!config.boolean("use_sliding_window", false), config,
+          "'use_sliding_window' is true; this architecture runs without a window");
+}
+
+void read_experts(const ConfigReader& config, std::string_view experts_key, DecoderSpec& spec,
+                  std::string_view width_key) {
   MoeSpec& moe = spec.moe;
   moe.experts = config.count(experts_key);
   moe.experts_per_token = config.count("num_experts_per_tok");
-  moe.width = config.count("moe_intermediate_size");
+  moe.width = config.count(width_key);
+  moe.activation = spec.activation;
   constexpr int kMostExperts = 1 << 16;
   constexpr int kMostShared = 64;
   constexpr int kMostWidth = 1 << 24;

@@ -1,5 +1,8 @@
-// The decoder that llama, qwen and glm share: pre-norm layers of attention and feed-forward, a final norm and a head.
+// The decoder that all architectures share: an embedding, layers of blocks over a residual stream, a final norm and a
+// head. An architecture says how its config.json is read and what its layers are made of.
 #pragma once
+
+#include <functional>
 
 #include "core/arch.h"
 #include "core/blocks/attention.h"
@@ -7,16 +10,62 @@
 
 namespace specdec {
 
+// x += post_norm(block(norm(x))).
+struct Sublayer {
+  std::vector<float> norm, post_norm;  // post_norm empty: none
+  std::unique_ptr<Block> block;
+};
+
+struct DecoderLayer {
+  std::vector<Sublayer> sublayers;
+};
+
+// Where the tensors of a layer are.
+struct LayerFile {
+  WeightFile& file;
+  ExpertStore& experts;
+  const DecoderSpec& spec;
+  int layer;         // its number in the router trace, and to the store
+  std::string path;  // "model.layers.0"
+  bool routed;       // whether it has a mixture of experts, where that is a choice
+};
+
+// What checkpoints call the parts outside of layers.
+struct DecoderNames {
+  std::string root = "model", embedding = "embed_tokens", norm = "norm", head = "lm_head", feed_forward = "mlp";
+  // Parts of names that belong to what is left out, such as a vision tower.
+  std::vector<std::string> ignored;
+};
+
+// Attention, then a feed-forward block, each behind a norm: input_layernorm, self_attn, post_attention_layernorm, mlp.
+DecoderLayer load_decoder_layer(const LayerFile& at);
+std::vector<float> load_norm(const LayerFile& at, const std::string& name);  // `path`.`name`.weight, (hidden)
+std::unique_ptr<Block> load_attention(const LayerFile& at);                  // `path`.self_attn
+std::unique_ptr<Block> load_feed_forward(const LayerFile& at);               // a mixture if it is routed, else dense
+
 struct DecoderSpec {
   ModelInfo info;
-  AttentionSpec attention;
+  AttentionSpec attention;     // of a layer that sees all positions
+  std::vector<bool> windowed;  // per layer: whether it sees the last `window` positions only; empty: none does
+  int window = 0;
+  int window_rope = 0;  // of such layers
+  std::vector<Rope> ropes;
   int hidden = 0;
   int intermediate = 0;  // width of a dense layer
   bool mlp_bias = false;
+  Activation activation = Activation::silu;  // of dense layers
   float eps = 1e-6f;
-  bool tied = false;         // the head is the embedding
-  std::vector<bool> routed;  // per layer: mixture of experts instead of dense
+  float embedding_scale = 1;
+  bool zero_centred = false;  // norms multiply by 1 + their weights
+  bool tied = false;          // the head is the embedding
+  std::vector<bool> routed;   // per layer: mixture of experts instead of dense
   MoeSpec moe;
+  DecoderNames names;
+  std::vector<DecoderNames> other_names;  // that checkpoints may have instead
+  float logit_softcap = 0;                // logits become cap * tanh(logits / cap); 0: they stay
+  std::function<DecoderLayer(const LayerFile& at)> load_layer = load_decoder_layer;
+
+  AttentionSpec attention_of(int layer) const;
 };
 
 // What transformers takes for keys that a config.json leaves out.
@@ -24,13 +73,24 @@ struct DecoderDefaults {
   double partial_rotary_factor = 1;
   double rms_norm_eps = 1e-6;
   int head_dim = 0;  // 0 = hidden_size / num_attention_heads
+  bool tied = false;
+  double rope_theta = 10000;
 };
 
-// The keys that all of these architectures spell alike. The caller adds what is its own.
+// The keys that most architectures spell alike. The caller adds what is its own.
 DecoderSpec read_decoder(const ConfigReader& config, const DecoderDefaults& defaults = {});
 
-// experts_key, num_experts_per_tok, moe_intermediate_size; the shared expert's width from info.shared_experts.
-void read_experts(const ConfigReader& config, std::string_view experts_key, DecoderSpec& spec);
+// Throws Error unless every layer sees all positions; for architectures that have no other layers.
+void expect_full_attention(const ConfigReader& config);
+// Which layers have a window, by layer_types if given, else as `otherwise` says. fallback: the window where config.json
+// gives none; 0: it must.
+void read_windows(const ConfigReader& config, DecoderSpec& spec, const std::function<bool(int layer)>& otherwise,
+                  int fallback = 0);
+
+// experts_key, num_experts_per_tok, moe_intermediate_size (or width_key); the shared expert's width from
+// info.shared_experts.
+void read_experts(const ConfigReader& config, std::string_view experts_key, DecoderSpec& spec,
+                  std::string_view width_key = "moe_intermediate_size");
 
 std::unique_ptr<Model> make_decoder(DecoderSpec spec, WeightFile file, Engine& engine);
 

@@ -3,76 +3,92 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/blocks/norm.h"
 #include "core/error.h"
 #include "core/kernels/kernels.h"
 #include "core/pool.h"
 
 namespace specdec {
-namespace {
 
-void norm_rows(const Pass& pass, const float* x, const std::vector<float>& w, float* out) {
-  const int hidden = pass.spec.hidden;
-  constexpr std::int64_t kLeastElements = 16384;
-  pass.engine.pool().for_each_if_worth(pass.count() * hidden, kLeastElements, pass.count(), [&](std::int64_t row) {
-    pass.engine.kernels().rms_norm(x + row * hidden, w.data(), hidden, pass.spec.eps, out + row * hidden);
+DecoderLayer load_decoder_layer(const LayerFile& at) {
+  DecoderLayer layer;
+  layer.sublayers.push_back({load_norm(at, "input_layernorm"), {}, load_attention(at)});
+  layer.sublayers.push_back({load_norm(at, "post_attention_layernorm"), {}, load_feed_forward(at)});
+  return layer;
+}
+
+std::vector<float> load_norm(const LayerFile& at, const std::string& name) {
+  return load_norm(at.file, fmt::format("{}.{}.weight", at.path, name), at.spec.hidden, at.spec.zero_centred);
+}
+
+std::unique_ptr<Block> load_attention(const LayerFile& at) {
+  return std::make_unique<Attention>(at.file, at.path + ".self_attn", at.spec.attention_of(at.layer), at.spec.hidden);
+}
+
+std::unique_ptr<Block> load_feed_forward(const LayerFile& at) {
+  const DecoderSpec& spec = at.spec;
+  const std::string path = fmt::format("{}.{}", at.path, spec.names.feed_forward);
+  if (at.routed) {
+    return std::make_unique<MoeBlock>(load_moe(at.file, at.experts, at.layer, path, spec.moe, spec.hidden));
+  }
+  return std::make_unique<DenseBlock>(
+      load_swiglu(at.file, path, spec.hidden,
+                  {.width = spec.intermediate, .biased = spec.mlp_bias, .activation = spec.activation}));
+}
+
+std::unique_ptr<DecoderState> new_state_of(std::span<const DecoderLayer> layers, const Engine& engine, int capacity) {
+  return make_state(static_cast<int>(layers.size()), capacity, [&](int layer) {
+    std::unique_ptr<LayerCache> cache;
+    for (const Sublayer& sublayer : layers[static_cast<std::size_t>(layer)].sublayers) {
+      std::unique_ptr<LayerCache> kept = sublayer.block->new_cache(engine, capacity);
+      if (kept == nullptr) continue;
+      SPECDEC_ASSERT(cache == nullptr);  // one of a layer's blocks looks at other positions
+      cache = std::move(kept);
+    }
+    return cache;
   });
 }
 
-}  // namespace
-
-DecoderLayer load_decoder_layer(WeightFile& file, ExpertStore& experts, const DecoderSpec& spec, int layer,
-                                bool routed) {
-  const std::string path = fmt::format("model.layers.{}", layer);
-  DecoderLayer weights;
-  weights.attention_norm = file.vector(path + ".input_layernorm.weight", spec.hidden);
-  weights.ffn_norm = file.vector(path + ".post_attention_layernorm.weight", spec.hidden);
-  weights.attention = load_attention(file, path + ".self_attn", spec.attention, spec.hidden);
-  if (routed) {
-    weights.moe = load_moe(file, experts, layer, path + ".mlp", spec.moe, spec.hidden);
-  } else {
-    weights.dense = load_swiglu(file, path + ".mlp", spec.hidden, spec.intermediate, spec.mlp_bias);
-  }
-  return weights;
+void Pass::rotate(int rope, std::int64_t row, float* head) const {
+  const auto i = static_cast<std::size_t>(rope);
+  specdec::rotate(spec.ropes[i], buffers().angles[i].data() + row * spec.ropes[i].dims, head);
 }
 
-Pass begin_pass(const Engine& engine, const DecoderSpec& spec, const Batch& batch, KvState& state) {
-  SPECDEC_ASSERT(state.kv_heads() == spec.attention.kv_heads && state.layout().head_dim == spec.attention.head_dim);
+Pass begin_pass(const Engine& engine, const DecoderSpec& spec, const Batch& batch, DecoderState& state) {
   engine.begin_profile();
   const std::span<const RowView> rows = state.append(batch);
   const auto count = static_cast<std::int64_t>(rows.size());
   PassBuffers& buffers = state.buffers();
-  const int half = spec.attention.rope.dims / 2;
-  float* cosines = buffers.cosines.get(count * half);
-  float* sines = buffers.sines.get(count * half);
-  for (std::int64_t i = 0; i < count; ++i) {
-    rope_angles(spec.attention.rope, rows[static_cast<std::size_t>(i)].position(), cosines + i * half,
-                sines + i * half);
+  buffers.angles.resize(spec.ropes.size());
+  for (std::size_t i = 0; i < spec.ropes.size(); ++i) {
+    const Rope& rope = spec.ropes[i];
+    float* angles = buffers.angles[i].get(count * rope.dims);
+    for (std::int64_t row = 0; row < count; ++row) {
+      rope_angles(rope, rows[static_cast<std::size_t>(row)].position(), angles + row * rope.dims);
+    }
   }
   buffers.routed.clear();
-  return {engine, spec, state, rows, buffers.x.get(count * spec.hidden)};
+  return {engine, spec, state, rows, state.parents().last(rows.size()), buffers.x.get(count * spec.hidden)};
 }
 
-void run_layer(Pass& pass, const DecoderLayer& weights, int layer) {
+void run_layer(const Pass& pass, const DecoderLayer& weights, int layer) {
   SPECDEC_ASSERT(layer < pass.state.layers());
-  PassBuffers& buffers = pass.state.buffers();
-  const int hidden = pass.spec.hidden;
-  float* normed = buffers.normed.get(pass.count() * hidden);
-  norm_rows(pass, pass.x, weights.attention_norm, normed);
-  pass.engine.lap(Part::norms);
-  attend(pass.engine, pass.spec.attention, weights.attention, layer, normed, pass.rows, hidden, pass.state, pass.x);
-  pass.engine.lap(Part::attention);
-  norm_rows(pass, pass.x, weights.ffn_norm, normed);
-  pass.engine.lap(Part::norms);
-  if (weights.moe && pass.spec.moe.experts_per_token == 0) {
-    if (weights.moe->shared) {
-      feed_forward(pass.engine, *weights.moe->shared, normed, pass.count(), hidden, buffers, pass.x);
+  PassBuffers& buffers = pass.buffers();
+  const std::int64_t size = pass.count() * pass.spec.hidden;
+  float* normed = buffers.normed.get(size);
+  for (const Sublayer& sublayer : weights.sublayers) {
+    norm_rows(pass.engine, pass.x, pass.count(), sublayer.norm, pass.spec.eps, normed);
+    pass.engine.lap(Part::norms);
+    if (sublayer.post_norm.empty()) {
+      sublayer.block->add(pass, layer, normed, pass.x);
+      continue;
     }
-    pass.engine.lap(Part::shared);
-  } else if (weights.moe) {
-    feed_forward(pass.engine, pass.spec.moe, *weights.moe, layer, normed, pass.count(), hidden, buffers, pass.x);
-  } else {
-    feed_forward(pass.engine, *weights.dense, normed, pass.count(), hidden, buffers, pass.x);
-    pass.engine.lap(Part::dense);
+    float* step = buffers.step.get(size);
+    std::fill_n(step, size, 0.0f);
+    sublayer.block->add(pass, layer, normed, step);
+    norm_rows(pass.engine, step, pass.count(), sublayer.post_norm, pass.spec.eps, step);
+    for (std::int64_t i = 0; i < size; ++i) pass.x[i] += step[i];
+    pass.engine.lap(Part::norms);
   }
 }
 
@@ -85,7 +101,7 @@ void final_norm(const Pass& pass, const std::vector<float>& w, const WeightFile&
     file.check_unchanged();
     const std::string damaged = file.find_not_finite();
     const std::string_view of_cache =
-        pass.state.layout().type == KvType::f16 ? ", or keys or values float16 (then --cache f32 helps)" : "";
+        pass.engine.cache() == KvType::f16 ? ", or keys or values float16 (then --cache f32 helps)" : "";
     throw Error(
         "{}: the hidden state at position {} is not finite: {}", file.directory().string(),
         pass.rows[static_cast<std::size_t>(i)].position(),
@@ -119,6 +135,9 @@ MatView head_logits(const Pass& pass, const Weight& head, const float* normed, s
                   nullptr, rows,
                   logits,  head.out};
   multiply(pass.engine, {&product, 1});
+  if (const float cap = pass.spec.logit_softcap; cap > 0) {
+    for (std::int64_t i = 0; i < rows * head.out; ++i) logits[i] = cap * std::tanh(logits[i] / cap);
+  }
   pass.engine.lap(Part::head);
   return MatView(logits, rows, head.out);
 }

@@ -1,34 +1,17 @@
-// One pre-norm layer: x += attention(norm(x)); x += feed_forward(norm(x)). Also the block inside an MTP head.
+// What a pass through a decoder is made of, for models and for heads that have a layer of one.
 #pragma once
 
 #include "core/blocks/decoder.h"
 
 namespace specdec {
 
-struct DecoderLayer {
-  std::vector<float> attention_norm, ffn_norm;
-  Attention attention;
-  std::optional<Swiglu> dense;  // one of the two
-  std::optional<Moe> moe;
-};
+// An empty state of these layers, numbered from 0.
+std::unique_ptr<DecoderState> new_state_of(std::span<const DecoderLayer> layers, const Engine& engine, int capacity);
 
-DecoderLayer load_decoder_layer(WeightFile& file, ExpertStore& experts, const DecoderSpec& spec, int layer,
-                                bool routed);
+Pass begin_pass(const Engine& engine, const DecoderSpec& spec, const Batch& batch, DecoderState& state);
 
-// Rows appended to a state, ready for the layers: angles of their positions, room for the residual stream.
-struct Pass {
-  const Engine& engine;
-  const DecoderSpec& spec;
-  KvState& state;
-  std::span<const RowView> rows;
-  float* x;  // (rows, hidden), the residual stream
-
-  std::int64_t count() const { return static_cast<std::int64_t>(rows.size()); }
-};
-Pass begin_pass(const Engine& engine, const DecoderSpec& spec, const Batch& batch, KvState& state);
-
-// layer: where its keys lie in the state, and its number in the router trace.
-void run_layer(Pass& pass, const DecoderLayer& weights, int layer);
+// layer: where what it keeps lies in the state, and its number in the router trace.
+void run_layer(const Pass& pass, const DecoderLayer& weights, int layer);
 
 // out (rows, hidden) = norm(x) * w. Throws Error if a row is not finite, naming the damaged tensor if there is one.
 void final_norm(const Pass& pass, const std::vector<float>& w, const WeightFile& file, float* out);

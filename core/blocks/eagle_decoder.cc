@@ -14,8 +14,7 @@ class EagleDecoder : public DraftHead {
   EagleDecoder(EagleParts parts, const Engine& engine) : w_(std::move(parts)), engine_(engine) {}
 
   std::unique_ptr<State> new_state(int capacity) const override {
-    const AttentionSpec& attention = w_.spec.attention;
-    return std::make_unique<KvState>(1, attention.kv_heads, KvLayout{engine_.cache(), attention.head_dim}, capacity);
+    return make_state(1, capacity, [&](int) { return w_.attention->new_cache(engine_, capacity); });
   }
   std::span<const int> taps() const override { return w_.taps; }
   int hidden() const override { return w_.spec.hidden; }
@@ -27,14 +26,13 @@ class EagleDecoder : public DraftHead {
   Output forward(const Batch& batch, const MatView& states, HeadStates whose, State& state,
                  LogitRows logits) const override {
     SPECDEC_ASSERT(states.rows() == static_cast<Eigen::Index>(batch.tokens.size()));
-    auto& kv_state = static_cast<KvState&>(state);
-    Pass pass = begin_pass(engine_, w_.spec, batch, kv_state);
-    PassBuffers& buffers = kv_state.buffers();
+    const Pass pass = begin_pass(engine_, w_.spec, batch, static_cast<DecoderState&>(state));
+    PassBuffers& buffers = pass.buffers();
     const std::int64_t size = w_.spec.hidden;
     if (buffers.taps.empty()) buffers.taps.resize(1);
     float* embedded = buffers.taps.front().get(pass.count() * size);
     embed(engine_, w_.embedding, batch.tokens, embedded);
-    const std::int64_t read = w_.attention.q.in;
+    const std::int64_t read = w_.attention->reads();
     float* normed = buffers.normed.get(pass.count() * std::max(read, size));
     if (w_.joins_layers) {
       begin_eagle3(pass, embedded, states, whose, normed);
@@ -42,8 +40,7 @@ class EagleDecoder : public DraftHead {
       begin_eagle(pass, embedded, states, normed);
     }
     engine_.lap(Part::embedding);
-    attend(engine_, w_.spec.attention, w_.attention, 0, normed, pass.rows, w_.spec.hidden, kv_state, pass.x);
-    engine_.lap(Part::attention);
+    w_.attention->add(pass, 0, normed, pass.x);
     for (std::int64_t i = 0; i < pass.count(); ++i) norm(pass.x + i * size, w_.ffn_norm, normed + i * size);
     feed_forward(engine_, w_.ffn, normed, pass.count(), w_.spec.hidden, buffers, pass.x);
     engine_.lap(Part::dense);

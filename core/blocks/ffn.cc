@@ -6,6 +6,7 @@
 #include <limits>
 #include <numeric>
 
+#include "core/blocks/decoder.h"
 #include "core/error.h"
 #include "core/kernels/kernels.h"
 #include "core/pool.h"
@@ -33,7 +34,7 @@ void choose(const MoeSpec& spec, const std::vector<float>& correction, float* sc
         second = std::max(second, std::min(best, choice[e]));
         best = std::max(best, choice[e]);
       }
-      group_score[static_cast<std::size_t>(g)] = best + second;
+      group_score[static_cast<std::size_t>(g)] = spec.group_scored_by == 2 ? best + second : best;
     }
     for (int dropped = 0; dropped < spec.groups - spec.groups_kept; ++dropped) {
       // The last of the worst, so that a tie keeps the lowest group.
@@ -126,6 +127,7 @@ Routes route(const Engine& engine, const MoeSpec& spec, const Moe& weights, cons
   int* chosen = buffers.chosen.get(rows * per_token);
   float* chosen_weight = buffers.chosen_weight.get(rows * per_token);
   const auto choose_row = [&](std::int64_t row) {
+    add_bias(weights.router_bias, 0, experts, scores + row * experts);
     choose(spec, weights.correction, scores + row * experts, engine.kernels(), choice + row * experts,
            chosen + row * per_token, chosen_weight + row * per_token);
   };
@@ -133,6 +135,17 @@ Routes route(const Engine& engine, const MoeSpec& spec, const Moe& weights, cons
   engine.pool().for_each_if_worth(rows * experts, kLeastScores, rows, choose_row);
   if (spec.experts_per_pass > 0 && rows > 1) keep_heaviest(spec, scores, rows, buffers);
   return {chosen, chosen_weight};
+}
+
+// What the shared expert's results are multiplied by; null: 1. In float32, as the router.
+const float* shares_of_shared(const Engine& engine, const Moe& weights, const float* normed, std::int64_t rows,
+                              int hidden, PassBuffers& buffers) {
+  if (!weights.shared_gate) return nullptr;
+  float* shares = buffers.shared_share.get(rows);
+  Product gate{&*weights.shared_gate, {.x = normed, .stride = hidden, .q8 = std::nullopt}, nullptr, rows, shares, 1};
+  multiply(engine, {&gate, 1});
+  engine.kernels().sigmoid(shares, rows);
+  return shares;
 }
 
 // The next layer's router on this layer's input says what may be wanted there (Eliseev and Mazur, arXiv 2312.17238).
@@ -148,57 +161,87 @@ void look_ahead(const Engine& engine, const MoeSpec& spec, const Moe& next, cons
 
 Moe load_moe(WeightFile& file, ExpertStore& store, int layer, const std::string& path, const MoeSpec& spec,
              int hidden) {
+  const MoeNames& names = spec.names;
+  const std::int64_t experts = spec.experts;
+  const std::int64_t width = spec.width;
+  const std::string stacked = path + ".switch_mlp.";
+  const std::string inside = fmt::format("{}.{}.", path, names.experts);
   Moe moe;
-  moe.router = file.linear(path + ".gate", {spec.experts, hidden});
-  if (spec.sigmoid) moe.correction = file.vector(path + ".gate.e_score_correction_bias", spec.experts);
-  moe.experts.resize(static_cast<std::size_t>(spec.experts));
+  moe.router = file.linear(fmt::format("{}.{}", path, names.router), {experts, hidden});
+  if (spec.router_bias) moe.router_bias = file.vector(fmt::format("{}.{}.bias", path, names.router), experts);
+  if (spec.sigmoid) {
+    moe.correction = file.vector(fmt::format("{}.{}.e_score_correction_bias", path, names.router), experts);
+  }
+  moe.experts.resize(static_cast<std::size_t>(experts));
   const auto each = [&](const auto& set) {
     for (int e = 0; e < spec.experts; ++e) set(moe.experts[static_cast<std::size_t>(e)], e);
   };
-  const std::string stacked = path + ".switch_mlp";
-  const std::string fused = path + ".experts.gate_up_proj";
-  if (file.has_prefix(stacked + ".")) {
-    Weight gate;
-    if (spec.gated) gate = file.table(stacked + ".gate_proj", {spec.experts, spec.width, hidden});
-    const Weight up = file.table(stacked + ".up_proj", {spec.experts, spec.width, hidden});
-    const Weight down = file.table(stacked + ".down_proj", {spec.experts, hidden, spec.width});
+  const std::string fused = inside + "gate_up_proj";
+  const bool is_fused = file.has_prefix(fused);
+  // Tensors of all experts: `rows` of each, one after the other.
+  const auto share_out = [&](const std::string& name, std::int64_t rows, std::int64_t in, Weight Swiglu::*part,
+                             std::vector<float> Swiglu::*bias) {
+    if (spec.alternating) file.transpose(name, {experts, rows, in});
+    const Weight all = file.table(name, {experts, rows, in});
+    each([&](Swiglu& expert, int e) { expert.*part = all.rows(e * rows, rows); });
+    if (!spec.expert_bias) return;
+    const std::vector<float> biases = file.floats(name + (is_fused ? "_bias" : ".bias"), {experts, rows});
     each([&](Swiglu& expert, int e) {
-      if (spec.gated) expert.gate = gate.rows(static_cast<std::int64_t>(e) * spec.width, spec.width);
-      expert.up = up.rows(static_cast<std::int64_t>(e) * spec.width, spec.width);
-      expert.down = down.rows(static_cast<std::int64_t>(e) * hidden, hidden);
+      (expert.*bias).assign(biases.begin() + e * rows, biases.begin() + (e + 1) * rows);
     });
-  } else if (file.has_prefix(fused)) {
-    SPECDEC_ASSERT(spec.gated);
-    const Weight gate_up = file.table(fused, {spec.experts, 2 * spec.width, hidden});
-    const Weight down = file.table(path + ".experts.down_proj", {spec.experts, hidden, spec.width});
-    each([&](Swiglu& expert, int e) {
-      expert.gate = gate_up.rows(static_cast<std::int64_t>(2 * e) * spec.width, spec.width);
-      expert.up = gate_up.rows(static_cast<std::int64_t>(2 * e + 1) * spec.width, spec.width);
-      expert.down = down.rows(static_cast<std::int64_t>(e) * hidden, hidden);
-    });
+  };
+  if (is_fused) {
+    SPECDEC_ASSERT(spec.gated());
+    if (spec.alternating) {
+      share_out(fused, 2 * width, hidden, &Swiglu::up, &Swiglu::up_bias);
+    } else {
+      const Weight both = file.table(fused, {experts, 2 * width, hidden});
+      each([&](Swiglu& expert, int e) {
+        expert.gate = both.rows(2 * e * width, width);
+        expert.up = both.rows((2 * e + 1) * width, width);
+      });
+    }
+    share_out(inside + "down_proj", hidden, width, &Swiglu::down, &Swiglu::down_bias);
+  } else if (file.has_prefix(stacked) || file.has_prefix(inside + names.up)) {
+    const std::string& place = file.has_prefix(stacked) ? stacked : inside;
+    if (spec.gated()) share_out(place + "gate_proj", width, hidden, &Swiglu::gate, &Swiglu::gate_bias);
+    share_out(place + "up_proj", width, hidden, &Swiglu::up, &Swiglu::up_bias);
+    share_out(place + "down_proj", hidden, width, &Swiglu::down, &Swiglu::down_bias);
   } else {
     each([&](Swiglu& expert, int e) {
-      const std::string name = fmt::format("{}.experts.{}", path, e);
-      if (spec.gated) expert.gate = file.table(name + ".gate_proj", {spec.width, hidden});
-      expert.up = file.table(name + ".up_proj", {spec.width, hidden});
-      expert.down = file.table(name + ".down_proj", {hidden, spec.width});
+      const auto part = [&](const std::string& name) { return fmt::format("{}{}.{}", inside, e, name); };
+      if (spec.gated()) expert.gate = file.table(part(names.gate), {width, hidden});
+      expert.up = file.table(part(names.up), {width, hidden});
+      expert.down = file.table(part(names.down), {hidden, width});
+      if (!spec.expert_bias) return;
+      if (spec.gated()) expert.gate_bias = file.vector(part(names.gate) + ".bias", width);
+      expert.up_bias = file.vector(part(names.up) + ".bias", width);
+      expert.down_bias = file.vector(part(names.down) + ".bias", hidden);
     });
   }
   moe.store = &store;
   moe.layer = layer;
   each([&](Swiglu& expert, int e) {
-    const std::array parts{&expert.gate, &expert.up, &expert.down};
-    const int number = store.add(layer, std::span(parts).subspan(spec.gated ? 0 : 1));
+    expert.activation = spec.activation;
+    expert.limit = spec.limit;
+    std::vector<Weight*> parts;
+    for (Weight* part : {&expert.gate, &expert.up, &expert.down}) {
+      if (part->out > 0) parts.push_back(part);
+    }
+    const int number = store.add(layer, parts);
     if (e == 0) moe.first_in_store = number;
   });
-  if (spec.shared_width > 0) moe.shared = load_swiglu(file, path + ".shared_experts", hidden, spec.shared_width, false);
+  if (spec.shared_width == 0) return moe;
+  const std::string shared = fmt::format("{}.{}", path, names.shared);
+  moe.shared = load_swiglu(file, shared, hidden, {.width = spec.shared_width, .activation = spec.activation});
+  if (spec.shared_gate) moe.shared_gate = file.linear(shared + "_gate", {1, hidden});
   return moe;
 }
 
 void feed_forward(const Engine& engine, const Swiglu& weights, const float* normed, std::int64_t rows, int hidden,
-                  PassBuffers& buffers, float* x) {
-  buffers.inner.make_room(engine, rows, weights.gate.out);
-  Branch branch{.weights = &weights, .count = rows, .inner = &buffers.inner};
+                  PassBuffers& buffers, float* x, const float* shares) {
+  buffers.inner.make_room(engine, rows, weights.width());
+  Branch branch{.weights = &weights, .count = rows, .share = shares, .inner = &buffers.inner};
   add_branches(engine, {&branch, 1}, activate(engine, normed, rows, hidden, buffers.activations), rows, hidden, x);
 }
 
@@ -244,7 +287,10 @@ void apply_experts(const Engine& engine, const MoeSpec& spec, const Moe& weights
   buffers.wanted.clear();
   // The shared expert first: its task has all rows, and what is begun last is waited for.
   if (weights.shared) {
-    buffers.branches.push_back({.weights = &*weights.shared, .count = rows, .inner = &buffers.shared_inner});
+    buffers.branches.push_back({.weights = &*weights.shared,
+                                .count = rows,
+                                .share = shares_of_shared(engine, weights, normed, rows, hidden, buffers),
+                                .inner = &buffers.shared_inner});
   }
   for (int e = 0; e < experts; ++e) {  // ascending: the order in which a row's results are added up
     const std::int64_t first = begin[e];
@@ -265,6 +311,26 @@ void apply_experts(const Engine& engine, const MoeSpec& spec, const Moe& weights
   const auto routed_work = static_cast<double>(slots * spec.width);
   const auto shared_work = static_cast<double>(rows * spec.shared_width);
   engine.lap(Part::experts, routed_work / (routed_work + shared_work), Part::shared);
+}
+
+void DenseBlock::add(const Pass& pass, int, const float* normed, float* x) const {
+  const auto hidden = static_cast<int>(weights_.down.out);
+  feed_forward(pass.engine, weights_, normed, pass.count(), hidden, pass.buffers(), x);
+  pass.engine.lap(Part::dense);
+}
+
+void MoeBlock::add(const Pass& pass, int layer, const float* normed, float* x) const {
+  const MoeSpec& spec = pass.spec.moe;
+  const int hidden = pass.spec.hidden;
+  if (spec.experts_per_token > 0) {
+    feed_forward(pass.engine, spec, weights_, layer, normed, pass.count(), hidden, pass.buffers(), x);
+    return;
+  }
+  if (weights_.shared) {
+    const float* shares = shares_of_shared(pass.engine, weights_, normed, pass.count(), hidden, pass.buffers());
+    feed_forward(pass.engine, *weights_.shared, normed, pass.count(), hidden, pass.buffers(), x, shares);
+  }
+  pass.engine.lap(Part::shared);
 }
 
 }  // namespace specdec

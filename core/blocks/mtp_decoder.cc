@@ -21,14 +21,14 @@ class MtpDecoder : public DraftHead {
         embedding_(embedding),
         head_(head),
         last_layer_(spec.info.layers - 1) {
-    const std::string path = fmt::format("model.layers.{}", spec.info.layers);
+    const std::string path = fmt::format("{}.layers.{}", spec.names.root, spec.info.layers);
     WeightFile& weights = *file_;
     embedding_norm_ = weights.vector(path + ".enorm.weight", spec.hidden);
     hidden_norm_ = weights.vector(path + ".hnorm.weight", spec.hidden);
     head_norm_ = weights.vector(path + ".shared_head.norm.weight", spec.hidden);
     join_ = weights.linear(path + ".eh_proj", {spec.hidden, 2L * spec.hidden});
     const bool routed = weights.has_prefix(path + ".mlp.gate.");
-    layer_ = load_decoder_layer(weights, experts, spec, spec.info.layers, routed);
+    layers_.push_back(spec.load_layer({weights, experts, spec, spec.info.layers, path, routed}));
     if (weights.has_prefix(path + ".embed_tokens.")) {
       embedding_ = weights.copied(weights.table(path + ".embed_tokens", {embedding.out, spec.hidden}));
     }
@@ -53,10 +53,7 @@ class MtpDecoder : public DraftHead {
     bytes_ = stored.weights(spec.moe.experts, head_.bytes(), embedding_.bytes() / embedding_.out);
   }
 
-  std::unique_ptr<State> new_state(int capacity) const override {
-    return std::make_unique<KvState>(1, spec_.attention.kv_heads, KvLayout{engine_.cache(), spec_.attention.head_dim},
-                                     capacity);
-  }
+  std::unique_ptr<State> new_state(int capacity) const override { return new_state_of(layers_, engine_, capacity); }
 
   std::span<const int> taps() const override { return taps_of({}); }
   int hidden() const override { return spec_.hidden; }
@@ -79,9 +76,8 @@ class MtpDecoder : public DraftHead {
   Output run(const HeadReading& reading, const Batch& batch, const MatView& hidden, State& state,
              LogitRows logits) const {
     SPECDEC_ASSERT(hidden.rows() == static_cast<Eigen::Index>(batch.tokens.size()) && hidden.cols() == spec_.hidden);
-    auto& kv_state = static_cast<KvState&>(state);
-    Pass pass = begin_pass(engine_, spec_, batch, kv_state);
-    PassBuffers& buffers = kv_state.buffers();
+    const Pass pass = begin_pass(engine_, spec_, batch, static_cast<DecoderState&>(state));
+    PassBuffers& buffers = pass.buffers();
     const std::int64_t size = spec_.hidden;
     float* embedded = buffers.normed.get(pass.count() * size);
     float* joined = buffers.joined.get(pass.count() * 2 * size);
@@ -99,7 +95,7 @@ class MtpDecoder : public DraftHead {
                     pass.x,  size};
     multiply(engine_, {&product, 1});
     engine_.lap(Part::embedding);
-    run_layer(pass, layer_, 0);
+    run_layer(pass, layers_.front(), 0);
     if (buffers.taps.empty()) buffers.taps.resize(1);
     float* normed = buffers.taps.front().get(pass.count() * size);
     final_norm(pass, head_norm_, *file_, normed);
@@ -126,7 +122,7 @@ class MtpDecoder : public DraftHead {
   const Engine& engine_;
   Weight embedding_, head_, join_;
   std::vector<float> embedding_norm_, hidden_norm_, head_norm_;
-  DecoderLayer layer_;
+  std::vector<DecoderLayer> layers_;  // one
   std::vector<TokenId> head_tokens_;
   WeightBytes bytes_;
   static constexpr int kFinalNorm = -1;
@@ -164,7 +160,7 @@ std::string name_of(const HeadReading& reading) {
 
 std::unique_ptr<DraftHead> load_mtp(std::shared_ptr<WeightFile> file, ExpertStore& experts, const DecoderSpec& spec,
                                     const Weight& embedding, const Weight& head, const Engine& engine) {
-  if (!file->has_prefix(fmt::format("model.layers.{}.", spec.info.layers))) return nullptr;
+  if (!file->has_prefix(fmt::format("{}.layers.{}.", spec.names.root, spec.info.layers))) return nullptr;
   return std::make_unique<MtpDecoder>(std::move(file), experts, spec, embedding, head, engine);
 }
 

@@ -96,4 +96,34 @@ void add_bias(const std::vector<float>& bias, std::int64_t first, std::int64_t c
   for (std::int64_t i = 0; i < count; ++i) x[i] += bias[static_cast<std::size_t>(first + i)];
 }
 
+AddProduct::AddProduct(const Engine& engine, const Weight& weight, const std::vector<float>& bias, std::int64_t rows,
+                       const float* y, ActivationBuffer& buffer, float* x)
+    : engine_(engine),
+      weight_(weight),
+      bias_(bias),
+      rows_(rows),
+      y_(y),
+      buffer_(buffer),
+      columns_(outputs_of_task(weight.panels.panel_bytes, packed_bytes(weight), engine.threads())),
+      x_(x) {
+  make_room(engine, rows, weight.in, buffer);
+}
+
+void AddProduct::activate(std::int64_t row) const {
+  activate_part(engine_, y_, row, weight_.in, 0, weight_.in, buffer_);
+}
+
+void AddProduct::run(std::int64_t task) const {
+  const std::int64_t first = task * columns_;
+  const std::int64_t last = std::min(first + columns_, weight_.out);
+  thread_local Buffer<float> part_buffer;
+  float* part = part_buffer.get(rows_ * columns_);
+  multiply_panels(weight_, first, last, activations_in(engine_, y_, weight_.in, buffer_), nullptr, rows_, part,
+                  columns_, engine_.kernels());
+  for (std::int64_t row = 0; row < rows_; ++row) {
+    add_bias(bias_, first, last - first, part + row * columns_);
+    for (std::int64_t k = first; k < last; ++k) x_[row * weight_.out + k] += part[row * columns_ + k - first];
+  }
+}
+
 }  // namespace specdec

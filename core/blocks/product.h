@@ -83,6 +83,28 @@ const Owner& owner_of_task(std::span<const Owner> owners, std::int64_t task) {
 // Outputs of a task, a multiple of kPanel, in a phase that reads so many bytes, panel_bytes for kPanel outputs.
 std::int64_t outputs_of_task(std::int64_t panel_bytes, std::int64_t bytes, int threads);
 
+// x (rows, W.out) += W y + bias, where y (rows, W.in) is yet to be made: first activate every row of it, on any thread,
+// then run every task.
+class AddProduct {
+ public:
+  AddProduct(const Engine& engine, const Weight& weight, const std::vector<float>& bias, std::int64_t rows,
+             const float* y, ActivationBuffer& buffer, float* x);
+  void activate(std::int64_t row) const;
+  std::int64_t tasks() const { return (weight_.out + columns_ - 1) / columns_; }
+  void run(std::int64_t task) const;
+  std::int64_t work() const { return rows_ * weight_.in * weight_.out; }  // multiplications
+
+ private:
+  const Engine& engine_;
+  const Weight& weight_;
+  const std::vector<float>& bias_;
+  std::int64_t rows_;
+  const float* y_;
+  ActivationBuffer& buffer_;
+  std::int64_t columns_;
+  float* x_;
+};
+
 // x(0 … count) += bias(first … first + count); nothing if it is empty.
 void add_bias(const std::vector<float>& bias, std::int64_t first, std::int64_t count, float* x);
 

@@ -1,6 +1,7 @@
 #include "core/blocks/rope.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
 
@@ -8,8 +9,6 @@
 
 namespace specdec {
 namespace {
-
-constexpr double kDefaultTheta = 10000;
 
 double stretch_of(const ConfigReader& scaling) {
   if (!scaling.has("factor")) throw Error("{}: this rope type needs a 'factor', which is missing", scaling.origin());
@@ -35,27 +34,66 @@ double llama3_frequency(double frequency, const ConfigReader& scaling) {
   return (1 - smooth) * frequency / factor + smooth * frequency;
 }
 
+// YaRN: wavelengths that turn less than beta_slow times in the original context are stretched by `factor`, those that
+// turn more than beta_fast times are kept, those between blended.
+void apply_yarn(const ConfigReader& config, const ConfigReader& scaling, double theta, Rope& rope) {
+  const double factor = stretch_of(scaling);
+  const double original = scaling.number("original_max_position_embeddings", config.count("max_position_embeddings"));
+  const double fast = scaling.number("beta_fast", 32);
+  const double slow = scaling.number("beta_slow", 1);
+  if (original <= 0 || fast <= 0 || slow <= 0 || theta <= 1) {
+    throw Error("{}: yarn needs original_max_position_embeddings, beta_fast and beta_slow above 0, rope_theta above 1",
+                scaling.origin());
+  }
+  const auto dimension_of = [&](double turns) {
+    return rope.dims * std::log(original / (turns * 2 * std::numbers::pi)) / (2 * std::log(theta));
+  };
+  double low = dimension_of(fast);
+  double high = dimension_of(slow);
+  if (scaling.boolean("truncate", true)) {
+    low = std::floor(low);
+    high = std::ceil(high);
+  }
+  low = std::max(low, 0.0);
+  high = std::min(high, rope.dims - 1.0);
+  if (low == high) high += 0.001;
+  for (std::size_t i = 0; i < rope.frequencies.size(); ++i) {
+    const double kept = 1 - std::clamp((static_cast<double>(i) - low) / (high - low), 0.0, 1.0);
+    const double frequency = std::pow(theta, -2.0 * static_cast<double>(i) / rope.dims);
+    rope.frequencies[i] = static_cast<float>(frequency / factor * (1 - kept) + frequency * kept);
+  }
+  const double mscale = scaling.number("mscale", 0);
+  const double mscale_all = scaling.number("mscale_all_dim", 0);
+  const double ratio = mscale != 0 && mscale_all != 0
+                           ? yarn_magnitude(factor, mscale) / yarn_magnitude(factor, mscale_all)
+                           : yarn_magnitude(factor, 1);
+  rope.magnitude = static_cast<float>(scaling.number("attention_factor", ratio));
+}
+
 }  // namespace
 
-Rope read_rope(const ConfigReader& config, int head_dim, double partial_fallback) {
+Rope read_rope(const ConfigReader& config, int head_dim, double partial_fallback, double theta_fallback) {
   const std::optional<ConfigReader> parameters = config.object("rope_parameters");
   const std::optional<ConfigReader> scaling = parameters ? parameters : config.object("rope_scaling");
   const ConfigReader& base = parameters && parameters->has("rope_theta") ? *parameters : config;
   const ConfigReader& part = parameters && parameters->has("partial_rotary_factor") ? *parameters : config;
-  const double theta = base.number("rope_theta", kDefaultTheta);
+  const double theta = base.number("rope_theta", theta_fallback);
   const double partial = part.number("partial_rotary_factor", partial_fallback);
-  if (theta <= 0) throw Error("{}: rope_theta is {}; expected more than 0", base.origin(), theta);
   if (partial <= 0 || partial > 1) {
     throw Error("{}: partial_rotary_factor is {}; expected 0 to 1", part.origin(), partial);
   }
-  Rope rope;
-  rope.dims = static_cast<int>(head_dim * partial);
-  if (rope.dims % 2 != 0) throw Error("{}: {} rotary dimensions; expected an even number", config.origin(), rope.dims);
+  return make_rope(config, scaling, theta, static_cast<int>(head_dim * partial));
+}
 
+Rope make_rope(const ConfigReader& config, const std::optional<ConfigReader>& scaling, double theta, int dims) {
+  if (theta <= 0) throw Error("{}: rope_theta is {}; expected more than 0", config.origin(), theta);
+  if (dims % 2 != 0) throw Error("{}: {} rotary dimensions; expected an even number", config.origin(), dims);
+  Rope rope;
+  rope.dims = dims;
   const std::string type = scaling ? scaling->text(scaling->first_of({"rope_type", "type"}), "default") : "default";
-  if (type != "default" && type != "linear" && type != "llama3" && type != "factors") {
-    throw Error("{}: rope type '{}' is not supported; there are: default, linear, llama3, factors", scaling->origin(),
-                type);
+  constexpr std::array<std::string_view, 5> kTypes{"default", "linear", "llama3", "yarn", "factors"};
+  if (std::ranges::find(kTypes, type) == kTypes.end()) {
+    throw Error("{}: rope type '{}' is not supported; there are: {}", scaling->origin(), type, fmt::join(kTypes, ", "));
   }
   std::vector<double> factors(static_cast<std::size_t>(rope.dims / 2), 1);
   if (type == "factors") {
@@ -73,24 +111,32 @@ Rope read_rope(const ConfigReader& config, int head_dim, double partial_fallback
     if (type == "llama3") frequency = llama3_frequency(frequency, *scaling);
     rope.frequencies.push_back(static_cast<float>(frequency));
   }
+  if (type == "yarn") apply_yarn(config, *scaling, theta, rope);
   return rope;
 }
 
-void rope_angles(const Rope& rope, int position, float* cosines, float* sines) {
-  for (std::size_t i = 0; i < rope.frequencies.size(); ++i) {
+double yarn_magnitude(double factor, double mscale) { return factor <= 1 ? 1 : 0.1 * mscale * std::log(factor) + 1; }
+
+void rope_angles(const Rope& rope, int position, float* angles) {
+  const std::size_t half = rope.frequencies.size();
+  for (std::size_t i = 0; i < half; ++i) {
     const float angle = static_cast<float>(position) * rope.frequencies[i];
-    cosines[i] = std::cos(angle);
-    sines[i] = std::sin(angle);
+    angles[i] = std::cos(angle) * rope.magnitude;
+    angles[half + i] = std::sin(angle) * rope.magnitude;
   }
 }
 
-void rotate(float* head, int dims, const float* cosines, const float* sines) {
-  const int half = dims / 2;
+void rotate(const Rope& rope, const float* angles, float* head) {
+  const int half = rope.dims / 2;
+  const int step = rope.interleaved ? 2 : 1;
+  const int apart = rope.interleaved ? 1 : half;
   for (int i = 0; i < half; ++i) {
-    const float a = head[i];
-    const float b = head[i + half];
-    head[i] = a * cosines[i] - b * sines[i];
-    head[i + half] = b * cosines[i] + a * sines[i];
+    float& first = head[i * step];
+    float& second = head[i * step + apart];
+    const float a = first;
+    const float b = second;
+    first = a * angles[i] - b * angles[half + i];
+    second = b * angles[i] + a * angles[half + i];
   }
 }
 

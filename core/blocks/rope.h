@@ -1,8 +1,8 @@
-// Rotary position embedding, half-split: pair (i, i + d/2) of the first d elements of a head (Su et al., arXiv
-// 2104.09864).
+// Rotary position embedding (Su et al., arXiv 2104.09864) of the first d elements of a head: half-split, the pairs
+// (i, i + d/2), or interleaved, the pairs (2i, 2i + 1).
 #pragma once
 
-#include <span>
+#include <optional>
 #include <vector>
 
 #include "core/config.h"
@@ -12,15 +12,22 @@ namespace specdec {
 struct Rope {
   int dims = 0;                    // elements of a head that rotate; the rest pass through
   std::vector<float> frequencies;  // (dims / 2), radians per position
+  bool interleaved = false;
+  float magnitude = 1;  // what is rotated is multiplied by it (YaRN's attention factor)
 };
 
 // Reads rope_parameters (transformers 5) or rope_theta, rope_scaling and partial_rotary_factor.
-// Types: default, linear, llama3, and factors (by which each frequency is divided, as GGUF has them); others are
-// refused by name.
-Rope read_rope(const ConfigReader& config, int head_dim, double partial_fallback);
+// Types: default, linear, llama3, yarn (Peng et al., arXiv 2309.00071), and factors (by which each frequency is
+// divided, as GGUF has them); others are refused by name.
+Rope read_rope(const ConfigReader& config, int head_dim, double partial_fallback, double theta_fallback);
+// The same of `dims` elements, from what scales the frequencies; none: default.
+Rope make_rope(const ConfigReader& config, const std::optional<ConfigReader>& scaling, double theta, int dims);
 
-// cosines and sines of one position: (dims / 2) each.
-void rope_angles(const Rope& rope, int position, float* cosines, float* sines);
-void rotate(float* head, int dims, const float* cosines, const float* sines);
+// YaRN's g(factor, mscale): 0.1 mscale ln(factor) + 1, or 1 if nothing is stretched.
+double yarn_magnitude(double factor, double mscale);
+
+// Cosines, then sines of one position: (dims / 2) each.
+void rope_angles(const Rope& rope, int position, float* angles);
+void rotate(const Rope& rope, const float* angles, float* head);
 
 }  // namespace specdec

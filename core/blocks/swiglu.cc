@@ -11,7 +11,7 @@ namespace {
 
 std::int64_t tasks_of(std::int64_t width, std::int64_t slice) { return (width + slice - 1) / slice; }
 
-// Outputs of gate and up in one task: whole groups of quantised activations.
+// Inner activations made by one task: whole groups of quantised activations.
 std::int64_t slice_of(std::span<const Branch> branches, int threads) {
   std::int64_t bytes = 0;
   for (const Branch& branch : branches) bytes += packed_bytes(branch.weights->gate) + packed_bytes(branch.weights->up);
@@ -34,36 +34,70 @@ std::int64_t columns_of(std::span<const Branch> branches, std::int64_t rows, int
   return kPanel * ((panels + tasks - 1) / tasks);
 }
 
-void square_positive(const float* x, std::int64_t n, float* out) {
-  for (std::int64_t i = 0; i < n; ++i) out[i] = std::max(x[i], 0.0f) * std::max(x[i], 0.0f);
+// out = the inner activations of `count` gates and ups. gate is overwritten.
+void activate_inner(const Kernels& kernels, const Swiglu& weights, float* gate, const float* up, std::int64_t count,
+                    float* out) {
+  switch (weights.activation) {
+    case Activation::silu:
+      return kernels.silu_times(gate, up, count, out);
+    case Activation::relu2:
+      for (std::int64_t i = 0; i < count; ++i) out[i] = std::max(up[i], 0.0f) * std::max(up[i], 0.0f);
+      return;
+    case Activation::gelu_tanh: {
+      // (1 + tanh(z)) / 2 = sigmoid(2 z)
+      constexpr float kTwiceRoot = 1.5957691216f;  // 2 sqrt(2 / pi)
+      for (std::int64_t i = 0; i < count; ++i) out[i] = kTwiceRoot * gate[i] * (1 + 0.044715f * gate[i] * gate[i]);
+      break;
+    }
+    case Activation::clamped:
+      for (std::int64_t i = 0; i < count; ++i) {
+        gate[i] = std::min(gate[i], weights.limit);
+        out[i] = 1.702f * gate[i];
+      }
+  }
+  kernels.sigmoid(out, count);
+  if (weights.activation == Activation::gelu_tanh) {
+    for (std::int64_t i = 0; i < count; ++i) out[i] = gate[i] * out[i] * up[i];
+    return;
+  }
+  for (std::int64_t i = 0; i < count; ++i) {
+    out[i] = gate[i] * out[i] * (std::clamp(up[i], -weights.limit, weights.limit) + 1);
+  }
 }
 
-// The first half of a branch: its outputs [first, last) of gate and up become inner activations.
+// The first half of a branch: the inner activations [first, last) of its rows.
 void activate_slice(const Engine& engine, const Branch& branch, const Activations& normed, std::int64_t first,
                     std::int64_t last) {
   const Swiglu& weights = *branch.weights;
-  const std::int64_t width = weights.up.out;
+  const std::int64_t width = weights.width();
   const std::int64_t size = last - first;
-  thread_local Buffer<float> gate_buffer, up_buffer;
+  const bool gated = weights.gate.out > 0;
+  const std::int64_t parts = weights.up.out / width;  // 2 if gates and ups alternate
+  thread_local Buffer<float> gate_buffer, up_buffer, both_buffer;
   float* gate = gate_buffer.get(branch.count * size);
   float* up = up_buffer.get(branch.count * size);
-  const auto multiply = [&](const Weight& weight, float* y) {
-    multiply_panels(weight, first, last, normed, branch.rows, branch.count, y, size, engine.kernels());
+  const auto multiply = [&](const Weight& weight, const std::vector<float>& bias, std::int64_t of_each, float* y) {
+    multiply_panels(weight, of_each * first, of_each * last, normed, branch.rows, branch.count, y, of_each * size,
+                    engine.kernels());
+    for (std::int64_t i = 0; i < branch.count; ++i) {
+      add_bias(bias, of_each * first, of_each * size, y + i * of_each * size);
+    }
   };
-  const bool gated = weights.gate.out > 0;
-  if (gated) multiply(weights.gate, gate);
-  multiply(weights.up, up);
+  if (gated) multiply(weights.gate, weights.gate_bias, 1, gate);
+  if (parts == 2) {
+    float* both = both_buffer.get(branch.count * 2 * size);
+    multiply(weights.up, weights.up_bias, 2, both);
+    for (std::int64_t i = 0; i < branch.count * size; ++i) {
+      gate[i] = both[2 * i];
+      up[i] = both[2 * i + 1];
+    }
+  } else {
+    multiply(weights.up, weights.up_bias, 1, up);
+  }
   float* activated = branch.inner->activated.data();
   for (std::int64_t i = 0; i < branch.count; ++i) {
-    add_bias(weights.gate_bias, first, size, gate + i * size);
-    add_bias(weights.up_bias, first, size, up + i * size);
     const std::int64_t slot = branch.first_slot + i;
-    float* out = activated + slot * width + first;
-    if (gated) {
-      engine.kernels().silu_times(gate + i * size, up + i * size, size, out);
-    } else {
-      square_positive(up + i * size, size, out);
-    }
+    activate_inner(engine.kernels(), weights, gate + i * size, up + i * size, size, activated + slot * width + first);
     activate_part(engine, activated, slot, width, first, size, branch.inner->activations);
   }
 }
@@ -96,14 +130,16 @@ void add_columns(const Engine& engine, std::span<const Branch> branches, std::in
 
 }  // namespace
 
-Swiglu load_swiglu(WeightFile& file, const std::string& path, int hidden, int width, bool biased) {
+Swiglu load_swiglu(WeightFile& file, const std::string& path, int hidden, const SwigluSpec& spec) {
   Swiglu ffn;
-  ffn.gate = file.linear(path + ".gate_proj", {width, hidden});
-  ffn.up = file.linear(path + ".up_proj", {width, hidden});
-  ffn.down = file.linear(path + ".down_proj", {hidden, width});
-  if (biased) {
-    ffn.gate_bias = file.vector(path + ".gate_proj.bias", width);
-    ffn.up_bias = file.vector(path + ".up_proj.bias", width);
+  ffn.activation = spec.activation;
+  const bool gated = spec.activation != Activation::relu2;
+  if (gated) ffn.gate = file.linear(path + ".gate_proj", {spec.width, hidden});
+  ffn.up = file.linear(path + ".up_proj", {spec.width, hidden});
+  ffn.down = file.linear(path + ".down_proj", {hidden, spec.width});
+  if (spec.biased) {
+    if (gated) ffn.gate_bias = file.vector(path + ".gate_proj.bias", spec.width);
+    ffn.up_bias = file.vector(path + ".up_proj.bias", spec.width);
     ffn.down_bias = file.vector(path + ".down_proj.bias", hidden);
   }
   return ffn;
@@ -122,13 +158,13 @@ void add_branches(const Engine& engine, std::span<Branch> branches, const Activa
   for (Branch& branch : branches) {
     const Swiglu& weights = *branch.weights;
     branch.first_task = slices;
-    slices += tasks_of(weights.up.out, slice);
-    work += branch.count * hidden * (weights.gate.out + 2 * weights.up.out);
+    slices += tasks_of(weights.width(), slice);
+    work += branch.count * hidden * (weights.gate.out + weights.up.out + weights.width());
   }
   const auto first_half = [&](std::int64_t task) {
     const Branch& branch = owner_of_task<Branch>(branches, task);
     const std::int64_t first = (task - branch.first_task) * slice;
-    activate_slice(engine, branch, normed, first, std::min(first + slice, branch.weights->up.out));
+    activate_slice(engine, branch, normed, first, std::min(first + slice, branch.weights->width()));
   };
   const std::int64_t columns = columns_of(branches, rows, hidden, engine.threads());
   const auto second_half = [&](std::int64_t task) {

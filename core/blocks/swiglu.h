@@ -1,5 +1,5 @@
-// SwiGLU (Shazeer, arXiv 2002.05202): down(silu(gate x) * up x), or without a gate down(relu(up x)²) as in Nemotron-H
-// (arXiv 2504.03624), for several sets of weights and of rows at once.
+// SwiGLU (Shazeer, arXiv 2002.05202): down(silu(gate x) * up x), or another function in the place of silu, for several
+// sets of weights and of rows at once.
 #pragma once
 
 #include <span>
@@ -10,12 +10,28 @@
 
 namespace specdec {
 
+// What becomes of gate g and up u:
+//   silu       silu(g) * u
+//   gelu_tanh  gelu(g) * u, by its approximation with tanh (Hendrycks and Gimpel, arXiv 1606.08415)
+//   clamped    g * sigmoid(1.702 g) * (u + 1), with g at most `limit` and u within it (gpt-oss)
+//   relu2      relu(u)², without a gate (Nemotron-H, arXiv 2504.03624)
+enum class Activation { silu, gelu_tanh, clamped, relu2 };
+
 struct Swiglu {
-  Weight gate, up, down;                             // gate.out = 0: none
-  std::vector<float> gate_bias, up_bias, down_bias;  // empty if the architecture has none
+  Weight gate, up, down;  // gate.out = 0: none, or its rows are those of `up` with even numbers, and up's the odd ones
+  std::vector<float> gate_bias, up_bias, down_bias;  // empty if the architecture has none; in the order of the rows
+  Activation activation = Activation::silu;
+  float limit = 0;  // of clamped
+
+  std::int64_t width() const { return down.in; }
 };
 
-Swiglu load_swiglu(WeightFile& file, const std::string& path, int hidden, int width, bool biased);
+struct SwigluSpec {
+  int width = 0;
+  bool biased = false;
+  Activation activation = Activation::silu;
+};
+Swiglu load_swiglu(WeightFile& file, const std::string& path, int hidden, const SwigluSpec& spec);
 
 // What lies between the two halves of branches of one width.
 struct InnerBuffer {

@@ -13,16 +13,16 @@ enum class KvType { f32, f16, q8 };
 inline constexpr int kKvChunk = 64;  // positions
 
 // The keys and values of one key head at kKvChunk positions, in one piece:
-//   keys (head_dim, positions): a lane is a position, and a score needs no sum over lanes
-//   values (positions, padded_dim), zero past head_dim
+//   keys (key_dim, positions): a lane is a position, and a score needs no sum over lanes
+//   values (positions, padded_dim), zero past value_dim
 //   q8 only: the scales of the keys, then of the values, (positions) float32 each; x = scale * code
 struct KvLayout {
   KvType type = KvType::f16;
-  int head_dim = 0;
+  int key_dim = 0, value_dim = 0;
 
-  int padded_dim() const { return (head_dim + 15) / 16 * 16; }
+  int padded_dim() const { return (value_dim + 15) / 16 * 16; }
   std::int64_t element_bytes() const { return type == KvType::f32 ? 4 : type == KvType::f16 ? 2 : 1; }
-  std::int64_t values_at() const { return kKvChunk * head_dim * element_bytes(); }
+  std::int64_t values_at() const { return kKvChunk * key_dim * element_bytes(); }
   std::int64_t scales_at() const { return values_at() + kKvChunk * padded_dim() * element_bytes(); }
   std::int64_t chunk_bytes() const { return scales_at() + (type == KvType::q8 ? 2 * kKvChunk * 4 : 0); }
 };
@@ -30,17 +30,22 @@ struct KvLayout {
 // One query on its way through the chunks: the sum of exp(score - top) over the positions so far, and of the values
 // times that.
 struct QueryState {
-  const float* query = nullptr;  // (head_dim), already divided by sqrt(head_dim)
+  const float* query = nullptr;  // (key_dim), already multiplied by the scale of scores
   float* values = nullptr;       // (padded_dim)
   float top = -std::numeric_limits<float>::infinity();
   float sum = 0;
 };
 
+// Positions of a chunk that a query sees.
+struct Seen {
+  int first = 0, last = 0;  // [first, last)
+};
+
 struct AttentionKernels {
-  // Writes the key and value of one position, (head_dim) each.
+  // Writes the key (key_dim) and value (value_dim) of one position.
   void (*store)(const KvLayout& layout, std::byte* chunk, int position, const float* key, const float* value);
-  // Takes the first visible[i] > 0 positions of a chunk into query i. The bits of one do not depend on the others.
-  void (*attend)(const KvLayout& layout, const std::byte* chunk, const int* visible, QueryState* const* queries,
+  // Takes the positions seen[i] of a chunk, at least one, into query i. The bits of one do not depend on the others.
+  void (*attend)(const KvLayout& layout, const std::byte* chunk, const Seen* seen, QueryState* const* queries,
                  int count);
   // Takes what `from` has seen into `into`, which saw the positions before.
   void (*merge)(const QueryState& from, int padded_dim, QueryState& into);

@@ -25,9 +25,9 @@ template <typename Element>
 void store_elements(const KvLayout& layout, std::byte* chunk, int position, const float* key, const float* value) {
   auto* keys = reinterpret_cast<Element*>(chunk) + position;
   auto* values = reinterpret_cast<Element*>(chunk + layout.values_at()) + position * layout.padded_dim();
-  for (int d = 0; d < layout.head_dim; ++d) convert(key[d], keys[d * kKvChunk]);
-  for (int d = 0; d < layout.head_dim; ++d) convert(value[d], values[d]);
-  for (int d = layout.head_dim; d < layout.padded_dim(); ++d) values[d] = {};
+  for (int d = 0; d < layout.key_dim; ++d) convert(key[d], keys[d * kKvChunk]);
+  for (int d = 0; d < layout.value_dim; ++d) convert(value[d], values[d]);
+  for (int d = layout.value_dim; d < layout.padded_dim(); ++d) values[d] = {};
 }
 
 // Codes of a vector with one scale, codes[i * stride].
@@ -45,17 +45,24 @@ inline void store_position(const KvLayout& layout, std::byte* chunk, int positio
   auto* keys = reinterpret_cast<std::int8_t*>(chunk) + position;
   auto* values = reinterpret_cast<std::int8_t*>(chunk + layout.values_at()) + position * layout.padded_dim();
   auto* scales = reinterpret_cast<float*>(chunk + layout.scales_at()) + position;
-  scales[0] = store_codes(key, layout.head_dim, keys, kKvChunk);
-  scales[kKvChunk] = store_codes(value, layout.head_dim, values, 1);
-  for (int d = layout.head_dim; d < layout.padded_dim(); ++d) values[d] = 0;
+  scales[0] = store_codes(key, layout.key_dim, keys, kKvChunk);
+  scales[kKvChunk] = store_codes(value, layout.value_dim, values, 1);
+  for (int d = layout.value_dim; d < layout.padded_dim(); ++d) values[d] = 0;
 }
+
+inline int earlier(int a, int b) { return a < b ? a : b; }
+inline int later(int a, int b) { return a > b ? a : b; }
 
 // Scores -> weights exp(score - top), in place, and what the sums so far are to be multiplied by.
 template <int kQueries>
-void weigh(float (&scores)[kQueries][kKvChunk], const int* visible, QueryState* const* queries,
+void weigh(float (&scores)[kQueries][kKvChunk], const Seen* seen, QueryState* const* queries,
            float (&factors)[kQueries]) {
+  const auto fill_unseen = [&](int q, float value) {
+    for (int i = 0; i < seen[q].first; ++i) scores[q][i] = value;
+    for (int i = seen[q].last; i < kKvChunk; ++i) scores[q][i] = value;
+  };
   for (int q = 0; q < kQueries; ++q) {
-    for (int i = visible[q]; i < kKvChunk; ++i) scores[q][i] = -std::numeric_limits<float>::infinity();
+    fill_unseen(q, -std::numeric_limits<float>::infinity());
     Lanes highest = load(scores[q]);
     for (int i = kWidth; i < kKvChunk; i += kWidth) highest = larger(load(scores[q] + i), highest);
     const float of_chunk = largest(highest);
@@ -66,7 +73,7 @@ void weigh(float (&scores)[kQueries][kKvChunk], const int* visible, QueryState* 
   for (float& factor : factors) factor = exp_of_small(factor);
   for (int q = 0; q < kQueries; ++q) {
     for (float& score : scores[q]) score = exp_of_small(score - queries[q]->top);
-    for (int i = visible[q]; i < kKvChunk; ++i) scores[q][i] = 0;
+    fill_unseen(q, 0);
     Lanes sums = load(scores[q]);
     for (int i = kWidth; i < kKvChunk; i += kWidth) sums = added(sums, load(scores[q] + i));
     queries[q]->sum = queries[q]->sum * factors[q] + total(sums);
@@ -74,9 +81,9 @@ void weigh(float (&scores)[kQueries][kKvChunk], const int* visible, QueryState* 
 }
 
 // values[column, column + kCount * kWidth) of each query: scaled by its factor, then one position after the other. All
-// queries see the first `shared` positions.
+// queries see the positions `shared`.
 template <typename Element, int kQueries, int kCount>
-void add_values(const Element* values, int stride, int shared, const int* visible,
+void add_values(const Element* values, int stride, Seen shared, const Seen* seen,
                 const float (&weights)[kQueries][kKvChunk], const float (&factors)[kQueries],
                 QueryState* const* queries, int column) {
   Lanes sums[kQueries][kCount];
@@ -85,7 +92,16 @@ void add_values(const Element* values, int stride, int shared, const int* visibl
       sums[q][j] = multiply(broadcast(factors[q]), load(queries[q]->values + column + j * kWidth));
     }
   }
-  for (int i = 0; i < shared; ++i) {
+  const auto add_own = [&](int q, int first, int last) {
+    for (int i = first; i < last; ++i) {
+      const Lanes weight = broadcast(weights[q][i]);
+      for (int j = 0; j < kCount; ++j) {
+        sums[q][j] = multiply_add(weight, load(values + i * stride + column + j * kWidth), sums[q][j]);
+      }
+    }
+  };
+  for (int q = 0; q < kQueries; ++q) add_own(q, seen[q].first, earlier(shared.first, seen[q].last));
+  for (int i = shared.first; i < shared.last; ++i) {
     Lanes row[kCount];
     for (int j = 0; j < kCount; ++j) row[j] = load(values + i * stride + column + j * kWidth);
     for (int q = 0; q < kQueries; ++q) {
@@ -94,33 +110,30 @@ void add_values(const Element* values, int stride, int shared, const int* visibl
     }
   }
   for (int q = 0; q < kQueries; ++q) {
-    for (int i = shared; i < visible[q]; ++i) {
-      const Lanes weight = broadcast(weights[q][i]);
-      for (int j = 0; j < kCount; ++j) {
-        sums[q][j] = multiply_add(weight, load(values + i * stride + column + j * kWidth), sums[q][j]);
-      }
-    }
+    add_own(q, later(shared.last, seen[q].first), seen[q].last);
     for (int j = 0; j < kCount; ++j) store(sums[q][j], queries[q]->values + column + j * kWidth);
   }
 }
 
 template <typename Element, int kQueries>
-void attend_tile(const KvLayout& layout, const std::byte* chunk, const int* visible, QueryState* const* queries) {
+void attend_tile(const KvLayout& layout, const std::byte* chunk, const Seen* seen, QueryState* const* queries) {
   constexpr int kCount = kQueries > 4 ? kVectors / 2 : kVectors;  // so that all sums fit the registers
-  int seen = visible[0];                                          // by at least one of them
-  int shared = visible[0];
+  Seen any = seen[0];                                             // by at least one of them
+  Seen shared = seen[0];
   for (int q = 1; q < kQueries; ++q) {
-    seen = visible[q] > seen ? visible[q] : seen;
-    shared = visible[q] < shared ? visible[q] : shared;
+    any = {earlier(any.first, seen[q].first), later(any.last, seen[q].last)};
+    shared = {later(shared.first, seen[q].first), earlier(shared.last, seen[q].last)};
   }
+  if (shared.first > shared.last) shared.last = shared.first;  // none
   alignas(64) float weights[kQueries][kKvChunk];
   const auto* keys = reinterpret_cast<const Element*>(chunk);
-  for (int position = 0; position < seen; position += kCount * kWidth) {
+  for (int position = any.first / (kCount * kWidth) * (kCount * kWidth); position < any.last;
+       position += kCount * kWidth) {
     Lanes sums[kQueries][kCount];
     for (auto& of_query : sums) {
       for (Lanes& sum : of_query) sum = broadcast(0);
     }
-    for (int d = 0; d < layout.head_dim; ++d) {
+    for (int d = 0; d < layout.key_dim; ++d) {
       Lanes row[kCount];
       for (int j = 0; j < kCount; ++j) row[j] = load(keys + d * kKvChunk + position + j * kWidth);
       for (int q = 0; q < kQueries; ++q) {
@@ -135,19 +148,19 @@ void attend_tile(const KvLayout& layout, const std::byte* chunk, const int* visi
   const auto* scales = reinterpret_cast<const float*>(chunk + layout.scales_at());
   const auto scale_by = [&](const float* scale) {
     for (int q = 0; q < kQueries; ++q) {
-      for (int i = 0; i < visible[q]; ++i) weights[q][i] *= scale[i];
+      for (int i = seen[q].first; i < seen[q].last; ++i) weights[q][i] *= scale[i];
     }
   };
   float factors[kQueries];
   if constexpr (sizeof(Element) == 1) scale_by(scales);
-  weigh(weights, visible, queries, factors);
+  weigh(weights, seen, queries, factors);
   if constexpr (sizeof(Element) == 1) scale_by(scales + kKvChunk);
   const auto* values = reinterpret_cast<const Element*>(chunk + layout.values_at());
   const int columns = layout.padded_dim();
   int column = 0;
   const auto add_columns = [&]<int kSome>() {
     for (; column + kSome * kWidth <= columns; column += kSome * kWidth) {
-      add_values<Element, kQueries, kSome>(values, columns, shared, visible, weights, factors, queries, column);
+      add_values<Element, kQueries, kSome>(values, columns, shared, seen, weights, factors, queries, column);
     }
   };
   add_columns.template operator()<kCount>();
@@ -156,26 +169,26 @@ void attend_tile(const KvLayout& layout, const std::byte* chunk, const int* visi
 }
 
 template <typename Element>
-void attend_elements(const KvLayout& layout, const std::byte* chunk, const int* visible, QueryState* const* queries,
+void attend_elements(const KvLayout& layout, const std::byte* chunk, const Seen* seen, QueryState* const* queries,
                      int count) {
   if constexpr (kMostQueries == 8) {
     // A larger head would be read in twice as many pieces as with 4 queries: slow if it comes from memory.
     const bool in_one_piece = layout.padded_dim() <= kVectors / 2 * kWidth;
-    for (; in_one_piece && count >= 8; count -= 8, visible += 8, queries += 8) {
-      attend_tile<Element, 8>(layout, chunk, visible, queries);
+    for (; in_one_piece && count >= 8; count -= 8, seen += 8, queries += 8) {
+      attend_tile<Element, 8>(layout, chunk, seen, queries);
     }
   }
-  for (; count >= 4; count -= 4, visible += 4, queries += 4) attend_tile<Element, 4>(layout, chunk, visible, queries);
-  if (count == 3) attend_tile<Element, 3>(layout, chunk, visible, queries);
-  if (count == 2) attend_tile<Element, 2>(layout, chunk, visible, queries);
-  if (count == 1) attend_tile<Element, 1>(layout, chunk, visible, queries);
+  for (; count >= 4; count -= 4, seen += 4, queries += 4) attend_tile<Element, 4>(layout, chunk, seen, queries);
+  if (count == 3) attend_tile<Element, 3>(layout, chunk, seen, queries);
+  if (count == 2) attend_tile<Element, 2>(layout, chunk, seen, queries);
+  if (count == 1) attend_tile<Element, 1>(layout, chunk, seen, queries);
 }
 
-inline void attend_chunk(const KvLayout& layout, const std::byte* chunk, const int* visible, QueryState* const* queries,
+inline void attend_chunk(const KvLayout& layout, const std::byte* chunk, const Seen* seen, QueryState* const* queries,
                          int count) {
-  if (layout.type == KvType::f32) return attend_elements<float>(layout, chunk, visible, queries, count);
-  if (layout.type == KvType::f16) return attend_elements<Half>(layout, chunk, visible, queries, count);
-  attend_elements<std::int8_t>(layout, chunk, visible, queries, count);
+  if (layout.type == KvType::f32) return attend_elements<float>(layout, chunk, seen, queries, count);
+  if (layout.type == KvType::f16) return attend_elements<Half>(layout, chunk, seen, queries, count);
+  attend_elements<std::int8_t>(layout, chunk, seen, queries, count);
 }
 
 inline void merge_states(const QueryState& from, int padded_dim, QueryState& into) {

@@ -1,34 +1,37 @@
-// The keys and values of a decoder, and the buffers of its passes. Committed positions lie at slots 0, 1, …; pending
-// rows at the slots after them in the order of appending. commit() moves the kept path down to where it belongs. Slots
-// lie in chunks of kKvChunk, one for every key head.
+// What changes while a decoder runs: which rows there are and what each sees, what every layer keeps of them, and the
+// buffers of passes.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
 
+#include "core/blocks/layer_cache.h"
 #include "core/blocks/swiglu.h"
 #include "core/kernels/attention.h"
 #include "core/model.h"
 
 namespace specdec {
 
-// What one row sees: as many slots, in the order of their positions, the last one its own.
+// What one row sees: as many slots of a cache, in the order of their positions.
 struct RowView {
   const int* slots = nullptr;  // (length); null: 0, 1, 2, …
   int length = 0;
-  int position() const { return length - 1; }
+  int in_order = 0;                            // the first so many slots are 0, 1, 2, …; all of them if slots is null
+  int position() const { return length - 1; }  // of a row that sees itself and all before it
 };
 
 // Buffers that a pass fills and its Output points into.
 struct PassBuffers {
-  Buffer<float> x, normed, query, new_keys, new_values, attended, cosines, sines;
+  Buffer<float> x, normed, query, new_keys, new_values, attended, step;
+  std::vector<Buffer<float>> angles;  // of each kind of rope, (rows, dims): cosines, then sines of a row
   Buffer<float> router;
   Buffer<float> logits, joined;
   std::vector<Buffer<float>> taps;
   std::vector<MatView> tapped;
   Buffer<int> expert_rows, chosen, slots, heaviest;
-  Buffer<float> chosen_weight, expert_shares, expert_totals;
+  Buffer<float> chosen_weight, expert_shares, expert_totals, shared_share;
   Buffer<QueryState> query_states;
   Buffer<float> query_values;
   ActivationBuffer activations, attended_activations;
@@ -40,9 +43,10 @@ struct PassBuffers {
   std::int64_t bytes() const;
 };
 
-class KvState : public State {
+class DecoderState : public State {
  public:
-  KvState(int layers, int kv_heads, const KvLayout& layout, int capacity);
+  // caches: of each layer; null if it keeps nothing.
+  DecoderState(std::vector<std::unique_ptr<LayerCache>> caches, int capacity);
 
   int length() const override { return length_; }
   int pending() const override { return static_cast<int>(views_.size()); }
@@ -53,35 +57,28 @@ class KvState : public State {
   // Appends the batch's rows and says what each of them sees. The views hold until the next append or commit.
   std::span<const RowView> append(const Batch& batch);
 
-  int layers() const { return static_cast<int>(layers_.size()); }
-  int kv_heads() const { return kv_heads_; }
-  const KvLayout& layout() const { return layout_; }
-  // The chunk that holds `slot` of a key head.
-  std::byte* chunk(int layer, int head, int slot) {
-    return reinterpret_cast<std::byte*>(layers_[static_cast<std::size_t>(layer)].get()) +
-           (slot / kKvChunk * kv_heads_ + head) * chunk_bytes_;
-  }
-  // Copies what a row sees at the positions [first, first + count) of one chunk into `to`, a chunk of its own.
-  void gather(int layer, int head, const RowView& view, int first, int count, std::byte* to);
+  // Of all pending rows, as in Batch: a pending row, or -1 for the last committed position.
+  std::span<const int> parents() const { return parents_; }
+
+  int layers() const { return static_cast<int>(caches_.size()); }
+  LayerCache* cache(int layer) { return caches_[static_cast<std::size_t>(layer)].get(); }
   PassBuffers& buffers() { return buffers_; }
 
  private:
-  struct alignas(64) Line {
-    std::byte bytes[64];
-  };
-  std::int64_t layer_bytes() const;
   int* new_branches(std::int64_t rows);
 
   int length_ = 0;
   int capacity_;
-  int kv_heads_;
-  KvLayout layout_;
-  std::int64_t chunk_bytes_;
-  std::vector<std::unique_ptr<Line[]>> layers_;
-  std::vector<RowView> views_;         // of the pending rows
+  std::vector<std::unique_ptr<LayerCache>> caches_;
+  std::vector<RowView> views_;  // of the pending rows
+  std::vector<int> parents_;
   std::vector<Buffer<int>> branches_;  // behind RowView::slots, one buffer for every append of a tree
   std::size_t appends_ = 0;            // since the last commit, those that used a buffer
   PassBuffers buffers_;
 };
+
+// A state of `layers` layers whose caches `make` makes. Throws Error if there is not the memory.
+std::unique_ptr<DecoderState> make_state(int layers, int capacity,
+                                         const std::function<std::unique_ptr<LayerCache>(int layer)>& make);
 
 }  // namespace specdec
