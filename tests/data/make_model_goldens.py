@@ -46,12 +46,12 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from model_goldens.affine import dequantised_file, make_affine, save_plain
-from model_goldens.cases import CASES, LISTS, VOCAB
+from model_goldens.cases import CASES, VOCAB
 from model_goldens.checkpoints import build, is_zero_centred, load, mxfp4_dequantised, raw_config
 from model_goldens.plain import Plain, mtp_drafts
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MARGIN = 5e-3
+MARGIN, EFFECT = 5e-3, 2e-3
 transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
 
@@ -88,8 +88,8 @@ def neutral(name, model_type):
     return None
 
 
-def check_sensitivity(directory, model, tokens, golden, c):
-    """Every norm, bias and named setting must matter."""
+def least_effect(directory, model, tokens, golden, c):
+    """The norm, bias or named setting that matters least, all of which must, and how much it does."""
     least = (9.0, "")
     for name, tensor in itertools.chain(model.named_parameters(), model.named_buffers()):
         value = neutral(name, model.config.get_text_config().model_type)
@@ -104,7 +104,6 @@ def check_sensitivity(directory, model, tokens, golden, c):
         least = min(least, (changed, str(overrides)))
     for overrides in c["same"]:
         assert difference(logits_of(load(directory, c, **overrides), tokens), golden) < 1e-6, overrides
-    assert least[0] > 2e-3, least
     return least
 
 
@@ -129,20 +128,22 @@ def plain_goldens(directory, c, tokens, golden):
             if plain.family == "deepseek_v3":
                 for k, v in mtp_drafts(plain, t, h, normed=False).items():
                     out.setdefault(f"mtp_raw_logits_{k}", []).append(v)
-    if c["mtp"]:
-        check_mtp_sensitivity(plain, t, h, out["mtp_logits_1"][-1])
+    if c["mtp"] and mtp_effect(plain, t, h, out["mtp_logits_1"][-1]) < EFFECT:
+        return {"unsuitable": torch.zeros(2)}  # without a margin
     out.pop("mtp_raw_logits_1", None)  # the first step is the same
     return {k: torch.stack(v).float() for k, v in out.items()}
 
 
-def check_mtp_sensitivity(plain, tokens, trunk, golden):
+def mtp_effect(plain, tokens, trunk, golden):
+    """The least effect of a norm or bias of the predicting layer when it is removed."""
+    effects = []
     for name, saved in list(plain.t.items()):
         value = neutral(name, plain.family)
         if name.startswith(("mtp.", f"layers.{plain.layers}.")) and value is not None:
             plain.t[name] = torch.full_like(saved, value)
-            least = difference(mtp_drafts(plain, tokens, trunk, steps=(1,))[1], golden)
-            assert least > 2e-3, (least, name)
+            effects.append(difference(mtp_drafts(plain, tokens, trunk, steps=(1,))[1], golden))
             plain.t[name] = saved
+    return min(effects)
 
 
 def check_mtp(directory, c, tokens, out):
@@ -156,11 +157,11 @@ def check_mtp(directory, c, tokens, out):
         h = main.model(tokens, use_cache=False).last_hidden_state
         for i in range(tokens.shape[1] - 3):
             cache = MtpCache(config=main.config.get_mtp_config())
-            positions = torch.arange(1, i + 2).expand(LISTS, -1)
+            positions = torch.arange(1, i + 2).expand(c["lists"], -1)
             state = mtp.forward_layer(0, h[:, : i + 1], positions, cache, input_ids=tokens[:, 1 : i + 2])
             assert difference(mtp.shared_head(state), out["mtp_logits_1"][:, : i + 1]) < 3e-6
             for k in (2, 3):
-                state = mtp.forward_layer(0, state[:, -1:], torch.full([LISTS, 1], i + k), cache,
+                state = mtp.forward_layer(0, state[:, -1:], torch.full([c["lists"], 1], i + k), cache,
                                           input_ids=tokens[:, i + k : i + k + 1])
                 assert difference(mtp.shared_head(state)[:, 0], out[f"mtp_logits_{k}"][:, i]) < 3e-6
 
@@ -172,7 +173,7 @@ def make_case(name, c):
         os.makedirs(directory)
         generator = torch.Generator().manual_seed(seed)
         memory = build(directory, c, generator)
-        tokens = torch.randint(0, VOCAB, [LISTS, c["positions"]], generator=generator)
+        tokens = torch.randint(0, VOCAB, [c["lists"], c["positions"]], generator=generator)
         with tempfile.TemporaryDirectory() as plain:
             readable = directory
             if c["affine"]:
@@ -189,8 +190,10 @@ def make_case(name, c):
                 golden |= plain_goldens(readable, c, tokens, golden["logits"])
             gap = min(margin(v) for k, v in golden.items() if k != "tokens")
             if gap > MARGIN:
-                least = check_sensitivity(readable, model, tokens, golden["logits"], c)
-                break
+                least = least_effect(readable, model, tokens, golden["logits"], c)
+                if least[0] > EFFECT:
+                    break
+                assert seed < 20, (name, least)
     if name in ("glm4_moe_mtp", "deepseek_v3_mtp"):
         check_mtp(directory, c, tokens, golden)
     save_file(golden, os.path.join(directory, "golden.safetensors"))

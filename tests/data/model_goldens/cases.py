@@ -1,6 +1,6 @@
 """What is written: for each case a config, how it is spelled and stored, and what must matter in it."""
 
-VOCAB, LISTS = 96, 2
+VOCAB = 96
 
 TINY = dict(vocab_size=VOCAB, hidden_size=32, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
             num_key_value_heads=2, max_position_embeddings=512, bos_token_id=1, eos_token_id=2)
@@ -26,8 +26,8 @@ def case(config, dtype="bfloat16", old=False, matters=(), shards=None, fused=Fal
     mtp: with multi-token-prediction layers. mxfp4: experts as gpt-oss publishes them. fp32: names kept in float32.
     """
     return dict(config=config, dtype=dtype, old=old, matters=list(matters), shards=shards, fused=fused, drop=list(drop),
-                extra=extra, affine=affine, positions=positions, same=list(same), nested=nested, mtp=mtp, mxfp4=mxfp4,
-                fp32=tuple(fp32))
+                extra=extra, affine=affine, positions=positions, lists=1 if positions > 20 else 2, same=list(same),
+                nested=nested, mtp=mtp, mxfp4=mxfp4, fp32=tuple(fp32))
 
 
 def affine_qwen3_moe_bits(path):
@@ -66,13 +66,12 @@ MLA = TINY | dict(num_key_value_heads=4, q_lora_rank=16, kv_lora_rank=12, qk_nop
                   n_group=1, topk_group=1, first_k_dense_replace=1, rope_theta=1e4, rms_norm_eps=1e-2)
 DEEPSEEK_V3 = MLA | dict(
     model_type="deepseek_v3", n_group=4, topk_group=2, routed_scaling_factor=2.5, norm_topk_prob=True,
-    num_hidden_layers=3, num_nextn_predict_layers=0, rope_parameters=YARN | dict(mscale=1.0, mscale_all_dim=1.0))
+    num_nextn_predict_layers=0, rope_parameters=YARN | dict(mscale=1.0, mscale_all_dim=1.0))
 HUB_V3 = dict(moe_layer_freq=1, scoring_func="sigmoid", topk_method="noaux_tc", aux_loss_alpha=0.001, seq_aux=True)
 KIMI = DEEPSEEK_V3 | dict(n_group=1, topk_group=1, routed_scaling_factor=2.827)
 KIMI_DROP = ["rope_interleave", "head_dim", "num_nextn_predict_layers"]
 # Eight heads, so that hardly ever all of them score below zero: the indexer's choice has no ties.
-DSA = MLA | dict(index_topk=6, index_n_heads=8, index_head_dim=12, routed_scaling_factor=2.5, norm_topk_prob=True,
-                 num_hidden_layers=3)
+DSA = MLA | dict(index_topk=6, index_n_heads=8, index_head_dim=12, routed_scaling_factor=2.5, norm_topk_prob=True)
 GLM_DSA = DSA | dict(model_type="glm_moe_dsa", num_hidden_layers=4, rms_norm_eps=1e-5, eos_token_id=[2, 5],
                      n_routed_experts=4, num_experts_per_tok=2,
                      index_topk_freq=3, index_skip_topk_offset=1)  # full, shared, shared, full
@@ -87,14 +86,14 @@ NO_CLAMP = dict(time_step_min=0.0)  # no step is so small that transformers' cla
 GATED = TINY | dict(
     num_hidden_layers=4, head_dim=16, num_key_value_heads=1, linear_num_key_heads=2, linear_num_value_heads=4,
     linear_key_head_dim=6, linear_value_head_dim=8)
-GATED_MOE = dict(num_experts=6, num_experts_per_tok=2, moe_intermediate_size=6, shared_expert_intermediate_size=10)
+GATED_MOE = dict(num_experts=4, num_experts_per_tok=2, moe_intermediate_size=6, shared_expert_intermediate_size=10)
 MROPE = dict(rope_type="default", rope_theta=1e4, partial_rotary_factor=0.25, mrope_section=[1, 1, 0],
              mrope_interleaved=True)
 QWEN_VISION = dict(depth=1, hidden_size=16, intermediate_size=16, num_heads=2, out_hidden_size=32,
                    num_position_embeddings=16)
 
 
-def same_rope(thetas):
+def default_ropes(thetas):
     return dict(rope_parameters={kind: dict(rope_type="default", rope_theta=t) for kind, t in thetas.items()})
 
 
@@ -136,14 +135,14 @@ CASES = {
     "mistral_full": case(TINY | dict(model_type="mistral", rope_theta=1e6, sliding_window=None, rms_norm_eps=1e-5),
                          "float16", positions=24),
     "gemma3": case(
-        GEMMA3 | dict(rope_parameters=GEMMA3_ROPE, layer_types=["sliding_attention", "full_attention"] * 2,
-                      num_hidden_layers=4),
+        GEMMA3 | dict(rope_parameters=GEMMA3_ROPE),
         old=True, positions=24, extra=dict(sliding_window_pattern=2),
         matters=[dict(sliding_window=24), dict(sliding_window=9), dict(query_pre_attn_scalar=12),
-                 same_rope(dict(sliding_attention=50.0, full_attention=50.0)),
-                 same_rope(dict(sliding_attention=1e4, full_attention=1e4))]),
+                 default_ropes(dict(sliding_attention=50.0, full_attention=50.0)),
+                 default_ropes(dict(sliding_attention=1e4, full_attention=1e4))]),
     "gemma3_softcap": case(
-        GEMMA3 | dict(rope_parameters=GEMMA3_ROPE, final_logit_softcapping=3.0, tie_word_embeddings=False),
+        GEMMA3 | dict(rope_parameters=GEMMA3_ROPE, final_logit_softcapping=3.0, tie_word_embeddings=False,
+                      layer_types=["full_attention", "sliding_attention", "sliding_attention"]),
         "float16", positions=24, matters=[dict(final_logit_softcapping=None)],
         same=[dict(attn_logit_softcapping=1.0)]),
     "gemma3_nested": case(
@@ -152,7 +151,8 @@ CASES = {
         positions=24, nested=dict(model_type="gemma3", vision_config=SIGLIP, mm_tokens_per_image=4),
         matters=[dict(rope_parameters=GEMMA3_ROPE)]),
     "gemma3_language_model": case(
-        GEMMA3 | dict(rope_parameters=GEMMA3_ROPE), positions=24, fused=True,
+        GEMMA3 | dict(rope_parameters=GEMMA3_ROPE, num_hidden_layers=2, layer_types=GEMMA3["layer_types"][:2]),
+        positions=24, fused=True,
         nested=dict(model_type="gemma3", vision_config=SIGLIP, mm_tokens_per_image=4)),
     "mixtral": case(TINY | dict(model_type="mixtral", num_local_experts=4, intermediate_size=12, rope_theta=1e6),
                     old=True, positions=24),
@@ -174,7 +174,7 @@ CASES = {
             "model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]))),
     "glm4_moe_lite": case(
         MLA | dict(model_type="glm4_moe_lite", routed_scaling_factor=1.8, norm_topk_prob=True, n_shared_experts=2,
-                   eos_token_id=[2, 5], num_hidden_layers=3, rms_norm_eps=1e-5),
+                   eos_token_id=[2, 5], rms_norm_eps=1e-5),
         positions=24, old=True, drop=["rope_interleave"],
         matters=[dict(routed_scaling_factor=1.0), dict(norm_topk_prob=False), dict(rope_interleave=False)]),
     "deepseek_v2": case(
@@ -197,7 +197,7 @@ CASES = {
                  dict(rope_interleave=False), dict(rope_parameters=YARN | dict(mscale=0.5, mscale_all_dim=0.5))]),
     "deepseek_v3_plain": case(
         DEEPSEEK_V3 | dict(rope_parameters=DEFAULT_ROPE, norm_topk_prob=False, q_lora_rank=None, n_group=2,
-                           topk_group=1, num_hidden_layers=2),
+                           topk_group=1),
         "float16", matters=[dict(n_group=1), dict(norm_topk_prob=True)]),
     "kimi_k2": case(
         KIMI | dict(rope_parameters=YARN | dict(beta_fast=1.0, mscale=1.0, mscale_all_dim=1.0)), positions=24, old=True,
@@ -208,8 +208,8 @@ CASES = {
             hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, pos_emb_height=4,
             pos_emb_width=4)), matters=[dict(n_group=2), dict(rope_parameters=YARN)]),
     "nemotron_h": case(
-        NEMOTRON | dict(hybrid_override_pattern="MEM*E-ME", moe_latent_size=20), positions=24, old=True,
-        drop=NEMOTRON_DROP, extra=HUB_NEMOTRON | dict(hybrid_override_pattern="MEM*E-ME", num_hidden_layers=8),
+        NEMOTRON | dict(hybrid_override_pattern="ME*-M", moe_latent_size=20), positions=24, old=True,
+        drop=NEMOTRON_DROP, extra=HUB_NEMOTRON | dict(hybrid_override_pattern="ME*-M", num_hidden_layers=5),
         matters=[dict(norm_topk_prob=False), dict(routed_scaling_factor=1.0)],
         same=[NO_CLAMP, dict(chunk_size=24)]),
     "nemotron_h_list": case(
@@ -235,7 +235,8 @@ CASES = {
         extra=dict(full_attention_interval=4, attn_output_gate=True, mtp_num_hidden_layers=0),
         nested=dict(model_type="qwen3_5_moe", vision_config=QWEN_VISION)),
     "qwen3_5": case(
-        GATED | dict(model_type="qwen3_5_text", rope_parameters=MROPE, tie_word_embeddings=True), positions=24,
+        GATED | dict(model_type="qwen3_5_text", rope_parameters=MROPE, tie_word_embeddings=True, num_hidden_layers=2,
+                     layer_types=["linear_attention", "full_attention"]), positions=24,
         nested=dict(model_type="qwen3_5", vision_config=QWEN_VISION, tie_word_embeddings=True)),
     "deepseek_v32": case(
         DSA | dict(model_type="deepseek_v32", n_group=4, topk_group=2,
@@ -250,11 +251,12 @@ CASES = {
             num_hidden_layers=2, n_group=2, n_shared_experts=2), positions=24, old=True,
         drop=["indexer_types", "head_dim"], extra=HUB_V3 | dict(indexer_rope_interleave=True), matters=[DENSE]),
     "deepseek_v3_mtp": case(
-        DEEPSEEK_V3 | dict(num_hidden_layers=2, num_nextn_predict_layers=1, moe_intermediate_size=6), positions=9,
+        DEEPSEEK_V3 | dict(num_nextn_predict_layers=1, moe_intermediate_size=6), positions=9,
         old=True, mtp=True, drop=["head_dim", "rope_interleave"], extra=HUB_V3),
     "glm_moe_dsa_mtp": case(
-        GLM_DSA | dict(num_hidden_layers=3, index_topk_freq=2, moe_intermediate_size=6), positions=10, mtp=True, drop=["indexer_types"],
-        extra=dict(num_nextn_predict_layers=1, indexer_rope_interleave=True), matters=[DENSE]),
+        GLM_DSA | dict(num_hidden_layers=3, index_topk_freq=2, moe_intermediate_size=6), positions=11,
+        mtp=True, drop=["indexer_types"], matters=[DENSE],
+        extra=dict(num_nextn_predict_layers=1, indexer_rope_interleave=True)),
     "qwen3_5_moe_mtp": case(
         GATED | GATED_MOE | dict(model_type="qwen3_5_moe_text", rope_parameters=MROPE, num_hidden_layers=2,
                                  layer_types=["linear_attention", "full_attention"]),

@@ -69,7 +69,7 @@ def write_config(directory, c):
     config = json.load(open(path))
     text = config.get("text_config", config)
     text["dtype"] = config["dtype"] = c["dtype"]
-    dropped = ["vision_config.dtype", *c["drop"]]
+    dropped = c["drop"]
     if c["old"]:
         if "rope_parameters" in text:
             old_rope(text)
@@ -80,7 +80,7 @@ def write_config(directory, c):
             text["num_experts"] = text.pop("num_local_experts")
         config["transformers_version"] = "4.51.0"
         kept = dict(gpt_oss=["num_local_experts", "layer_types"], mixtral=["num_local_experts"])
-        dropped += [key for key in SAVED_ONLY if key not in kept.get(text["model_type"], [])]
+        dropped = dropped + [key for key in SAVED_ONLY if key not in kept.get(text["model_type"], [])]
     for key in dropped:
         text.pop(key, None)
     text |= c["extra"]
