@@ -62,8 +62,12 @@ class SourcePlan : public WeightPlan {
     return {{path + ".weight", DType::bf16, {shape.begin(), shape.end()}, nullptr, bytes}};
   }
 
-  StoredTensor vector(const std::string& name, std::int64_t size) override {
-    return others_.emplace_back(source_.get(name, std::array{size}));
+  StoredTensor vector(const std::string& name, std::span<const std::int64_t> shape) override {
+    return others_.emplace_back(source_.get(name, shape));
+  }
+
+  void transpose(const std::string& name, const std::array<std::int64_t, 3>& shape) override {
+    source_.transpose(name, shape);
   }
 
   const StoredTensor* find(const std::string& name) override {
@@ -81,7 +85,8 @@ class SourcePlan : public WeightPlan {
   void place(const std::string& path, std::span<const std::int64_t> shape, const Weight& weight) {
     constexpr std::string_view kExperts = ".mlp.experts.";
     const std::size_t at = path.find(kExperts);
-    if (at == path.npos) return add(path, shape, weight);
+    const bool alternates = source_.has(path.substr(0, path.rfind('.')) + ".gate_up_proj_bias");
+    if (at == path.npos || alternates) return add(path, shape, weight);
     const std::string stack = path.substr(0, at) + ".mlp.switch_mlp.";
     const std::string name = path.substr(at + kExperts.size());
     if (name == "down_proj") return add(stack + name, shape, weight);

@@ -2,6 +2,7 @@
 // itself.
 #include "core/model.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -196,6 +197,25 @@ TEST(BadCheckpoint, NoDirectoryNoConfigNoWeights) {
   expect_words(load_error(tiny), {tiny.directory().string(), "safetensors"});
   std::ofstream(tiny.directory() / "config.json") << "{\"model_type\": \"llama\",";
   expect_words(load_error(tiny), {"config.json"});
+}
+
+TEST(BadCheckpoint, WhatDoesNotFitIntoMemoryIsToldBeforeItIsRead) {
+  const TinyCheckpoint tiny("llama");
+  constexpr std::int64_t kRows = std::int64_t{1} << 34;
+  constexpr std::int64_t kBytes = kRows * 64 * 4;
+  std::string header = fmt::format(R"({{"lm_head.weight":{{"dtype":"F32","shape":[{},64],"data_offsets":[0,{}]}}}})",
+                                   kRows, kBytes);
+  header.resize((header.size() + 7) / 8 * 8, ' ');
+  const std::uint64_t size = header.size();
+  const std::filesystem::path path = tiny.directory() / "model.safetensors";
+  std::ofstream file(path, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(&size), sizeof(size)).write(header.data(), static_cast<std::streamsize>(size));
+  file.close();
+  std::error_code no_such_file_here;
+  std::filesystem::resize_file(path, 8 + size + static_cast<std::uintmax_t>(kBytes), no_such_file_here);
+  if (no_such_file_here) GTEST_SKIP() << "no sparse file of 4 TB here: " << no_such_file_here.message();
+  const std::string error = load_error(tiny);
+  EXPECT_NE(error.find("4398.0 GB of weights must be in memory"), error.npos) << error;
 }
 
 TEST(Engine, OptionsAreChecked) {

@@ -9,9 +9,32 @@
 #include "core/blocks/norm.h"
 #include "core/error.h"
 #include "core/inventory.h"
+#include "core/memory.h"
 
 namespace specdec {
 namespace {
+
+// Throws Error unless there is memory for all weights but routed experts, and for one layer of those.
+void expect_room(const WeightFile& file, const DecoderSpec& spec) {
+  StoredBytes stored;
+  stored.routed.resize(static_cast<std::size_t>(spec.info.layers));
+  for (const auto& [name, tensor] : file.tensors()) {
+    const auto occurs = [&, &text = name](const std::string& part) { return text.find(part) != std::string::npos; };
+    if (std::ranges::any_of(spec.names.ignored, occurs)) continue;
+    const Place place = place_of(name, spec.info.layers);
+    if (!place.mtp) stored.add(place, static_cast<std::int64_t>(tensor->bytes));
+  }
+  std::int64_t needed = stored.routed.empty() ? 0 : *std::ranges::max_element(stored.routed);
+  for (std::size_t group = 0; group < kGroups; ++group) {
+    if (static_cast<Group>(group) != Group::routed) needed += stored.groups[group];
+  }
+  const std::int64_t available = memory_for_weights();
+  if (needed <= available) return;
+  throw Error(
+      "{}: {:.1f} GB of weights must be in memory (all but routed experts, and one layer of these), but {:.1f} GB are "
+      "left for them here; expected a machine with more memory, or a checkpoint of fewer bits",
+      file.directory().string(), 1e-9 * static_cast<double>(needed), 1e-9 * static_cast<double>(available));
+}
 
 class Decoder : public Model {
  public:
@@ -25,6 +48,7 @@ class Decoder : public Model {
       if (file.has_prefix(other.root + ".layers.")) spec_.names = other;
     }
     const DecoderNames& names = spec_.names;
+    if (file.packs()) expect_room(file, spec_);
     const std::initializer_list<std::int64_t> shape{spec_.info.vocab, spec_.hidden};
     table_ = fmt::format("{}.{}", names.root, names.embedding);
     const Weight table = spec_.tied ? file.linear(table_, shape) : file.table(table_, shape);

@@ -176,6 +176,8 @@ Moe load_moe(WeightFile& file, ExpertStore& store, int layer, const std::string&
   const auto each = [&](const auto& set) {
     for (int e = 0; e < spec.experts; ++e) set(moe.experts[static_cast<std::size_t>(e)], e);
   };
+  const std::string fused = inside + "gate_up_proj";
+  const bool is_fused = file.has_prefix(fused);
   // Tensors of all experts: `rows` of each, one after the other.
   const auto share_out = [&](const std::string& name, std::int64_t rows, std::int64_t in, Weight Swiglu::*part,
                              std::vector<float> Swiglu::*bias) {
@@ -183,14 +185,12 @@ Moe load_moe(WeightFile& file, ExpertStore& store, int layer, const std::string&
     const Weight all = file.table(name, {experts, rows, in});
     each([&](Swiglu& expert, int e) { expert.*part = all.rows(e * rows, rows); });
     if (!spec.expert_bias) return;
-    const std::string bias_name = file.has(name + "_bias") ? name + "_bias" : name + ".bias";
-    const std::vector<float> biases = file.floats(bias_name, {experts, rows});
+    const std::vector<float> biases = file.floats(name + (is_fused ? "_bias" : ".bias"), {experts, rows});
     each([&](Swiglu& expert, int e) {
       (expert.*bias).assign(biases.begin() + e * rows, biases.begin() + (e + 1) * rows);
     });
   };
-  const std::string fused = inside + "gate_up_proj";
-  if (file.has_prefix(fused)) {
+  if (is_fused) {
     SPECDEC_ASSERT(spec.gated());
     if (spec.alternating) {
       share_out(fused, 2 * width, hidden, &Swiglu::up, &Swiglu::up_bias);

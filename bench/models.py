@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""docs/models.md: what of published models runs here, shown on slices of their true shapes.
+
+    bench/models.py measure DIRECTORY [MODEL ...]   slices, one after the other: DIRECTORY/MODEL.json
+    bench/models.py write DIRECTORY [FILE]          docs/models.md, or FILE, from what was measured and from predict
+
+A slice is the first layers of a model with random weights (specdec synth), enough to hold each kind of its layers. It
+decodes plainly and with guesses from the text, and what its passes read is compared with what inspect counts.
+"""
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SPECDEC = ROOT / "build/release/specdec"
+CONFIGS = ROOT / "tests/data/configs"
+GOLDENS = ROOT / "tests/data/models"
+MACHINE, CONTEXT, GUESSES = "m3-ultra", 8192, 3
+
+# Model: layers of its slice, formats of the routed experts and of the rest.
+MODELS = {
+    "glm-5.2": (5, "mxfp4", "affine8g64"),
+    "glm-5": (4, "mxfp4", "affine8g64"),
+    "deepseek-v3.2": (4, "mxfp4", "affine8g64"),
+    "deepseek-v3": (4, "mxfp4", "affine8g64"),
+    "kimi-k2.5": (2, "mxfp4", "affine8g64"),
+    "nemotron-3-super": (9, "mxfp4", "affine8g64"),
+    "nemotron-3-nano": (9, "mxfp4", "affine8g64"),
+    "qwen3.5-122b-a10b": (4, "mxfp4", "affine8g64"),
+    "qwen3.5-35b-a3b": (4, "mxfp4", "affine8g64"),
+    "qwen3-coder-next": (4, "mxfp4", "affine8g64"),
+    "qwen3-235b-a22b": (2, "mxfp4", "affine8g64"),
+    "qwen3-30b-a3b": (4, "mxfp4", "affine8g64"),
+    "glm-4.6": (5, "mxfp4", "affine8g64"),
+    "glm-4.5-air": (4, "mxfp4", "affine8g64"),
+    "glm-4.7-flash": (4, "mxfp4", "affine8g64"),
+    "gpt-oss-120b": (4, "mxfp4", "affine8g64"),
+    "gpt-oss-20b": (4, "mxfp4", "affine8g64"),
+    "deepseek-v2-lite": (4, "mxfp4", "affine8g64"),
+    "mixtral-8x7b": (2, "mxfp4", "affine8g64"),
+    "olmoe-1b-7b": (4, "mxfp4", "affine8g64"),
+    "llama-3.2-3b": (4, "affine8g64", "affine8g64"),
+    "qwen3-0.6b": (4, "affine8g64", "affine8g64"),
+    "qwen2.5-0.5b": (4, "affine8g64", "affine8g64"),
+    "gemma-3-270m": (6, "affine8g64", "affine8g64"),
+}
+
+
+def specdec(*arguments):
+    done = subprocess.run([SPECDEC, *map(str, arguments)], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"specdec {' '.join(map(str, arguments))}: {done.stderr.strip() or done.returncode}")
+    return done.stdout
+
+
+def found_by(command, *arguments):
+    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        specdec(command, *arguments, "--json", out.name)
+        return json.load(open(out.name))
+
+
+def measure(model, work):
+    layers, experts, rest = MODELS[model]
+    with tempfile.TemporaryDirectory(dir=work) as at:
+        slice_at = pathlib.Path(at) / model
+        specdec("synth", slice_at, "--like", CONFIGS / f"{model}.json", "--layers", layers, "--experts", experts, "--rest", rest)
+        said = found_by("inspect", slice_at)["account"]
+        text = ["--prompt-tokens", ",".join(str(7 * i % 501) for i in range(48)), "--max-tokens", 24, "--ignore-eos"]
+        ngram = found_by("run", "--target", slice_at, "--draft", "ngram", "--k", GUESSES, *text)
+        passes = found_by("bench", "--model", slice_at, "--widths", "1,4", "--prefill-steps", "64")
+    figures = ngram["figures"]
+    return {"model": model, "layers": layers, "experts": experts, "rest": rest, "machine": ngram["run"]["machine"],
+            "version": ngram["run"]["version"], "said_bytes": said["bytes_per_token"], "read_bytes": figures["plain_bytes_per_token"],
+            "identical": figures["identical_to_plain"], "tokens_per_s": figures["plain_tokens_per_s"],
+            "weight_bytes": ngram["run"]["target"]["weight_bytes"], "passes": passes}
+
+
+def goldens_of(model_type):
+    names = [path.parent.name for path in sorted(GOLDENS.glob("*/config.json"))
+             if json.loads(path.read_text()).get("model_type") == model_type]
+    return len(names), any("mtp" in name for name in names)
+
+
+def share_of_parts(passes):
+    parts = next(costs["parts"] for costs in passes["parts_per_pass"] if costs["rows"] == 1)
+    seconds = {name: part["s"] for name, part in parts.items()}
+    whole = sum(seconds.values())
+    return ", ".join(f"{name} {100 * s / whole:.0f}" for name, s in sorted(seconds.items(), key=lambda part: -part[1])
+                     if s > 0.005 * whole)
+
+
+def row_of(model, known):
+    _, experts, rest = MODELS[model]
+    config = json.loads((CONFIGS / f"{model}.json").read_text())
+    kind = config["model_type"]
+    text = config.get("text_config", config)
+    has_mtp = any(text.get(key) for key in ("num_nextn_predict_layers", "mtp_num_hidden_layers"))
+    priced = found_by("predict", "--target", model, "--experts", experts, "--rest", rest, "--hardware", MACHINE, "--context", CONTEXT,
+                      "--draft", "mtp" if has_mtp else "ngram", "--k", GUESSES)
+    account = found_by("inspect", CONFIGS / f"{model}.json", "--experts", experts, "--rest", rest)["account"]
+    count, with_mtp = goldens_of(kind)
+    loads = kind in known
+    drafters = "every kind" if not has_mtp else ("every kind, its MTP layer" if with_mtp else "every kind; MTP layer: not read")
+    tested = f"{count} checkpoints" + (", MTP" if with_mtp and has_mtp else "") if loads else "-"
+    guess = priced["guesses"][0]
+    return (f"| {model} | `{kind}` | {'yes' if loads else 'no'} | {drafters if loads else '-'} | {tested} | "
+            f"{account['bytes'] / 1e9:.1f} GB | {account['bytes_per_token'] / 1e9:.3f} GB | {1 / priced['plain_s']:.1f} | "
+            f"{guess['break_even_tokens_per_pass']:.2f} |")
+
+
+def write(work, out):
+    measured = {path.stem: json.loads(path.read_text()) for path in sorted(work.glob("*.json"))}
+    known = set(re.split(r"[,\s]+", refusal_of_unknown()))
+    lines = [PREFACE]
+    lines += [row_of(model, known) for model in MODELS]
+    lines.append(SLICES)
+    for model in MODELS:
+        if model not in measured:
+            continue
+        m = measured[model]
+        equal = m["said_bytes"] == m["read_bytes"]
+        lines.append(f"| {model} | {m['layers']} | {m['weight_bytes'] / 1e9:.2f} GB | {m['read_bytes'] / 1e6:.3f} MB | "
+                     f"{'equal' if equal else format(m['said_bytes'] / 1e6, '.3f') + ' MB'} | "
+                     f"{'identical' if m['identical'] else 'DIFFERENT'} | {m['tokens_per_s']:.1f} | {share_of_parts(m['passes'])} |")
+    first = next(iter(measured.values()))
+    lines.append(f"\nMeasured by specdec {first['version']} on {first['machine']['cpu']}, {first['machine']['threads']} threads, "
+                 f"{first['machine']['instruction_set']}.\n")
+    lines.append(FOOT)
+    out.write_text("\n".join(lines))
+
+
+def refusal_of_unknown():
+    """The architectures that this version runs, as its error for another one lists them."""
+    with tempfile.TemporaryDirectory() as at:
+        config = pathlib.Path(at) / "config.json"
+        config.write_text('{"model_type": "none", "vocab_size": 1}')
+        done = subprocess.run([SPECDEC, "run", "--target", at, "--prompt-tokens", "1"], capture_output=True, text=True)
+        return done.stderr.split("runs:")[1]
+
+
+PREFACE = f"""# Models
+
+Written by `bench/models.py`. Every architecture is compared with transformers' float32 logits on tiny random checkpoints
+(`tests/data/models`: 1e-4 over the logits, greedy tokens equal), with contexts beyond sliding windows and beyond the
+indexer's top-k, and all laws of row invariance run over it: a row of a pass of any width, of any tree, after any history
+of accepted guesses, with any number of threads, is bit for bit what plain decoding gives.
+
+- *drafters*: `every kind` is each of [drafters.md](drafters.md) whose needs are met: a small model, an EAGLE head, n-grams
+  and so on.
+- *weights*, *a token reads*: routed experts as MXFP4 and all else in 8 bits (affine, groups of 64); dense models in 8 bits.
+- *tokens/s*, *breaks even at*: `specdec predict --hardware {MACHINE} --context {CONTEXT} --k {GUESSES}`: plain decoding as it is priced
+  there, and the tokens that a pass must give for {GUESSES} guesses to pay, by the MTP layer if there is one, else by guesses that
+  cost nothing.
+
+| model | model_type | loads | drafters | tested on | weights | a token reads | tokens/s on {MACHINE} | breaks even at |
+|---|---|---|---|---|---|---|---|---|"""
+
+SLICES = f"""
+## Slices of their true shapes
+
+The first layers with random weights (`specdec synth --layers`), embedding and head whole. *reads*: bytes of weights per token
+that plain decoding was counted to read; *counted*: what `specdec inspect` says without loading it. *text*: that of
+{GUESSES} guesses a step from n-grams, against plain decoding. *time*: of a pass of one row by kind of work, in %.
+
+| model | layers | weights | reads | counted | text | tokens/s | time of a pass |
+|---|---|---|---|---|---|---|---|"""
+
+FOOT = """Trees of guesses work over every architecture. Over recurrent layers (Mamba2, gated DeltaNet) a branch is computed again
+from the last accepted position, so a wide tree costs time there. `self` cannot skip a recurrent layer, and says so.
+"""
+
+
+def main():
+    command, work = sys.argv[1], pathlib.Path(sys.argv[2])
+    if command == "write":
+        return write(work, pathlib.Path(sys.argv[3]) if len(sys.argv) > 3 else ROOT / "docs/models.md")
+    work.mkdir(parents=True, exist_ok=True)
+    for model in sys.argv[3:] or MODELS:
+        try:
+            (work / f"{model}.json").write_text(json.dumps(measure(model, work)))
+            print(model, "measured", flush=True)
+        except RuntimeError as error:
+            print(model, error, flush=True)
+
+
+if __name__ == "__main__":
+    main()
