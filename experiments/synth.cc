@@ -26,10 +26,11 @@ nlohmann::json read_config(const SynthOptions& options) {
   nlohmann::json config = parse_json(MappedFile(options.like).text(), origin);
   if (!config.is_object()) throw Error("{}: expected a JSON object", origin);
   if (options.layers == 0) return config;
-  config["num_hidden_layers"] = options.layers;
-  for (const char* key : {"layer_types", "mlp_layer_types"}) {
-    if (!config.contains(key) || !config[key].is_array()) continue;
-    nlohmann::json& list = config[key];
+  nlohmann::json& text = config.contains("text_config") ? config["text_config"] : config;
+  text["num_hidden_layers"] = options.layers;
+  for (const char* key : {"layer_types", "mlp_layer_types", "indexer_types", "index_topk_pattern"}) {
+    if (!text.contains(key) || !text[key].is_array()) continue;
+    nlohmann::json& list = text[key];
     if (list.size() < static_cast<std::size_t>(options.layers)) {
       throw Error("{}: '{}' lists {} layers, which is less than the {} asked for", origin, key, list.size(),
                   options.layers);

@@ -113,7 +113,6 @@ TEST(Inspect, ReadsTheBlocksOfPublishedConfigs) {
   EXPECT_EQ(inspect_path(config_path("gpt-oss-20b")).account->weights.total, 13761264768);
   const Account deepseek = *inspect_path(config_path("deepseek-v3.2")).account;
   EXPECT_EQ(deepseek.trunk[static_cast<std::size_t>(Group::head)].bytes, 129280 * 7168 * 2) << "heads stay bf16";
-  EXPECT_TRUE(mentions(kimi.refusals, "kimi_k25"));
 }
 
 TEST(Inspect, TakesFormatsAsAskedFor) {

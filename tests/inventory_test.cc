@@ -206,7 +206,8 @@ TEST(Inventory, IsWhatTheLoaderAsksFor) {
     if (has_inventory(config.text("model_type", ""))) expect_loader_agrees(model.path() / "config.json");
   }
   for (const char* name :
-       {"qwen3-30b-a3b", "qwen3-235b-a22b", "glm-4.5-air", "glm-4.6", "llama-3.2-3b", "qwen3-0.6b", "qwen2.5-0.5b"}) {
+       {"qwen3-30b-a3b", "qwen3-235b-a22b", "glm-4.5-air", "glm-4.6", "llama-3.2-3b", "qwen3-0.6b", "qwen2.5-0.5b",
+        "deepseek-v2-lite", "deepseek-v3.2", "kimi-k2.5", "glm-4.7-flash", "glm-5.2"}) {
     expect_loader_agrees(data(fmt::format("configs/{}.json", name)));
   }
 }
