@@ -5,6 +5,7 @@
 #include "core/contradictions.h"
 #include "core/engine.h"
 #include "core/error.h"
+#include "core/inventory.h"
 
 namespace specdec {
 namespace {
@@ -20,9 +21,11 @@ ModelInfo describe(const ConfigReader& config) {
   ModelInfo info = architecture.describe(config);
   for (const std::string& contradiction : contradictions(config)) throw Error("{}", contradiction);
   info.architecture = architecture.name;
-  add_tokens(info.eos, config.integers("eos_token_id"));
-  const std::vector<int> bos = config.integers("bos_token_id");
-  if (!bos.empty()) info.bos = TokenId{bos.front()};
+  for (const ConfigReader& level : {config, text_part(config)}) {
+    add_tokens(info.eos, level.integers("eos_token_id"));
+    const std::vector<int> bos = level.integers("bos_token_id");
+    if (!bos.empty()) info.bos = TokenId{bos.front()};
+  }
   return info;
 }
 

@@ -63,6 +63,14 @@ ConfigReader ConfigReader::of_file(const std::filesystem::path& path) {
   return ConfigReader(MappedFile(path).text(), path.string());
 }
 
+ConfigReader ConfigReader::with_defaults(std::string_view json) const {
+  nlohmann::json value = parse_json(json, origin_);
+  for (const auto& [key, own] : json_->value.items()) {
+    if (!own.is_null()) value[key] = own;
+  }
+  return ConfigReader(std::make_shared<Json>(Json{std::move(value)}), origin_);
+}
+
 bool ConfigReader::has(std::string_view key) const { return json_->find(key) != nullptr; }
 
 int ConfigReader::count(std::string_view key) const {

@@ -34,6 +34,9 @@ class ConfigReader {
   bool is_false(std::string_view key) const;
   std::vector<std::string> keys() const;
 
+  // The same with the members of a JSON object where this has none, or null.
+  ConfigReader with_defaults(std::string_view json) const;
+
   // The first of the keys that is there: published configs spell some keys in several ways.
   std::string_view first_of(std::initializer_list<std::string_view> keys) const;
 

@@ -21,6 +21,9 @@ class Decoder : public Model {
         engine_(engine),
         experts_(*file_, engine) {
     WeightFile& file = *file_;
+    for (const DecoderNames& other : spec_.other_names) {
+      if (file.has_prefix(other.root + ".layers.")) spec_.names = other;
+    }
     const DecoderNames& names = spec_.names;
     const std::initializer_list<std::int64_t> shape{spec_.info.vocab, spec_.hidden};
     table_ = fmt::format("{}.{}", names.root, names.embedding);
@@ -220,7 +223,7 @@ DecoderSpec read_decoder(const ConfigReader& config, const DecoderDefaults& defa
   constexpr int kMostDim = 1 << 16;
   require(attention.head_dim >= 1 && attention.head_dim <= kMostDim, config,
           fmt::format("'head_dim' is {}; expected 1 to {}", attention.head_dim, kMostDim));
-  spec.ropes = {read_rope(config, attention.head_dim, defaults.partial_rotary_factor)};
+  spec.ropes = {read_rope(config, attention.head_dim, defaults.partial_rotary_factor, defaults.rope_theta)};
 
   const std::string activation = config.text(config.first_of({"hidden_act", "hidden_activation"}), "silu");
   const auto* known = std::ranges::find(kActivations, activation, &NamedActivation::name);
@@ -239,7 +242,8 @@ AttentionSpec DecoderSpec::attention_of(int layer) const {
   return of_layer;
 }
 
-void read_windows(const ConfigReader& config, DecoderSpec& spec, const std::function<bool(int layer)>& otherwise) {
+void read_windows(const ConfigReader& config, DecoderSpec& spec, const std::function<bool(int layer)>& otherwise,
+                  int fallback) {
   const std::vector<std::string> types = config.texts("layer_types");
   require(types.empty() || static_cast<int>(types.size()) == spec.info.layers, config,
           fmt::format("'layer_types' lists {} layers of {}", types.size(), spec.info.layers));
@@ -251,7 +255,7 @@ void read_windows(const ConfigReader& config, DecoderSpec& spec, const std::func
     spec.windowed.push_back(type.empty() ? otherwise(layer) : type == "sliding_attention");
   }
   const bool any = std::ranges::find(spec.windowed, true) != spec.windowed.end();
-  if (any) spec.window = config.count("sliding_window");
+  if (any) spec.window = fallback > 0 ? config.count("sliding_window", fallback) : config.count("sliding_window");
 }
 
 void expect_full_attention(const ConfigReader& config) {

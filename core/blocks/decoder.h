@@ -32,15 +32,16 @@ struct LayerFile {
 
 // What checkpoints call the parts outside of layers.
 struct DecoderNames {
-  std::string root = "model", embedding = "embed_tokens", norm = "norm", head = "lm_head";
+  std::string root = "model", embedding = "embed_tokens", norm = "norm", head = "lm_head", feed_forward = "mlp";
   // Parts of names that belong to what is left out, such as a vision tower.
   std::vector<std::string> ignored;
 };
 
 // Attention, then a feed-forward block, each behind a norm: input_layernorm, self_attn, post_attention_layernorm, mlp.
 DecoderLayer load_decoder_layer(const LayerFile& at);
-// A mixture of experts if the layer is routed, else dense.
-std::unique_ptr<Block> load_feed_forward(const LayerFile& at, const std::string& path);
+std::vector<float> load_norm(const LayerFile& at, const std::string& name);  // `path`.`name`.weight, (hidden)
+std::unique_ptr<Block> load_attention(const LayerFile& at);                  // `path`.self_attn
+std::unique_ptr<Block> load_feed_forward(const LayerFile& at);               // a mixture if it is routed, else dense
 
 struct DecoderSpec {
   ModelInfo info;
@@ -60,6 +61,8 @@ struct DecoderSpec {
   std::vector<bool> routed;   // per layer: mixture of experts instead of dense
   MoeSpec moe;
   DecoderNames names;
+  std::vector<DecoderNames> other_names;  // that checkpoints may have instead
+  float logit_softcap = 0;                // logits become cap * tanh(logits / cap); 0: they stay
   std::function<DecoderLayer(const LayerFile& at)> load_layer = load_decoder_layer;
 
   AttentionSpec attention_of(int layer) const;
@@ -71,6 +74,7 @@ struct DecoderDefaults {
   double rms_norm_eps = 1e-6;
   int head_dim = 0;  // 0 = hidden_size / num_attention_heads
   bool tied = false;
+  double rope_theta = 10000;
 };
 
 // The keys that most architectures spell alike. The caller adds what is its own.
@@ -78,8 +82,10 @@ DecoderSpec read_decoder(const ConfigReader& config, const DecoderDefaults& defa
 
 // Throws Error unless every layer sees all positions; for architectures that have no other layers.
 void expect_full_attention(const ConfigReader& config);
-// Which layers have a window, by layer_types if given, else as `otherwise` says.
-void read_windows(const ConfigReader& config, DecoderSpec& spec, const std::function<bool(int layer)>& otherwise);
+// Which layers have a window, by layer_types if given, else as `otherwise` says. fallback: the window where config.json
+// gives none; 0: it must.
+void read_windows(const ConfigReader& config, DecoderSpec& spec, const std::function<bool(int layer)>& otherwise,
+                  int fallback = 0);
 
 // experts_key, num_experts_per_tok, moe_intermediate_size (or width_key); the shared expert's width from
 // info.shared_experts.

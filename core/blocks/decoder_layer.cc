@@ -11,22 +11,23 @@
 namespace specdec {
 
 DecoderLayer load_decoder_layer(const LayerFile& at) {
-  const DecoderSpec& spec = at.spec;
-  const auto norm = [&](const std::string& name) {
-    return load_norm(at.file, fmt::format("{}.{}.weight", at.path, name), spec.hidden, spec.zero_centred);
-  };
   DecoderLayer layer;
-  layer.sublayers.push_back({.norm = norm("input_layernorm"),
-                             .post_norm = {},
-                             .block = std::make_unique<Attention>(at.file, at.path + ".self_attn",
-                                                                  spec.attention_of(at.layer), spec.hidden)});
-  layer.sublayers.push_back(
-      {.norm = norm("post_attention_layernorm"), .post_norm = {}, .block = load_feed_forward(at, at.path + ".mlp")});
+  layer.sublayers.push_back({load_norm(at, "input_layernorm"), {}, load_attention(at)});
+  layer.sublayers.push_back({load_norm(at, "post_attention_layernorm"), {}, load_feed_forward(at)});
   return layer;
 }
 
-std::unique_ptr<Block> load_feed_forward(const LayerFile& at, const std::string& path) {
+std::vector<float> load_norm(const LayerFile& at, const std::string& name) {
+  return load_norm(at.file, fmt::format("{}.{}.weight", at.path, name), at.spec.hidden, at.spec.zero_centred);
+}
+
+std::unique_ptr<Block> load_attention(const LayerFile& at) {
+  return std::make_unique<Attention>(at.file, at.path + ".self_attn", at.spec.attention_of(at.layer), at.spec.hidden);
+}
+
+std::unique_ptr<Block> load_feed_forward(const LayerFile& at) {
   const DecoderSpec& spec = at.spec;
+  const std::string path = fmt::format("{}.{}", at.path, spec.names.feed_forward);
   if (at.routed) {
     return std::make_unique<MoeBlock>(load_moe(at.file, at.experts, at.layer, path, spec.moe, spec.hidden));
   }
@@ -134,6 +135,9 @@ MatView head_logits(const Pass& pass, const Weight& head, const float* normed, s
                   nullptr, rows,
                   logits,  head.out};
   multiply(pass.engine, {&product, 1});
+  if (const float cap = pass.spec.logit_softcap; cap > 0) {
+    for (std::int64_t i = 0; i < rows * head.out; ++i) logits[i] = cap * std::tanh(logits[i] / cap);
+  }
   pass.engine.lap(Part::head);
   return MatView(logits, rows, head.out);
 }

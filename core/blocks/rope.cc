@@ -10,8 +10,6 @@
 namespace specdec {
 namespace {
 
-constexpr double kDefaultTheta = 10000;
-
 double stretch_of(const ConfigReader& scaling) {
   if (!scaling.has("factor")) throw Error("{}: this rope type needs a 'factor', which is missing", scaling.origin());
   const double factor = scaling.number("factor", 1);
@@ -74,12 +72,12 @@ void apply_yarn(const ConfigReader& config, const ConfigReader& scaling, double 
 
 }  // namespace
 
-Rope read_rope(const ConfigReader& config, int head_dim, double partial_fallback) {
+Rope read_rope(const ConfigReader& config, int head_dim, double partial_fallback, double theta_fallback) {
   const std::optional<ConfigReader> parameters = config.object("rope_parameters");
   const std::optional<ConfigReader> scaling = parameters ? parameters : config.object("rope_scaling");
   const ConfigReader& base = parameters && parameters->has("rope_theta") ? *parameters : config;
   const ConfigReader& part = parameters && parameters->has("partial_rotary_factor") ? *parameters : config;
-  const double theta = base.number("rope_theta", kDefaultTheta);
+  const double theta = base.number("rope_theta", theta_fallback);
   const double partial = part.number("partial_rotary_factor", partial_fallback);
   if (partial <= 0 || partial > 1) {
     throw Error("{}: partial_rotary_factor is {}; expected 0 to 1", part.origin(), partial);

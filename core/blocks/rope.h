@@ -19,7 +19,7 @@ struct Rope {
 // Reads rope_parameters (transformers 5) or rope_theta, rope_scaling and partial_rotary_factor.
 // Types: default, linear, llama3, yarn (Peng et al., arXiv 2309.00071), and factors (by which each frequency is
 // divided, as GGUF has them); others are refused by name.
-Rope read_rope(const ConfigReader& config, int head_dim, double partial_fallback);
+Rope read_rope(const ConfigReader& config, int head_dim, double partial_fallback, double theta_fallback);
 // The same of `dims` elements, from what scales the frequencies; none: default.
 Rope make_rope(const ConfigReader& config, const std::optional<ConfigReader>& scaling, double theta, int dims);
 

@@ -1,14 +1,18 @@
 // Dense decoders of grouped-query attention. transformers: models/llama, mistral, qwen2, qwen3, gemma3.
 #include <fmt/format.h>
 
+#include "core/blocks/gemma.h"
 #include "core/inventory.h"
 
 namespace specdec {
 namespace {
 
-Inventory take(const ConfigReader& config) {
-  const std::string type = config.text("model_type", "");
-  const bool gemma = type == "gemma3_text";
+Inventory take(const ConfigReader& outer) {
+  const std::string type = outer.text("model_type", "");
+  const bool gemma = type.starts_with("gemma3");
+  const bool inside = type == "gemma3";
+  const ConfigReader config = inside ? gemma3_text(outer) : outer;
+  const std::string root = inside ? "language_model.model" : "model";
   Inventory inventory = begin_inventory(config, gemma);
   GqaShape gqa = read_gqa(config, type == "qwen3" ? 128 : gemma ? 256 : 0);
   gqa.qkv_bias = type == "qwen2" || config.boolean("attention_bias", false);
@@ -20,9 +24,10 @@ Inventory take(const ConfigReader& config) {
       {.fallback = gemma || type == "mistral", .full_every = gemma ? config.count("sliding_window_pattern", 6) : 0});
   const std::int64_t width = size_of(config, "intermediate_size");
 
-  add_embedding_and_head(inventory, "model.embed_tokens");
+  if (inside) inventory.notes.emplace_back("the vision tower and its projector are not counted");
+  add_embedding_and_head(inventory, root + ".embed_tokens", inside ? "language_model.lm_head" : "lm_head");
   for (int layer = 0; layer < inventory.layers; ++layer) {
-    const std::string path = fmt::format("model.layers.{}", layer);
+    const std::string path = fmt::format("{}.layers.{}", root, layer);
     add(inventory, path + ".input_layernorm.weight", {inventory.hidden});
     add(inventory, path + ".post_attention_layernorm.weight", {inventory.hidden});
     if (gemma) {
@@ -33,7 +38,7 @@ Inventory take(const ConfigReader& config) {
             windowed[static_cast<std::size_t>(layer)] ? Keeps::window : Keeps::all);
     add_swiglu(inventory, path + ".mlp", width, mlp_bias);
   }
-  add(inventory, "model.norm.weight", {inventory.hidden});
+  add(inventory, root + ".norm.weight", {inventory.hidden});
   return inventory;
 }
 
@@ -42,7 +47,7 @@ Inventory take(const ConfigReader& config) {
 InventoryKind inventory_dense() {
   return {"dense",
           "dense decoders of grouped-query attention",
-          {"llama", "mistral", "qwen2", "qwen3", "gemma3_text"},
+          {"llama", "mistral", "qwen2", "qwen3", "gemma3_text", "gemma3"},
           take};
 }
 

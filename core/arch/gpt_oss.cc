@@ -1,0 +1,38 @@
+// gpt-oss (arXiv 2508.10925): sinks, a sliding window in every other layer, biases everywhere, clamped SwiGLU with gates
+// and ups alternating. transformers: models/gpt_oss.
+#include "core/blocks/decoder.h"
+#include "core/error.h"
+
+namespace specdec {
+namespace {
+
+constexpr double kTheta = 150000;
+
+DecoderSpec read(const ConfigReader& config) {
+  DecoderSpec spec = read_decoder(config, {.rms_norm_eps = 1e-5, .head_dim = 64, .rope_theta = kTheta});
+  if (!config.has("rope_parameters") && !config.has("rope_scaling")) {
+    throw Error("{}: 'rope_scaling' is missing; expected yarn with a factor, as gpt-oss is published",
+                config.origin());
+  }
+  spec.attention.qkv_bias = spec.attention.output_bias = config.boolean("attention_bias", true);
+  spec.attention.sinks = true;
+  read_windows(config, spec, [](int layer) { return layer % 2 == 0; });
+  MoeSpec& moe = spec.moe;
+  moe.names.router = "router";
+  read_experts(config, config.first_of({"num_local_experts", "num_experts"}), spec, "intermediate_size");
+  moe.router_bias = moe.expert_bias = moe.alternating = true;
+  moe.activation = Activation::clamped;
+  moe.limit = static_cast<float>(config.number("swiglu_limit", 7));
+  constexpr double kAlpha = 1.702;
+  if (const double alpha = config.number("swiglu_alpha", kAlpha); alpha != kAlpha) {
+    throw Error("{}: 'swiglu_alpha' is {}; expected {}", config.origin(), alpha, kAlpha);
+  }
+  spec.routed.assign(spec.routed.size(), true);
+  return spec;
+}
+
+}  // namespace
+
+Architecture arch_gpt_oss() { return decoder_architecture<read>("gpt_oss", "gpt-oss, mixture of experts"); }
+
+}  // namespace specdec
