@@ -223,11 +223,9 @@ Weight WeightFile::table(const std::string& path, std::span<const std::int64_t> 
 std::vector<float> WeightFile::vector(const std::string& name, std::int64_t size) { return floats(name, {size}); }
 
 std::vector<float> WeightFile::floats(const std::string& name, std::initializer_list<std::int64_t> shape) {
-  if (plan_ != nullptr) {
-    SPECDEC_ASSERT(shape.size() == 1);
-    add_planned(plan_->vector(name, *shape.begin()));
-  }
-  const StoredTensor& tensor = get(name, std::span(shape.begin(), shape.size()));
+  const std::span expected(shape.begin(), shape.size());
+  if (plan_ != nullptr) add_planned(plan_->vector(name, expected));
+  const StoredTensor& tensor = get(name, expected);
   if (!is_float(tensor.dtype)) {
     throw Error("{}: tensor '{}' is stored as {}; expected F32, F16 or BF16", directory_.string(), name,
                 name_of(tensor.dtype));

@@ -28,7 +28,7 @@ class WeightPlan {
   virtual bool has_prefix(std::string_view prefix) const = 0;  // whether it stores what a checkpoint may leave out
   // The tensors, without data, of a linear map and of a small tensor.
   virtual std::vector<StoredTensor> linear(const std::string& path, std::span<const std::int64_t> shape) = 0;
-  virtual StoredTensor vector(const std::string& name, std::int64_t size) = 0;
+  virtual StoredTensor vector(const std::string& name, std::span<const std::int64_t> shape) = 0;
   // A tensor of any kind that may be there.
   virtual const StoredTensor* find(const std::string&) { return nullptr; }
   // Every tensor was asked for but those whose names contain one of `ignored`.

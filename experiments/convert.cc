@@ -62,8 +62,8 @@ class SourcePlan : public WeightPlan {
     return {{path + ".weight", DType::bf16, {shape.begin(), shape.end()}, nullptr, bytes}};
   }
 
-  StoredTensor vector(const std::string& name, std::int64_t size) override {
-    return others_.emplace_back(source_.get(name, std::array{size}));
+  StoredTensor vector(const std::string& name, std::span<const std::int64_t> shape) override {
+    return others_.emplace_back(source_.get(name, shape));
   }
 
   const StoredTensor* find(const std::string& name) override {

@@ -27,7 +27,7 @@ class RandomWeights : public WeightPlan {
   // left out is.
   bool has_prefix(std::string_view prefix) const override;
   std::vector<StoredTensor> linear(const std::string& path, std::span<const std::int64_t> shape) override;
-  StoredTensor vector(const std::string& name, std::int64_t size) override;
+  StoredTensor vector(const std::string& name, std::span<const std::int64_t> shape) override;
 
   std::span<const StoredTensor> tensors() const { return tensors_; }  // as asked for
   std::span<const WrittenMatrix> matrices() const { return matrices_; }

@@ -148,20 +148,18 @@ TEST(Inventory, AGuessOfAnMtpLayerReadsItsShare) {
 // Learns what a loader asks for.
 class Recorder : public WeightPlan {
  public:
-  explicit Recorder(const Inventory& inventory) : layers_(inventory.layers) {
-    for (const TensorSpec& tensor : inventory.tensors) mtp_ |= place_of(tensor.name, layers_).mtp;
-  }
+  explicit Recorder(const Inventory& inventory) : inventory_(inventory) {}
 
-  // Experts one by one, as published; the layers beyond the trunk if the inventory has them.
   bool has_prefix(std::string_view prefix) const override {
-    const bool beyond = prefix.starts_with(fmt::format("model.layers.{}.", layers_));
-    return mtp_ && beyond && prefix.find("shared_head.") == prefix.npos && prefix.find("embed_tokens") == prefix.npos &&
-           prefix.find("switch_mlp") == prefix.npos && prefix.find("gate_up_proj") == prefix.npos;
+    return std::ranges::any_of(inventory_.tensors,
+                               [&](const TensorSpec& tensor) { return tensor.name.starts_with(prefix); });
   }
   std::vector<StoredTensor> linear(const std::string& path, std::span<const std::int64_t> shape) override {
     return {record(path + ".weight", {shape.begin(), shape.end()})};
   }
-  StoredTensor vector(const std::string& name, std::int64_t size) override { return record(name, {size}); }
+  StoredTensor vector(const std::string& name, std::span<const std::int64_t> shape) override {
+    return record(name, {shape.begin(), shape.end()});
+  }
 
   const std::map<std::string, std::vector<std::int64_t>>& asked() const { return asked_; }
 
@@ -173,8 +171,7 @@ class Recorder : public WeightPlan {
     return {name, DType::f32, std::move(shape), nullptr, bytes};
   }
 
-  int layers_;
-  bool mtp_ = false;
+  const Inventory& inventory_;
   std::map<std::string, std::vector<std::int64_t>> asked_;
 };
 

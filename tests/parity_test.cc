@@ -84,11 +84,12 @@ TEST_P(Parity, LogitsEqualTransformers) {
 
 // Row i of mtp_logits_k is the k-th draft of a chain that starts at i and is fed the true tokens: keys of the first
 // step at positions 0 to i, then one pending row a step.
-TEST(MtpParity, ChainsEqualTransformers) {
-  if (!std::filesystem::exists(kData / "glm4_moe_mtp")) GTEST_SKIP() << kData << " has no glm4_moe_mtp";
-  const Golden golden = read_golden(kData / "glm4_moe_mtp");
+class MtpParity : public testing::TestWithParam<std::string> {};
+
+TEST_P(MtpParity, ChainsEqualTransformers) {
+  const Golden golden = read_golden(kData / GetParam());
   Engine engine({.threads = 1, .compute = "f32"});
-  const auto model = load_model(kData / "glm4_moe_mtp", engine);
+  const auto model = load_model(kData / GetParam(), engine);
   ASSERT_NE(model->mtp(), nullptr);
   constexpr int kSteps = 3;
   std::vector<std::vector<float>> logits(kSteps);
@@ -127,7 +128,16 @@ std::vector<std::string> names() {
   return found;
 }
 
+std::vector<std::string> names_with_mtp() {
+  std::vector<std::string> found = names();
+  std::erase_if(found, [](const std::string& name) { return !name.ends_with("_mtp"); });
+  return found;
+}
+
 INSTANTIATE_TEST_SUITE_P(Goldens, Parity, testing::ValuesIn(names()),
+                         [](const auto& instance) { return instance.param; });
+
+INSTANTIATE_TEST_SUITE_P(Goldens, MtpParity, testing::ValuesIn(names_with_mtp()),
                          [](const auto& instance) { return instance.param; });
 
 TEST(ParityData, CoversEveryArchitecture) {

@@ -1,5 +1,5 @@
-// gpt-oss (arXiv 2508.10925): sinks, a sliding window in every other layer, biases everywhere, clamped SwiGLU with gates
-// and ups alternating. transformers: models/gpt_oss.
+// gpt-oss (arXiv 2508.10925): sinks, a sliding window in every other layer, biases everywhere, clamped SwiGLU with
+// gates and ups alternating. transformers: models/gpt_oss.
 #include "core/blocks/decoder.h"
 #include "core/error.h"
 
@@ -11,8 +11,7 @@ constexpr double kTheta = 150000;
 DecoderSpec read(const ConfigReader& config) {
   DecoderSpec spec = read_decoder(config, {.rms_norm_eps = 1e-5, .head_dim = 64, .rope_theta = kTheta});
   if (!config.has("rope_parameters") && !config.has("rope_scaling")) {
-    throw Error("{}: 'rope_scaling' is missing; expected yarn with a factor, as gpt-oss is published",
-                config.origin());
+    throw Error("{}: 'rope_scaling' is missing; expected yarn with a factor, as gpt-oss is published", config.origin());
   }
   spec.attention.qkv_bias = spec.attention.output_bias = config.boolean("attention_bias", true);
   spec.attention.sinks = true;

@@ -1,4 +1,5 @@
-// Mistral: Llama's layers, all with one sliding window if there is one (arXiv 2310.06825). transformers: models/mistral.
+// Mistral: Llama's layers, all with one sliding window if there is one (arXiv 2310.06825). transformers:
+// models/mistral.
 #include <algorithm>
 
 #include "core/blocks/decoder.h"

@@ -27,6 +27,7 @@ struct PassBuffers {
   Buffer<float> x, normed, query, new_keys, new_values, attended, step;
   std::vector<Buffer<float>> angles;  // of each kind of rope, (rows, dims): cosines, then sines of a row
   Buffer<float> router;
+  Buffer<float> latent;  // what experts read, then what they say
   Buffer<float> logits, joined;
   std::vector<Buffer<float>> taps;
   std::vector<MatView> tapped;
@@ -34,7 +35,7 @@ struct PassBuffers {
   Buffer<float> chosen_weight, expert_shares, expert_totals, shared_share;
   Buffer<QueryState> query_states;
   Buffer<float> query_values;
-  ActivationBuffer activations, attended_activations;
+  ActivationBuffer activations, attended_activations, latent_activations;
   InnerBuffer inner, shared_inner;
   std::vector<Branch> branches;
   std::vector<int> wanted;  // experts of a layer, by their numbers in the store

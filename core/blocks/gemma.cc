@@ -11,10 +11,10 @@ namespace {
 // Norms before and after each of attention and feed-forward.
 DecoderLayer load_layer(const LayerFile& at) {
   DecoderLayer layer;
-  layer.sublayers.push_back({load_norm(at, "input_layernorm"), load_norm(at, "post_attention_layernorm"),
-                             load_attention(at)});
-  layer.sublayers.push_back({load_norm(at, "pre_feedforward_layernorm"), load_norm(at, "post_feedforward_layernorm"),
-                             load_feed_forward(at)});
+  layer.sublayers.push_back(
+      {load_norm(at, "input_layernorm"), load_norm(at, "post_attention_layernorm"), load_attention(at)});
+  layer.sublayers.push_back(
+      {load_norm(at, "pre_feedforward_layernorm"), load_norm(at, "post_feedforward_layernorm"), load_feed_forward(at)});
   return layer;
 }
 
@@ -25,8 +25,9 @@ std::vector<Rope> read_ropes(const ConfigReader& config, int head_dim) {
   if (const std::optional<ConfigReader> both = config.object("rope_parameters")) {
     const auto of = [&](std::string_view kind, double fallback) {
       const std::optional<ConfigReader> own = both->object(kind);
-      if (!own) throw Error("{}: 'rope_parameters' has no '{}'; expected full_attention and sliding_attention",
-                            config.origin(), kind);
+      if (!own)
+        throw Error("{}: 'rope_parameters' has no '{}'; expected full_attention and sliding_attention", config.origin(),
+                    kind);
       return make_rope(config, own, own->number("rope_theta", fallback), head_dim);
     };
     return {of("full_attention", theta), of("sliding_attention", local)};
@@ -55,7 +56,8 @@ DecoderSpec read_gemma3(const ConfigReader& config) {
   attention.scale = 1 / std::sqrt(static_cast<float>(config.number("query_pre_attn_scalar", 256)));
   constexpr int kWindow = 4096;
   const int every = config.count("sliding_window_pattern", 6);
-  read_windows(config, spec, [&](int layer) { return every == 0 || (layer + 1) % every != 0; }, kWindow);
+  read_windows(
+      config, spec, [&](int layer) { return every == 0 || (layer + 1) % every != 0; }, kWindow);
   spec.logit_softcap = static_cast<float>(config.number("final_logit_softcapping", 0));
   if (config.has("use_bidirectional_attention") && !config.is_false("use_bidirectional_attention")) {
     throw Error("{}: 'use_bidirectional_attention' is set; expected a model that reads from left to right",
