@@ -72,7 +72,8 @@ DecoderSpec read(const ConfigReader& config) {
   spec.attention.rope = -1;
   spec.activation = Activation::relu2;
   spec.mlp_bias = config.boolean("mlp_bias", false);
-  spec.names = {.root = "backbone", .embedding = "embeddings", .norm = "norm_f", .feed_forward = "mixer", .ignored = {}};
+  spec.names = {
+      .root = "backbone", .embedding = "embeddings", .norm = "norm_f", .feed_forward = "mixer", .ignored = {}};
   spec.routed.clear();
   bool any_routed = false;
   for (const HybridBlock block : blocks) {
