@@ -11,7 +11,6 @@
 #include "core/arch.h"
 #include "core/error.h"
 #include "core/files/safetensors.h"
-#include "core/inventory.h"
 #include "core/rng.h"
 #include "tests/tiny_gguf.h"
 
@@ -30,14 +29,6 @@ class Writer {
     std::vector<float> values = draw(name, size);
     for (float& value : values) value = static_cast<float>(center + spread * value);
     store(name, DType::f32, {size}, values);
-  }
-
-  // Any tensor of floats.
-  void floats(const std::string& name, const std::vector<std::int64_t>& shape, double center, double spread) {
-    const Map map{name, shape, spread};
-    std::vector<float> values = draw(name, map.elements());
-    for (float& value : values) value = static_cast<float>(center + spread * value);
-    store(name, DType::f32, shape, values);
   }
 
   // A linear map with random weights in the writer's format; of affine, with so many bits.
@@ -242,51 +233,6 @@ void add_layer(Writer& writer, int layer, bool routed, int intermediate, bool bi
   if (sigmoid) add_swiglu(writer, path + ".mlp.shared_experts", kWidth);
 }
 
-// What such an architecture's config.json has besides what all have; null if its checkpoint is written otherwise.
-nlohmann::json hybrid_config(const std::string& type) {
-  const nlohmann::json experts{{"moe_intermediate_size", kWidth}, {"num_experts_per_tok", kPerToken}};
-  if (type == "nemotron_h") {
-    nlohmann::json config{{"hybrid_override_pattern", "M*EM-"},
-                          {"num_hidden_layers", 5},
-                          {"mamba_num_heads", 6},
-                          {"mamba_head_dim", 8},
-                          {"n_groups", 2},
-                          {"ssm_state_size", 16},
-                          {"n_routed_experts", kExperts},
-                          {"n_group", 2},
-                          {"topk_group", 1},
-                          {"moe_latent_size", 32},
-                          {"moe_shared_expert_intermediate_size", kWidth},
-                          {"num_nextn_predict_layers", 1}};
-    config.update(experts);
-    return config;
-  }
-  if (type != "qwen3_next" && type != "qwen3_5" && type != "qwen3_5_moe") return {};
-  nlohmann::json config{{"full_attention_interval", 2},  {"linear_num_key_heads", 2},  {"linear_num_value_heads", 4},
-                        {"linear_key_head_dim", 12},     {"linear_value_head_dim", 8}, {"linear_conv_kernel_dim", 4},
-                        {"partial_rotary_factor", 0.25}, {"rope_theta", 10000.0}};
-  if (type == "qwen3_5") return config;
-  config.update(experts);
-  config.update({{"num_experts", kExperts}, {"shared_expert_intermediate_size", kWidth}});
-  if (type == "qwen3_5_moe") config["mtp_num_hidden_layers"] = 1;
-  return config;
-}
-
-// Every tensor that the architecture has, by its inventory.
-void add_inventory(Writer& writer, const Inventory& inventory) {
-  for (const TensorSpec& tensor : inventory.tensors) {
-    const double spread = 1.5 / std::sqrt(static_cast<double>(tensor.shape.back()));
-    const std::size_t star = tensor.name.find('*');
-    for (std::int64_t copy = 0; copy < tensor.copies; ++copy) {
-      std::string name = tensor.name;
-      if (star != name.npos) name.replace(star, 1, std::to_string(copy));
-      const bool norm = name.find("norm") != name.npos;
-      const double center = norm ? 1 : 0;
-      writer.floats(name, tensor.shape, center, norm ? 0.3 : tensor.is_matrix() ? spread : 0.5);
-    }
-  }
-}
-
 }  // namespace
 
 TinyCheckpoint::TinyCheckpoint(std::string_view name) {
@@ -325,12 +271,6 @@ TinyCheckpoint::TinyCheckpoint(std::string_view name) {
   }
 
   Writer writer(format);
-  if (const nlohmann::json more = hybrid_config(type); !more.is_null()) {
-    config.update(more);
-    add_inventory(writer, take_inventory(ConfigReader(config.dump(), "config.json")));
-    writer.write(directory_, config);
-    return;
-  }
   const bool biased = glm || type == "qwen2";
   const bool qk_norm = glm || type.starts_with("qwen3");
   writer.linear("model.embed_tokens", {kTinyVocab, kHidden}, 5);
