@@ -18,7 +18,9 @@ class TinyCheckpoint {
   TinyCheckpoint(const TinyCheckpoint&) = delete;
   TinyCheckpoint& operator=(const TinyCheckpoint&) = delete;
   const std::filesystem::path& directory() const { return directory_; }
-  int intermediate() const { return intermediate_; }  // width of a dense layer: at least one block of the format
+  int intermediate() const {
+    return intermediate_;
+  }  // width of a dense layer: at least one block of the format; 0: copied
 
  private:
   std::filesystem::path directory_;
