@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
+#include <map>
 #include <vector>
 
 #include "core/batch.h"
@@ -10,7 +12,9 @@
 #include "core/kernels/kernels.h"
 #include "core/model.h"
 #include "core/rng.h"
+#include "draft/drafter.h"
 #include "tests/tiny_checkpoint.h"
+#include "verify/session.h"
 
 namespace specdec {
 namespace {
@@ -121,6 +125,46 @@ TEST_P(Recurrent, LayersAreNotSkipped) {
   }
   EXPECT_GT(refused, 0);
   EXPECT_LT(refused, layers);  // those of attention
+}
+
+// Chains and trees, right and wrong guesses, and drafters that append to the target's own state.
+TEST_P(Recurrent, DraftersLeaveTheTextAsItIs) {
+  const Rule rule = make_rule("sampled");
+  const auto text = [&](const std::string& kind, const std::map<std::string, std::string>& options, int width) {
+    const auto drafter = make_drafter({kind, "", options}, {.target = *model_, .capacity = kCapacity});
+    Session session(*model_, *drafter, rule, Sampler{},
+                    {.budget = {.depth = 4, .width = width}, .max_tokens = 40, .capacity = kCapacity}, Rng(1));
+    session.prefill(prompt_);
+    while (!session.done()) session.step();
+    return std::vector<TokenId>(session.generated().begin(), session.generated().end());
+  };
+  const std::vector<TokenId> plain = text("none", {}, 1);
+  ASSERT_EQ(plain.size(), 40U);
+  for (const int width : {1, 3}) {
+    EXPECT_EQ(text("oracle", {{"right", "0.6"}}, width), plain) << width;
+    EXPECT_EQ(text("ngram", {}, width), plain) << width;
+    EXPECT_EQ(text("self", {}, width), plain) << width;
+    EXPECT_EQ(text("self", {{"experts", "1"}}, width), plain) << width;
+    if (model_->mtp() != nullptr) EXPECT_EQ(text("mtp", {}, width), plain) << width;
+  }
+}
+
+TEST(RecurrentCaches, RowsDoNotDependOnTheTypeOfCache) {
+  for (const char* cache : {"f32", "f16", "q8"}) {
+    for (const char* name : {"nemotron_h", "qwen3_next"}) {
+      const TinyCheckpoint tiny(name);
+      Engine engine({.threads = 2, .cache = cache});
+      const auto model = load_model(tiny.directory(), engine);
+      const std::vector<TokenId> text = tokens_of(7, 9);
+      const auto whole = model->new_state(16), one = model->new_state(16);
+      const Output all = model->forward(chain_of(text), *whole, {});
+      for (int i = 0; i < 9; ++i) {
+        const Output single = model->forward({{text[static_cast<std::size_t>(i)]}, {-1}}, *one, {});
+        EXPECT_EQ(row_of(single, 0), row_of(all, i)) << name << " " << cache << " " << i;
+        one->commit(std::array{0});
+      }
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Recurrent, testing::Values("nemotron_h", "qwen3_next", "qwen3_5_moe"),
