@@ -13,6 +13,8 @@ namespace specdec {
 namespace {
 
 constexpr int kRowsOfBlock = 16;
+// Kept from pass to pass, as many rows as guesses make. Those of a prompt's passes would be hundreds of megabytes.
+constexpr std::size_t kKeptBlocks = 8;
 // States that a task walks through row after row: they stay in the L2 cache.
 constexpr std::int64_t kMostTaskBytes = 128 << 10;
 
@@ -151,6 +153,7 @@ void RecurrentCache::commit(int, std::span<const int> path) {
   }
   working_row_ = -1;
   parents_.clear();
+  if (inputs_.size() > kKeptBlocks) inputs_.resize(kKeptBlocks);
 }
 
 }  // namespace specdec
