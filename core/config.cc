@@ -119,6 +119,14 @@ std::vector<std::string> ConfigReader::texts(std::string_view key) const {
   return values;
 }
 
+std::vector<std::string> ConfigReader::letters(std::string_view key) const {
+  const nlohmann::json* found = json_->find(key);
+  if (found == nullptr || !found->is_string()) return texts(key);
+  std::vector<std::string> values;
+  for (const char letter : text(key, "")) values.emplace_back(1, letter);
+  return values;
+}
+
 std::vector<int> ConfigReader::integers(std::string_view key) const {
   const nlohmann::json* found = json_->find(key);
   if (found == nullptr) return {};

@@ -25,9 +25,10 @@ class ConfigReader {
   double number(std::string_view key, double fallback) const;
   bool boolean(std::string_view key, bool fallback) const;
   std::string text(std::string_view key, std::string_view fallback) const;
-  std::vector<std::string> texts(std::string_view key) const;  // empty if absent
-  std::vector<int> integers(std::string_view key) const;       // a list or a single number; empty if absent
-  std::vector<double> numbers(std::string_view key) const;     // empty if absent
+  std::vector<std::string> texts(std::string_view key) const;    // empty if absent
+  std::vector<std::string> letters(std::string_view key) const;  // the same, or of a string one by one
+  std::vector<int> integers(std::string_view key) const;         // a list or a single number; empty if absent
+  std::vector<double> numbers(std::string_view key) const;       // empty if absent
   std::optional<ConfigReader> object(std::string_view key) const;
   std::vector<ConfigReader> objects(std::string_view key) const;      // a list of them; empty if absent
   std::optional<ConfigReader> object_if(std::string_view key) const;  // nothing if the value is of another type

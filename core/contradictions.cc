@@ -23,7 +23,7 @@ void check_lists(const ConfigReader& config, std::vector<std::string>& found) {
     check(key, config.texts(key).size());
   }
   for (const std::string_view key : {"hybrid_override_pattern", "index_topk_pattern"}) {
-    check(key, config.text(key, "").size());
+    check(key, config.letters(key).size());
   }
 }
 

@@ -148,6 +148,11 @@ std::int64_t product(const Inventory& inventory, std::initializer_list<std::int6
 
 int count_mtp_layers(const ConfigReader& config, std::string_view key = "num_nextn_predict_layers");
 
+// DeepSeek's and its heirs': which layers are mixtures, and which have an indexer of their own; the others take the
+// choice of the last one before them that has.
+std::vector<bool> deepseek_routed_layers(const ConfigReader& config, int layers);
+std::vector<bool> deepseek_indexed_layers(const ConfigReader& config, int layers);
+
 // What DeepSeek-V3 (arXiv 2412.19437) adds to the decoder layer `path` that predicts a further token.
 void add_deepseek_mtp(Inventory& inventory, const std::string& path);
 

@@ -17,9 +17,10 @@ namespace specdec {
 // projections and the residual addition. latent: into the width of experts and out of it. experts, shared: a layer's
 // routed and shared experts run together, and their time is shared out in proportion to the weights that each
 // multiplies by how many rows; adding up their results is counted with experts.
-enum class Part { embedding, norms, attention, mamba, delta, router, latent, experts, shared, dense, head };
-inline constexpr std::array<std::string_view, 11> kPartNames{
-    "embedding", "norms", "attention", "mamba", "delta", "router", "latent", "experts", "shared", "dense", "head"};
+enum class Part { embedding, norms, attention, indexer, mamba, delta, router, latent, experts, shared, dense, head };
+inline constexpr std::array<std::string_view, 12> kPartNames{"embedding", "norms",  "attention", "indexer",
+                                                             "mamba",     "delta",  "router",    "latent",
+                                                             "experts",   "shared", "dense",     "head"};
 
 struct PartCost {
   double s = 0;               // on the clock of the calling thread

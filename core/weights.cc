@@ -154,11 +154,42 @@ bool WeightFile::has_prefix(const std::string& prefix) const {
 }
 
 Weight WeightFile::linear(const std::string& path, std::initializer_list<std::int64_t> shape) {
-  Weight weight = table(path, shape);
+  return packed(table(path, shape));
+}
+
+Weight WeightFile::packed(Weight weight) {
   if (!packs_) return weight;
   panels_.pack(weight, pool_);
   release(weight);
   return weight;
+}
+
+Weight WeightFile::transposed(const Weight& weight) {
+  const std::string_view stored = weight.format->name;
+  const bool plain = stored == "f32" || stored == "f16" || stored == "bf16";
+  Weight turned;
+  turned.format = &*std::ranges::find(quant_formats(), plain ? stored : "f32", &QuantFormat::name);
+  turned.where = weight.where;
+  turned.out = weight.in;
+  turned.in = weight.out;
+  if (!packs_) return turned;
+  const auto size = static_cast<std::size_t>(plain ? weight.values.row_bytes / weight.in : 4);
+  turned.values.row_bytes = turned.in * static_cast<std::int64_t>(size);
+  std::vector<std::byte> values(static_cast<std::size_t>(turned.out * turned.values.row_bytes));
+  std::vector<float> unpacked(static_cast<std::size_t>(weight.in));
+  for (std::int64_t row = 0; row < weight.out; ++row) {
+    if (!plain) weight.format->unpack(weight, row, unpacked.data(), *kernel_levels().back());
+    const std::byte* from = plain ? weight.values.row(row) : reinterpret_cast<const std::byte*>(unpacked.data());
+    std::byte* to = values.data() + static_cast<std::size_t>(row) * size;
+    for (std::int64_t i = 0; i < weight.in; ++i, from += size, to += turned.values.row_bytes) {
+      std::memcpy(to, from, size);
+    }
+  }
+  turned.values.data = values.data();
+  panels_.pack(turned, pool_);
+  turned.values.data = nullptr;
+  release(weight);
+  return turned;
 }
 
 Weight WeightFile::copied(Weight weight) {

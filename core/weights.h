@@ -62,6 +62,10 @@ class WeightFile {
   // The same as it is stored, and still in the file: for packing later.
   Weight table(const std::string& path, std::initializer_list<std::int64_t> shape);
   Weight table(const std::string& path, std::span<const std::int64_t> shape);
+  // A table, or rows of one, packed.
+  Weight packed(Weight weight);
+  // The same of its transpose (in, out): plain floats as they are stored, else float32.
+  Weight transposed(const Weight& weight);
   // For looking up rows: the stored form of a matrix, which may be packed, too, copied into memory.
   Weight copied(Weight weight);
   // Some rows of a matrix, copied and packed: row i of the result is rows[i].

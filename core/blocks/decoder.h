@@ -70,6 +70,7 @@ struct DecoderSpec {
   MoeSpec moe;
   DecoderNames names;
   std::vector<DecoderNames> other_names;  // that checkpoints may have instead
+  HeadReading mtp_reading;                // of the MTP layer, unless another is asked for
   float logit_softcap = 0;                // logits become cap * tanh(logits / cap); 0: they stay
   std::function<DecoderLayer(const LayerFile& at)> load_layer = load_decoder_layer;
   std::optional<MtpSpec> mtp;  // none: as DeepSeek-V3 stores it

@@ -20,7 +20,8 @@ std::int64_t PassBuffers::bytes() const {
   std::int64_t bytes =
       sum(x, normed, query, new_keys, new_values, attended, step, router, latent, logits, joined, expert_rows, chosen,
           slots, heaviest, chosen_weight, expert_shares, expert_totals, shared_share, query_states, query_values,
-          activations, attended_activations, latent_activations, inner, shared_inner);
+          query_latents, absorbed, index_keys, index_queries, index_shares, index_scores, head_products, chosen_views,
+          chosen_slots, latent_activations, activations, attended_activations, inner, shared_inner);
   for (const Buffer<float>& tap : taps) bytes += tap.bytes();
   for (const Buffer<float>& of_rope : angles) bytes += of_rope.bytes();
   return bytes;

@@ -33,9 +33,16 @@ struct PassBuffers {
   std::vector<MatView> tapped;
   Buffer<int> expert_rows, chosen, slots, heaviest;
   Buffer<float> chosen_weight, expert_shares, expert_totals, shared_share;
+  // Of latent attention and its indexers: chosen_views is what the rows see by the latest choice. latent_activations:
+  // of latent experts, too.
+  Buffer<float> query_latents, absorbed, index_keys, index_queries, index_shares, index_scores;
+  Buffer<Product> head_products;
+  Buffer<RowView> chosen_views;
+  Buffer<int> chosen_slots;
+  ActivationBuffer latent_activations;
   Buffer<QueryState> query_states;
   Buffer<float> query_values;
-  ActivationBuffer activations, attended_activations, latent_activations;
+  ActivationBuffer activations, attended_activations;
   InnerBuffer inner, shared_inner;
   std::vector<Branch> branches;
   std::vector<int> wanted;  // experts of a layer, by their numbers in the store

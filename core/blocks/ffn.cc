@@ -327,7 +327,9 @@ void apply_experts(const Engine& engine, const MoeSpec& spec, const Moe& weights
   buffers.inner.make_room(engine, slots, spec.width);
   buffers.shared_inner.make_room(engine, rows, spec.shared_width);
   buffers.branches.clear();
+  buffers.branches.reserve(static_cast<std::size_t>(std::min<std::int64_t>(choices, experts) + 1));
   buffers.wanted.clear();
+  buffers.wanted.reserve(static_cast<std::size_t>(std::min<std::int64_t>(choices, experts)));
   // The shared expert first: its task has all rows, and what is begun last is waited for.
   if (weights.shared) {
     buffers.branches.push_back({.weights = &*weights.shared,

@@ -74,11 +74,11 @@ class MtpDecoder : public DraftHead {
 
   std::unique_ptr<State> new_state(int capacity) const override { return new_state_of(layers_, engine_, capacity); }
 
-  std::span<const int> taps() const override { return taps_of({}); }
+  std::span<const int> taps() const override { return taps_of(spec_.mtp_reading); }
   int hidden() const override { return spec_.hidden; }
 
   Output forward(const Batch& batch, const MatView& hidden, HeadStates, State& state, LogitRows logits) const override {
-    return run({}, batch, hidden, state, logits);
+    return run(spec_.mtp_reading, batch, hidden, state, logits);
   }
   std::unique_ptr<DraftHead> with(const HeadReading& reading) const override;
 

@@ -37,7 +37,7 @@ double llama3_frequency(double frequency, const ConfigReader& scaling) {
 // YaRN: wavelengths that turn less than beta_slow times in the original context are stretched by `factor`, those that
 // turn more than beta_fast times are kept, those between blended.
 void apply_yarn(const ConfigReader& config, const ConfigReader& scaling, double theta, Rope& rope) {
-  const double factor = stretch_of(scaling);
+  const double factor = rope_stretch(config, scaling);
   const double original = scaling.number("original_max_position_embeddings", config.count("max_position_embeddings"));
   const double fast = scaling.number("beta_fast", 32);
   const double slow = scaling.number("beta_slow", 1);
@@ -74,7 +74,6 @@ void apply_yarn(const ConfigReader& config, const ConfigReader& scaling, double 
 
 Rope read_rope(const ConfigReader& config, int head_dim, double partial_fallback, double theta_fallback) {
   const std::optional<ConfigReader> parameters = config.object("rope_parameters");
-  const std::optional<ConfigReader> scaling = parameters ? parameters : config.object("rope_scaling");
   const ConfigReader& base = parameters && parameters->has("rope_theta") ? *parameters : config;
   const ConfigReader& part = parameters && parameters->has("partial_rotary_factor") ? *parameters : config;
   const double theta = base.number("rope_theta", theta_fallback);
@@ -82,7 +81,18 @@ Rope read_rope(const ConfigReader& config, int head_dim, double partial_fallback
   if (partial <= 0 || partial > 1) {
     throw Error("{}: partial_rotary_factor is {}; expected 0 to 1", part.origin(), partial);
   }
-  return make_rope(config, scaling, theta, static_cast<int>(head_dim * partial));
+  return make_rope(config, rope_scaling(config), theta, static_cast<int>(head_dim * partial));
+}
+
+std::optional<ConfigReader> rope_scaling(const ConfigReader& config) {
+  const std::optional<ConfigReader> parameters = config.object("rope_parameters");
+  return parameters ? parameters : config.object("rope_scaling");
+}
+
+double rope_stretch(const ConfigReader& config, const ConfigReader& scaling) {
+  const double original = scaling.number("original_max_position_embeddings", 0);
+  if (scaling.has("factor") || original <= 0) return stretch_of(scaling);
+  return config.count("max_position_embeddings") / original;
 }
 
 Rope make_rope(const ConfigReader& config, const std::optional<ConfigReader>& scaling, double theta, int dims) {

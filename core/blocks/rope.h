@@ -23,6 +23,12 @@ Rope read_rope(const ConfigReader& config, int head_dim, double partial_fallback
 // The same of `dims` elements, from what scales the frequencies; none: default.
 Rope make_rope(const ConfigReader& config, const std::optional<ConfigReader>& scaling, double theta, int dims);
 
+// What scales the frequencies by config.json; nothing: nothing does.
+std::optional<ConfigReader> rope_scaling(const ConfigReader& config);
+// By how much it stretches the context: its `factor`, or the context by the original one. Throws Error if it has
+// neither.
+double rope_stretch(const ConfigReader& config, const ConfigReader& scaling);
+
 // YaRN's g(factor, mscale): 0.1 mscale ln(factor) + 1, or 1 if nothing is stretched.
 double yarn_magnitude(double factor, double mscale);
 

@@ -55,32 +55,6 @@ void add_layer(Inventory& inventory, const std::string& path, const Layout& layo
   if (layout.shared > 0) add_swiglu(inventory, path + ".mlp.shared_experts", layout.shared);
 }
 
-// Which layers have an indexer of their own; the others take the choice of the last one before them that has.
-std::vector<bool> indexed_layers(const ConfigReader& config, int layers) {
-  const auto count = static_cast<std::size_t>(layers);
-  if (!config.has("index_topk")) return std::vector<bool>(count, false);
-  std::vector<std::string> types = config.texts("indexer_types");
-  if (types.empty()) {
-    for (const char c : config.text("index_topk_pattern", "")) {
-      types.emplace_back(c == 'F' ? "full" : c == 'S' ? "shared" : std::string(1, c));
-    }
-  }
-  if (!types.empty() && types.size() != count) {
-    throw Error("{}: the schedule of the indexer lists {} layers of {}", config.origin(), types.size(), layers);
-  }
-  const int every = std::max(config.count("index_topk_freq", 1), 1);
-  const int offset = config.count("index_skip_topk_offset", 2);
-  std::vector<bool> indexed(count);
-  for (int layer = 0; layer < layers; ++layer) {
-    const auto i = static_cast<std::size_t>(layer);
-    if (!types.empty() && types[i] != "full" && types[i] != "shared") {
-      throw Error("{}: the schedule of the indexer has '{}'; expected full or shared", config.origin(), types[i]);
-    }
-    indexed[i] = types.empty() ? std::max(layer - offset + 1, 0) % every == 0 : types[i] == "full";
-  }
-  return indexed;
-}
-
 Inventory take(const ConfigReader& outer) {
   const ConfigReader config = text_part(outer);
   const bool inside = outer.has("text_config");
@@ -102,17 +76,14 @@ Inventory take(const ConfigReader& outer) {
   layout.shared = layout.width * config.count("n_shared_experts", 0);
   layout.dense = size_of(config, "intermediate_size");
   layout.correction = config.text("scoring_func", type == "deepseek_v2" ? "softmax" : "sigmoid") == "sigmoid";
-  const std::vector<bool> indexed = indexed_layers(config, inventory.layers);
+  const std::vector<bool> indexed = deepseek_indexed_layers(config, inventory.layers);
   const bool sparse = config.has("index_topk");
   if (sparse) {
     layout.index_heads = size_of(config, "index_n_heads");
     layout.index_dim = size_of(config, "index_head_dim");
     if (layout.q_rank == 0) throw Error("{}: an indexer without 'q_lora_rank'; expected a size", config.origin());
   }
-  const int first = config.count("first_k_dense_replace", type == "glm4_moe_lite" ? 1 : 0);
-  const int every = std::max(config.count("moe_layer_freq", 1), 1);
-  const std::vector<bool> routed =
-      routed_layers(config, inventory.layers, [&](int layer) { return layer >= first && layer % every == 0; });
+  const std::vector<bool> routed = deepseek_routed_layers(config, inventory.layers);
 
   add_embedding_and_head(inventory, root + ".embed_tokens", inside ? "language_model.lm_head" : "lm_head");
   for (int layer = 0; layer < inventory.layers; ++layer) {
@@ -132,6 +103,39 @@ Inventory take(const ConfigReader& outer) {
 }
 
 }  // namespace
+
+std::vector<bool> deepseek_routed_layers(const ConfigReader& config, int layers) {
+  const std::string type = config.text("model_type", "");
+  int first = config.count("first_k_dense_replace", type == "deepseek_v2" ? 0 : 3);
+  if (type == "glm4_moe_lite") first = 1;  // whatever the key says
+  return routed_layers(config, layers, [&](int layer) { return layer >= first; });
+}
+
+std::vector<bool> deepseek_indexed_layers(const ConfigReader& config, int layers) {
+  const auto count = static_cast<std::size_t>(layers);
+  if (!config.has("index_topk")) return std::vector<bool>(count, false);
+  std::vector<std::string> types = config.texts("indexer_types");
+  if (types.empty()) types = config.letters("index_topk_pattern");
+  if (!types.empty() && types.size() != count) {
+    throw Error("{}: the schedule of the indexer lists {} layers of {}", config.origin(), types.size(), layers);
+  }
+  const int every = std::max(config.count("index_topk_freq", 1), 1);
+  const int offset = config.count("index_skip_topk_offset", 2);
+  std::vector<bool> indexed(count);
+  for (int layer = 0; layer < layers; ++layer) {
+    const auto i = static_cast<std::size_t>(layer);
+    const std::string type = types.empty() ? "" : types[i];
+    if (!types.empty() && type != "full" && type != "shared" && type != "F" && type != "S") {
+      throw Error("{}: the schedule of the indexer has '{}'; expected full or shared", config.origin(), type);
+    }
+    indexed[i] = types.empty() ? std::max(layer - offset + 1, 0) % every == 0 : type == "full" || type == "F";
+  }
+  if (!indexed.front()) {
+    throw Error("{}: by the schedule of the indexer layer 0 shares one; expected the first layer to have its own",
+                config.origin());
+  }
+  return indexed;
+}
 
 InventoryKind inventory_deepseek() {
   return {"deepseek",

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 
 #include "core/batch.h"
 #include "core/engine.h"
@@ -173,8 +174,10 @@ std::string name_of_case(const testing::TestParamInfo<Case>& instance) {
 
 std::vector<Case> mtp_cases() {
   std::vector<Case> all = cases();
-  std::erase_if(all, [](const Case& c) {
-    return !c.checkpoint.starts_with("glm4_moe") && c.checkpoint != "qwen3_5_moe" && c.checkpoint != "nemotron_h";
+  constexpr std::array<std::string_view, 5> kWithMtp{"deepseek_v3", "glm4_moe", "glm_moe_dsa", "nemotron_h",
+                                                     "qwen3_5_moe"};
+  std::erase_if(all, [&](const Case& c) {
+    return std::ranges::find(kWithMtp, c.checkpoint.substr(0, c.checkpoint.find(':'))) == kWithMtp.end();
   });
   return all;
 }
