@@ -55,6 +55,9 @@ const Architecture& find_architecture(const ConfigReader& config) {
     if (architecture.name == type) return architecture;
     names.push_back(architecture.name);
   }
+  for (const Architecture& architecture : architectures()) {  // its text model in a file of its own
+    if (type == fmt::format("{}_text", architecture.name)) return architecture;
+  }
   throw Error("{}: model_type is '{}'; this version runs: {}", config.origin(), type, fmt::join(names, ", "));
 }
 

@@ -13,12 +13,14 @@
 
 namespace specdec {
 
-// embedding: token rows, positions and what an MTP head joins to them. attention, dense: with their projections and the
-// residual addition. experts, shared: a layer's routed and shared experts run together, and their time is shared out in
-// proportion to the weights that each multiplies by how many rows; adding up their results is counted with experts.
-enum class Part { embedding, norms, attention, indexer, router, experts, shared, dense, head };
-inline constexpr std::array<std::string_view, 9> kPartNames{"embedding", "norms",  "attention", "indexer", "router",
-                                                            "experts",   "shared", "dense",     "head"};
+// embedding: token rows, positions and what an MTP head joins to them. attention, mamba, delta, dense: with their
+// projections and the residual addition. latent: into the width of experts and out of it. experts, shared: a layer's
+// routed and shared experts run together, and their time is shared out in proportion to the weights that each
+// multiplies by how many rows; adding up their results is counted with experts.
+enum class Part { embedding, norms, attention, indexer, mamba, delta, router, latent, experts, shared, dense, head };
+inline constexpr std::array<std::string_view, 12> kPartNames{"embedding", "norms",  "attention", "indexer",
+                                                             "mamba",     "delta",  "router",    "latent",
+                                                             "experts",   "shared", "dense",     "head"};
 
 struct PartCost {
   double s = 0;               // on the clock of the calling thread

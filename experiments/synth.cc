@@ -21,22 +21,36 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Keeps the first `layers` of what config.json says of each layer.
+void cut_layers(nlohmann::json& config, int layers, const std::string& origin) {
+  config["num_hidden_layers"] = layers;
+  const auto size = static_cast<std::size_t>(layers);
+  const auto expect_enough = [&](const char* key, std::size_t found) {
+    if (found < size) {
+      throw Error("{}: '{}' lists {} layers, which is less than the {} asked for", origin, key, found, layers);
+    }
+  };
+  for (const char* key : {"layer_types", "mlp_layer_types", "layers_block_type", "indexer_types"}) {
+    if (!config.contains(key) || !config[key].is_array()) continue;
+    nlohmann::json& list = config[key];
+    expect_enough(key, list.size());
+    list.erase(list.begin() + layers, list.end());
+  }
+  for (const char* key : {"hybrid_override_pattern", "index_topk_pattern"}) {
+    if (!config.contains(key) || !config[key].is_string()) continue;
+    const auto pattern = config[key].get<std::string>();
+    expect_enough(key, pattern.size());
+    config[key] = pattern.substr(0, size);
+  }
+}
+
 nlohmann::json read_config(const SynthOptions& options) {
   const std::string origin = options.like.string();
   nlohmann::json config = parse_json(MappedFile(options.like).text(), origin);
   if (!config.is_object()) throw Error("{}: expected a JSON object", origin);
   if (options.layers == 0) return config;
-  nlohmann::json& text = config.contains("text_config") ? config["text_config"] : config;
-  text["num_hidden_layers"] = options.layers;
-  for (const char* key : {"layer_types", "mlp_layer_types", "indexer_types", "index_topk_pattern"}) {
-    if (!text.contains(key) || !text[key].is_array()) continue;
-    nlohmann::json& list = text[key];
-    if (list.size() < static_cast<std::size_t>(options.layers)) {
-      throw Error("{}: '{}' lists {} layers, which is less than the {} asked for", origin, key, list.size(),
-                  options.layers);
-    }
-    list.erase(list.begin() + options.layers, list.end());
-  }
+  const bool nested = config.contains("text_config") && config["text_config"].is_object();
+  cut_layers(nested ? config["text_config"] : config, options.layers, origin);
   return config;
 }
 

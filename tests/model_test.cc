@@ -203,13 +203,14 @@ TEST(BadCheckpoint, WhatDoesNotFitIntoMemoryIsToldBeforeItIsRead) {
   const TinyCheckpoint tiny("llama");
   constexpr std::int64_t kRows = std::int64_t{1} << 34;
   constexpr std::int64_t kBytes = kRows * 64 * 4;
-  std::string header = fmt::format(R"({{"lm_head.weight":{{"dtype":"F32","shape":[{},64],"data_offsets":[0,{}]}}}})",
-                                   kRows, kBytes);
+  std::string header =
+      fmt::format(R"({{"lm_head.weight":{{"dtype":"F32","shape":[{},64],"data_offsets":[0,{}]}}}})", kRows, kBytes);
   header.resize((header.size() + 7) / 8 * 8, ' ');
   const std::uint64_t size = header.size();
   const std::filesystem::path path = tiny.directory() / "model.safetensors";
   std::ofstream file(path, std::ios::binary);
-  file.write(reinterpret_cast<const char*>(&size), sizeof(size)).write(header.data(), static_cast<std::streamsize>(size));
+  file.write(reinterpret_cast<const char*>(&size), sizeof(size))
+      .write(header.data(), static_cast<std::streamsize>(size));
   file.close();
   std::error_code no_such_file_here;
   std::filesystem::resize_file(path, 8 + size + static_cast<std::uintmax_t>(kBytes), no_such_file_here);
@@ -301,6 +302,47 @@ TEST(Model, WithoutItsMtpLayerItIsWithout) {
   const auto model = load_model(tiny.directory(), engine);
   EXPECT_EQ(model->mtp(), nullptr);
   EXPECT_EQ(model->info().mtp_layers, 0);
+}
+
+// A text model inside a checkpoint with vision, and the same in a file of its own; there is an MTP layer if it is
+// stored, whatever the config says.
+TEST(Model, ATextModelIsTheSameInsideAndAlone) {
+  const TinyCheckpoint inside("qwen3_5_moe");
+  const TinyCheckpoint alone("qwen3_5_moe");
+  edit_config(alone, [](Json& config) {
+    config = Json(config["text_config"]);
+    config.erase("mtp_num_hidden_layers");
+  });
+  edit_tensors(alone, [](auto& tensors) {
+    for (StoredTensor& tensor : tensors) {
+      constexpr std::string_view kInside = "model.language_model.";
+      if (tensor.name.starts_with(kInside)) tensor.name.replace(0, kInside.size(), "model.");
+    }
+  });
+  const auto logits = [](const TinyCheckpoint& tiny) {
+    Engine engine({.threads = 1});
+    const auto model = load_model(tiny.directory(), engine);
+    EXPECT_EQ(model->info().architecture, "qwen3_5_moe");
+    EXPECT_EQ(model->info().mtp_layers, 1);
+    EXPECT_NE(model->mtp(), nullptr);
+    const auto state = model->new_state(4);
+    const Output out = model->forward({{TokenId{3}, TokenId{5}}, {-1, 0}}, *state, {});
+    return std::vector<float>(out.logits.data(), out.logits.data() + out.logits.size());
+  };
+  EXPECT_EQ(logits(alone), logits(inside));
+}
+
+TEST(Model, RecurrentConfigsThatDoNotFitAreRefused) {
+  const auto error_with = [&](const char* key, const Json& value) {
+    const TinyCheckpoint tiny("nemotron_h");
+    edit_config(tiny, [&](Json& config) { config[key] = value; });
+    return load_error(tiny);
+  };
+  expect_words(error_with("hybrid_override_pattern", "M*X"), {"'hybrid_override_pattern' has a layer 'X'"});
+  expect_words(error_with("n_groups", 4), {"6 Mamba heads do not divide over 4 groups"});
+  expect_words(error_with("conv_kernel", 99), {"'conv_kernel' is 99", "1 to 16"});
+  expect_words(error_with("ssm_state_size", 12), {"has shape", "but config.json means"});
+  expect_words(error_with("mlp_hidden_act", "silu"), {"'mlp_hidden_act' is 'silu'", "relu2"});
 }
 
 TEST(Model, MtpHeadOverSomeTokensGivesTheirLogits) {

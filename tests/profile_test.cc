@@ -37,13 +37,16 @@ TEST_P(ProfileParts, AreTimedAndNoOthers) {
 }
 
 using enum Part;
-INSTANTIATE_TEST_SUITE_P(Tiny, ProfileParts,
-                         testing::Values(std::pair("llama", std::vector{embedding, norms, attention, dense, head}),
-                                         std::pair("glm4_moe", std::vector{embedding, norms, attention, router, experts,
-                                                                           shared, dense, head}),
-                                         std::pair("deepseek_v32", std::vector{embedding, norms, attention, indexer,
-                                                                               router, experts, shared, dense, head})),
-                         [](const auto& instance) { return instance.param.first; });
+INSTANTIATE_TEST_SUITE_P(
+    Tiny, ProfileParts,
+    testing::Values(
+        std::pair("llama", std::vector{embedding, norms, attention, dense, head}),
+        std::pair("glm4_moe", std::vector{embedding, norms, attention, router, experts, shared, dense, head}),
+        std::pair("deepseek_v32",
+                  std::vector{embedding, norms, attention, indexer, router, experts, shared, dense, head}),
+        std::pair("nemotron_h", std::vector{embedding, norms, attention, mamba, router, latent, experts, shared, head}),
+        std::pair("qwen3_next", std::vector{embedding, norms, attention, delta, router, experts, shared, dense, head})),
+    [](const auto& instance) { return instance.param.first; });
 
 TEST(Profile, APassThatIsNotAskedAboutLeavesNoTrace) {
   const TinyCheckpoint checkpoint("qwen3_moe");

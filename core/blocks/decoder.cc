@@ -66,8 +66,10 @@ class Decoder : public Model {
     }
     norm_ = load_norm(file, fmt::format("{}.{}.weight", names.root, names.norm), spec_.hidden, spec_.zero_centred);
     head_ = spec_.tied ? table : file.linear(names.head, shape);
+    // Published configs of Qwen3-Next do not say that there is one.
+    if (spec_.mtp && file.has_prefix(spec_.mtp->root + ".")) spec_.info.mtp_layers = std::max(spec_.info.mtp_layers, 1);
     if (spec_.info.mtp_layers > 0) mtp_ = load_mtp(file_, experts_, spec_, embedding_, head_, engine);
-    const int beyond = spec_.info.layers + spec_.info.mtp_layers;
+    const int beyond = spec_.info.layers + (spec_.mtp ? 0 : spec_.info.mtp_layers);
     if (file.has_prefix(path_of(beyond) + ".")) {
       throw Error(
           "{}: tensors of layer {} are not used: by config.json there are {} layers and 'num_nextn_predict_layers' is "
@@ -83,8 +85,11 @@ class Decoder : public Model {
       expect_one_table(file);
       ignored.push_back(names.head + ".");
     }
-    for (int more = 1; more < spec_.info.mtp_layers; ++more) {  // one layer is chained, however many are stored
-      ignored.push_back(path_of(spec_.info.layers + more) + ".");
+    // One head is chained, however many are stored.
+    const int of_head = spec_.mtp ? spec_.mtp->layers : 1;
+    for (int more = of_head; more < of_head * spec_.info.mtp_layers; ++more) {
+      ignored.push_back(
+          (spec_.mtp ? fmt::format("{}.layers.{}", spec_.mtp->root, more) : path_of(spec_.info.layers + more)) + ".");
     }
     file.expect_all_used(ignored);
     if (file.packs()) experts_.settle(spec_.moe.experts);
@@ -106,6 +111,8 @@ class Decoder : public Model {
 
  private:
   friend class ShorterDecoder;
+
+  void expect_skippable(int layer) const;
 
   // spec: this one's, but for the experts per token. skipped: ascending.
   Output run(const DecoderSpec& spec, std::span<const int> skipped, const Batch& batch, State& state,
@@ -205,7 +212,17 @@ class ShorterDecoder : public Model {
   WeightBytes bytes_;
 };
 
+void Decoder::expect_skippable(int layer) const {
+  for (const Sublayer& sublayer : layers_[static_cast<std::size_t>(layer)].sublayers) {
+    if (const char* reason = sublayer.block->why_never_skipped()) {
+      throw Error("{}: layer {} cannot be left out of guesses: {}; leave out other layers, or experts",
+                  file_->directory().string(), layer, reason);
+    }
+  }
+}
+
 std::unique_ptr<Model> Decoder::with(const Shortcut& shortcut) const {
+  for (const int layer : shortcut.skipped) expect_skippable(layer);
   return std::make_unique<ShorterDecoder>(*this, shortcut);
 }
 
@@ -226,7 +243,7 @@ DecoderSpec read_decoder(const ConfigReader& config, const DecoderDefaults& defa
   DecoderSpec spec;
   spec.info.vocab = config.count("vocab_size");
   spec.info.hidden = spec.hidden = config.count("hidden_size");
-  spec.info.layers = config.count("num_hidden_layers");
+  spec.info.layers = defaults.layers > 0 ? defaults.layers : config.count("num_hidden_layers");
   spec.info.context = config.count("max_position_embeddings", 2048);
   spec.intermediate = config.count("intermediate_size", 0);
   spec.eps = static_cast<float>(config.number("rms_norm_eps", defaults.rms_norm_eps));

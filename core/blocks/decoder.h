@@ -43,6 +43,14 @@ std::vector<float> load_norm(const LayerFile& at, const std::string& name);  // 
 std::unique_ptr<Block> load_attention(const LayerFile& at);                  // `path`.self_attn
 std::unique_ptr<Block> load_feed_forward(const LayerFile& at);               // a mixture if it is routed, else dense
 
+// A multi-token-prediction head beside the layers, by the paths of its tensors.
+struct MtpSpec {
+  std::string root;  // of all of them
+  std::string embedding_norm, hidden_norm, join, norm;
+  std::function<DecoderLayer(const LayerFile& at)> load_layer;  // its layers as one, below `root`
+  int layers = 1;                                               // that it is stored as: `root`.layers.0, 1, …
+};
+
 struct DecoderSpec {
   ModelInfo info;
   AttentionSpec attention;     // of a layer that sees all positions
@@ -65,6 +73,7 @@ struct DecoderSpec {
   HeadReading mtp_reading;                // of the MTP layer, unless another is asked for
   float logit_softcap = 0;                // logits become cap * tanh(logits / cap); 0: they stay
   std::function<DecoderLayer(const LayerFile& at)> load_layer = load_decoder_layer;
+  std::optional<MtpSpec> mtp;  // none: as DeepSeek-V3 stores it
 
   AttentionSpec attention_of(int layer) const;
 };
@@ -76,6 +85,7 @@ struct DecoderDefaults {
   int head_dim = 0;  // 0 = hidden_size / num_attention_heads
   bool tied = false;
   double rope_theta = 10000;
+  int layers = 0;  // where a list says how many there are; 0: num_hidden_layers
 };
 
 // The keys that most architectures spell alike. The caller adds what is its own.

@@ -18,8 +18,8 @@ DecoderState::DecoderState(std::vector<std::unique_ptr<LayerCache>> caches, int 
 std::int64_t PassBuffers::bytes() const {
   const auto sum = [](const auto&... buffers) { return (buffers.bytes() + ...); };
   std::int64_t bytes =
-      sum(x, normed, query, new_keys, new_values, attended, step, router, logits, joined, expert_rows, chosen, slots,
-          heaviest, chosen_weight, expert_shares, expert_totals, shared_share, query_states, query_values,
+      sum(x, normed, query, new_keys, new_values, attended, step, router, latent, logits, joined, expert_rows, chosen,
+          slots, heaviest, chosen_weight, expert_shares, expert_totals, shared_share, query_states, query_values,
           query_latents, absorbed, index_keys, index_queries, index_shares, index_scores, head_products, chosen_views,
           chosen_slots, latent_activations, activations, attended_activations, inner, shared_inner);
   for (const Buffer<float>& tap : taps) bytes += tap.bytes();

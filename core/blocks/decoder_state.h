@@ -27,12 +27,14 @@ struct PassBuffers {
   Buffer<float> x, normed, query, new_keys, new_values, attended, step;
   std::vector<Buffer<float>> angles;  // of each kind of rope, (rows, dims): cosines, then sines of a row
   Buffer<float> router;
+  Buffer<float> latent;  // what experts read, then what they say
   Buffer<float> logits, joined;
   std::vector<Buffer<float>> taps;
   std::vector<MatView> tapped;
   Buffer<int> expert_rows, chosen, slots, heaviest;
   Buffer<float> chosen_weight, expert_shares, expert_totals, shared_share;
-  // Of latent attention and its indexers: chosen_views is what the rows see by the latest choice.
+  // Of latent attention and its indexers: chosen_views is what the rows see by the latest choice. latent_activations:
+  // of latent experts, too.
   Buffer<float> query_latents, absorbed, index_keys, index_queries, index_shares, index_scores;
   Buffer<Product> head_products;
   Buffer<RowView> chosen_views;

@@ -157,6 +157,37 @@ void look_ahead(const Engine& engine, const MoeSpec& spec, const Moe& next, cons
   next.store->prefetch(next.layer, {chosen, end});
 }
 
+// The branches of a mixture with a latent width: that of the shared expert reads the residual stream, those of the
+// others what the latent maps make of it, and what they say together is mapped back.
+void add_through_latent(const Engine& engine, const Moe& weights, const Activations& read, std::int64_t rows,
+                        int hidden, PassBuffers& buffers, float* x) {
+  const LatentMaps& maps = *weights.latent;
+  const auto width = static_cast<int>(maps.in.out);
+  std::span<Branch> branches(buffers.branches);
+  if (weights.shared) {
+    add_branches(engine, branches.first(1), read, rows, hidden, x);
+    branches = branches.subspan(1);
+    engine.lap(Part::shared);
+  }
+  float* inside = buffers.latent.get(2 * rows * width);
+  float* sums = inside + rows * width;
+  Product product{&maps.in, read, nullptr, rows, inside, width};
+  multiply(engine, {&product, 1});
+  for (std::int64_t row = 0; row < rows; ++row) add_bias(maps.in_bias, 0, width, inside + row * width);
+  engine.lap(Part::latent);
+
+  std::fill_n(sums, rows * width, 0.0f);
+  add_branches(engine, branches, activate(engine, inside, rows, width, buffers.latent_activations), rows, width, sums);
+  engine.lap(Part::experts);
+
+  const AddProduct output(engine, maps.out, maps.out_bias, rows, sums, buffers.latent_activations, x);
+  const auto activate_row = [&](std::int64_t row) { output.activate(row); };
+  const auto add_columns = [&](std::int64_t task) { output.run(task); };
+  engine.pool().run_if_worth(output.work(), kLeastProducts,
+                             std::array{Phase(rows, activate_row), Phase(output.tasks(), add_columns)});
+  engine.lap(Part::latent);
+}
+
 }  // namespace
 
 Moe load_moe(WeightFile& file, ExpertStore& store, int layer, const std::string& path, const MoeSpec& spec,
@@ -171,6 +202,17 @@ Moe load_moe(WeightFile& file, ExpertStore& store, int layer, const std::string&
   if (spec.router_bias) moe.router_bias = file.vector(fmt::format("{}.{}.bias", path, names.router), experts);
   if (spec.sigmoid) {
     moe.correction = file.vector(fmt::format("{}.{}.e_score_correction_bias", path, names.router), experts);
+  }
+  const std::int64_t read = spec.latent > 0 ? spec.latent : hidden;  // by experts
+  if (spec.latent > 0) {
+    const auto map = [&](const char* name, std::int64_t out, std::int64_t in, Weight& weight,
+                         std::vector<float>& bias) {
+      weight = file.linear(fmt::format("{}.{}", path, name), {out, in});
+      if (spec.biased) bias = file.vector(fmt::format("{}.{}.bias", path, name), out);
+    };
+    LatentMaps& maps = moe.latent.emplace();
+    map("fc1_latent_proj", spec.latent, hidden, maps.in, maps.in_bias);
+    map("fc2_latent_proj", hidden, spec.latent, maps.out, maps.out_bias);
   }
   moe.experts.resize(static_cast<std::size_t>(experts));
   const auto each = [&](const auto& set) {
@@ -193,30 +235,30 @@ Moe load_moe(WeightFile& file, ExpertStore& store, int layer, const std::string&
   if (is_fused) {
     SPECDEC_ASSERT(spec.gated());
     if (spec.alternating) {
-      share_out(fused, 2 * width, hidden, &Swiglu::up, &Swiglu::up_bias);
+      share_out(fused, 2 * width, read, &Swiglu::up, &Swiglu::up_bias);
     } else {
-      const Weight both = file.table(fused, {experts, 2 * width, hidden});
+      const Weight both = file.table(fused, {experts, 2 * width, read});
       each([&](Swiglu& expert, int e) {
         expert.gate = both.rows(2 * e * width, width);
         expert.up = both.rows((2 * e + 1) * width, width);
       });
     }
-    share_out(inside + "down_proj", hidden, width, &Swiglu::down, &Swiglu::down_bias);
+    share_out(inside + "down_proj", read, width, &Swiglu::down, &Swiglu::down_bias);
   } else if (file.has_prefix(stacked) || file.has_prefix(inside + names.up)) {
     const std::string& place = file.has_prefix(stacked) ? stacked : inside;
-    if (spec.gated()) share_out(place + "gate_proj", width, hidden, &Swiglu::gate, &Swiglu::gate_bias);
-    share_out(place + "up_proj", width, hidden, &Swiglu::up, &Swiglu::up_bias);
-    share_out(place + "down_proj", hidden, width, &Swiglu::down, &Swiglu::down_bias);
+    if (spec.gated()) share_out(place + "gate_proj", width, read, &Swiglu::gate, &Swiglu::gate_bias);
+    share_out(place + "up_proj", width, read, &Swiglu::up, &Swiglu::up_bias);
+    share_out(place + "down_proj", read, width, &Swiglu::down, &Swiglu::down_bias);
   } else {
     each([&](Swiglu& expert, int e) {
       const auto part = [&](const std::string& name) { return fmt::format("{}{}.{}", inside, e, name); };
-      if (spec.gated()) expert.gate = file.table(part(names.gate), {width, hidden});
-      expert.up = file.table(part(names.up), {width, hidden});
-      expert.down = file.table(part(names.down), {hidden, width});
+      if (spec.gated()) expert.gate = file.table(part(names.gate), {width, read});
+      expert.up = file.table(part(names.up), {width, read});
+      expert.down = file.table(part(names.down), {read, width});
       if (!spec.expert_bias) return;
       if (spec.gated()) expert.gate_bias = file.vector(part(names.gate) + ".bias", width);
       expert.up_bias = file.vector(part(names.up) + ".bias", width);
-      expert.down_bias = file.vector(part(names.down) + ".bias", hidden);
+      expert.down_bias = file.vector(part(names.down) + ".bias", read);
     });
   }
   moe.store = &store;
@@ -233,7 +275,8 @@ Moe load_moe(WeightFile& file, ExpertStore& store, int layer, const std::string&
   });
   if (spec.shared_width == 0) return moe;
   const std::string shared = fmt::format("{}.{}", path, names.shared);
-  moe.shared = load_swiglu(file, shared, hidden, {.width = spec.shared_width, .activation = spec.activation});
+  moe.shared = load_swiglu(file, shared, hidden,
+                           {.width = spec.shared_width, .biased = spec.biased, .activation = spec.activation});
   if (spec.shared_gate) moe.shared_gate = file.linear(shared + "_gate", {1, hidden});
   return moe;
 }
@@ -309,7 +352,9 @@ void apply_experts(const Engine& engine, const MoeSpec& spec, const Moe& weights
   if (weights.next != nullptr && weights.store->looks_ahead()) {
     look_ahead(engine, spec, *weights.next, normed, rows, hidden, buffers);
   }
-  add_branches(engine, buffers.branches, activate(engine, normed, rows, hidden, buffers.activations), rows, hidden, x);
+  const Activations read = activate(engine, normed, rows, hidden, buffers.activations);
+  if (weights.latent) return add_through_latent(engine, weights, read, rows, hidden, buffers, x);
+  add_branches(engine, buffers.branches, read, rows, hidden, x);
   const auto routed_work = static_cast<double>(slots * spec.width);
   const auto shared_work = static_cast<double>(rows * spec.shared_width);
   engine.lap(Part::experts, routed_work / (routed_work + shared_work), Part::shared);

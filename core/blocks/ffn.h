@@ -19,6 +19,7 @@ struct MoeSpec {
   int experts = 0;
   int experts_per_token = 0;
   int width = 0;          // of a routed expert
+  int latent = 0;         // width of what experts read and say (Nemotron 3); 0 = hidden
   int shared_width = 0;   // of the shared expert; 0 = none
   bool sigmoid = false;   // scores by sigmoid with a correction bias for the choice (DeepSeek-V3), else softmax
   bool normalise = true;  // the chosen weights are divided by their sum
@@ -28,6 +29,7 @@ struct MoeSpec {
   bool router_bias = false;
   bool expert_bias = false;
   bool alternating = false;  // fused gates and ups alternate, and fused floats are stored input by input (gpt-oss)
+  bool biased = false;       // the shared expert, and the maps into the latent width and out of it
   bool shared_gate = false;  // what the shared expert says is multiplied by sigmoid(shared_expert_gate x)
   Activation activation = Activation::silu;
   float limit = 0;  // of Activation::clamped
@@ -35,6 +37,12 @@ struct MoeSpec {
   int experts_per_pass = 0;  // of a pass of several rows; 0 = all that its rows choose
 
   bool gated() const { return activation != Activation::relu2; }
+};
+
+// Between the residual stream and the width of experts.
+struct LatentMaps {
+  Weight in, out;
+  std::vector<float> in_bias, out_bias;  // empty if there are none
 };
 
 struct Moe {
@@ -48,6 +56,7 @@ struct Moe {
   const Moe* next = nullptr;  // of the next layer that has one; for a store that looks ahead
   std::optional<Swiglu> shared;
   std::optional<Weight> shared_gate;  // (1, hidden)
+  std::optional<LatentMaps> latent;
 };
 
 inline constexpr int kNoExpert = -1;

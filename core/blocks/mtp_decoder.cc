@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/blocks/norm.h"
 #include "core/draft_ids.h"
 #include "core/error.h"
 #include "core/inventory.h"
@@ -10,6 +11,21 @@
 
 namespace specdec {
 namespace {
+
+// As DeepSeek-V3 and GLM-4.5 store it: a decoder layer behind the others, with what is its own beside that.
+MtpSpec deepseek_mtp(const WeightFile& file, const DecoderSpec& spec) {
+  const std::string path = fmt::format("{}.layers.{}", spec.names.root, spec.info.layers);
+  const auto load_layer = [routed = file.has_prefix(path + ".mlp.gate.")](const LayerFile& at) {
+    LayerFile layer = at;
+    layer.routed = routed;
+    return at.spec.load_layer(layer);
+  };
+  return {path, path + ".enorm", path + ".hnorm", path + ".eh_proj", path + ".shared_head.norm", load_layer};
+}
+
+MtpSpec mtp_of(const WeightFile& file, const DecoderSpec& spec) {
+  return spec.mtp ? *spec.mtp : deepseek_mtp(file, spec);
+}
 
 class MtpDecoder : public DraftHead {
  public:
@@ -21,14 +37,17 @@ class MtpDecoder : public DraftHead {
         embedding_(embedding),
         head_(head),
         last_layer_(spec.info.layers - 1) {
-    const std::string path = fmt::format("{}.layers.{}", spec.names.root, spec.info.layers);
     WeightFile& weights = *file_;
-    embedding_norm_ = weights.vector(path + ".enorm.weight", spec.hidden);
-    hidden_norm_ = weights.vector(path + ".hnorm.weight", spec.hidden);
-    head_norm_ = weights.vector(path + ".shared_head.norm.weight", spec.hidden);
-    join_ = weights.linear(path + ".eh_proj", {spec.hidden, 2L * spec.hidden});
-    const bool routed = weights.has_prefix(path + ".mlp.gate.");
-    layers_.push_back(spec.load_layer({weights, experts, spec, spec.info.layers, path, routed}));
+    const MtpSpec mtp = mtp_of(weights, spec);
+    const std::string& path = mtp.root;
+    const auto norm = [&](const std::string& name) {
+      return load_norm(weights, name + ".weight", spec.hidden, spec.zero_centred);
+    };
+    embedding_norm_ = norm(mtp.embedding_norm);
+    hidden_norm_ = norm(mtp.hidden_norm);
+    head_norm_ = norm(mtp.norm);
+    join_ = weights.linear(mtp.join, {spec.hidden, 2L * spec.hidden});
+    layers_.push_back(mtp.load_layer({weights, experts, spec, spec.info.layers, path, spec.moe.experts > 0}));
     if (weights.has_prefix(path + ".embed_tokens.")) {
       embedding_ = weights.copied(weights.table(path + ".embed_tokens", {embedding.out, spec.hidden}));
     }
@@ -160,7 +179,7 @@ std::string name_of(const HeadReading& reading) {
 
 std::unique_ptr<DraftHead> load_mtp(std::shared_ptr<WeightFile> file, ExpertStore& experts, const DecoderSpec& spec,
                                     const Weight& embedding, const Weight& head, const Engine& engine) {
-  if (!file->has_prefix(fmt::format("{}.layers.{}.", spec.names.root, spec.info.layers))) return nullptr;
+  if (!file->has_prefix(mtp_of(*file, spec).root + ".")) return nullptr;
   return std::make_unique<MtpDecoder>(std::move(file), experts, spec, embedding, head, engine);
 }
 

@@ -1,7 +1,6 @@
 // Gated DeltaNet (arXiv 2412.06464) and gated attention with experts. transformers: models/qwen3_next, qwen3_5_moe.
-#include <algorithm>
-
 #include "core/error.h"
+#include "core/hybrid_layers.h"
 #include "core/inventory.h"
 
 namespace specdec {
@@ -61,28 +60,6 @@ void add_norms(Inventory& inventory, const std::string& path) {
   add(inventory, path + ".post_attention_layernorm.weight", {inventory.hidden});
 }
 
-// Per layer whether its attention is full.
-std::vector<bool> full_layers(const ConfigReader& config, int layers) {
-  const std::vector<std::string> types = config.texts("layer_types");
-  if (!types.empty() && types.size() != static_cast<std::size_t>(layers)) {
-    throw Error("{}: 'layer_types' lists {} layers of {}", config.origin(), types.size(), layers);
-  }
-  const int every = std::max(config.count("full_attention_interval", 4), 1);
-  std::vector<bool> full;
-  for (int layer = 0; layer < layers; ++layer) {
-    if (types.empty()) {
-      full.push_back((layer + 1) % every == 0);
-      continue;
-    }
-    const std::string& type = types[static_cast<std::size_t>(layer)];
-    if (type != "full_attention" && type != "linear_attention") {
-      throw Error("{}: 'layer_types' has '{}'; expected full_attention or linear_attention", config.origin(), type);
-    }
-    full.push_back(type == "full_attention");
-  }
-  return full;
-}
-
 void add_mtp(Inventory& inventory, const Layout& layout) {
   const std::int64_t hidden = inventory.hidden;
   add(inventory, "mtp.fc.weight", {hidden, 2 * hidden});
@@ -91,7 +68,7 @@ void add_mtp(Inventory& inventory, const Layout& layout) {
   }
   add_norms(inventory, "mtp.layers.0");
   add_gqa(inventory, "mtp.layers.0.self_attn", layout.gqa, Keeps::nothing);
-  add_feed_forward(inventory, "mtp.layers.0.mlp", layout, true, ExpertNames::apart);
+  add_feed_forward(inventory, "mtp.layers.0.mlp", layout, inventory.experts > 0, ExpertNames::apart);
 }
 
 Inventory take(const ConfigReader& outer) {
@@ -99,7 +76,9 @@ Inventory take(const ConfigReader& outer) {
   const std::string root = outer.has("text_config") ? "model.language_model" : "model";
   Inventory inventory = begin_inventory(config);
   if (outer.has("text_config")) inventory.notes.emplace_back("the vision tower is not counted");
-  read_experts(config, inventory, config.first_of({"num_experts", "num_local_experts"}));
+  const std::string_view experts = config.first_of({"num_experts", "num_local_experts"});
+  const bool has_experts = config.has(experts);
+  if (has_experts) read_experts(config, inventory, experts);
   Layout layout{.gqa = read_gqa(config, 256)};
   layout.gqa.qkv_bias = layout.gqa.output_bias = config.boolean("attention_bias", false);
   layout.gqa.qk_norm = true;
@@ -110,16 +89,13 @@ Inventory take(const ConfigReader& outer) {
   layout.key_dim = size_of(config, "linear_key_head_dim");
   layout.value_dim = size_of(config, "linear_value_head_dim");
   layout.kernel = size_of(config, "linear_conv_kernel_dim");
-  layout.width = size_of(config, "moe_intermediate_size");
+  layout.width = size_of(config, "moe_intermediate_size", 0);
   layout.shared = size_of(config, "shared_expert_intermediate_size", 0);
   layout.dense = size_of(config, "intermediate_size", 0);
 
-  const int every = config.count("decoder_sparse_step", 1);
-  const std::vector<int> dense = config.integers("mlp_only_layers");
-  const std::vector<bool> routed = routed_layers(config, inventory.layers, [&](int layer) {
-    return every > 0 && (layer + 1) % every == 0 && std::ranges::find(dense, layer) == dense.end();
-  });
-  const std::vector<bool> full = full_layers(config, inventory.layers);
+  const std::vector<bool> routed = has_experts ? qwen_routed_layers(config, inventory.layers)
+                                               : std::vector<bool>(static_cast<std::size_t>(inventory.layers));
+  const std::vector<bool> full = full_attention_layers(config, inventory.layers);
 
   add_embedding_and_head(inventory, root + ".embed_tokens");
   for (int layer = 0; layer < inventory.layers; ++layer) {
@@ -144,7 +120,7 @@ Inventory take(const ConfigReader& outer) {
 InventoryKind inventory_qwen_hybrid() {
   return {"qwen_hybrid",
           "Gated DeltaNet and gated attention with experts",
-          {"qwen3_next", "qwen3_5_moe", "qwen3_5_moe_text"},
+          {"qwen3_next", "qwen3_5", "qwen3_5_text", "qwen3_5_moe", "qwen3_5_moe_text"},
           take};
 }
 

@@ -35,12 +35,14 @@ struct Dot8 {
 
 #include "core/kernels/laws.inl"
 #include "core/kernels/panels.inl"
+#include "core/kernels/recurrence.inl"
 
 }  // namespace
 
 extern const AttentionKernels kAvx2Attention;
-extern const Kernels kAvx2Kernels{"avx2",  multiply_f32, multiply_q8, nullptr,   quantise,    rms_norm,        softmax,
-                                  sigmoid, silu_times,   widen_bf16,  widen_f16, narrow_bf16, &kAvx2Attention, &kLaws};
+extern const Kernels kAvx2Kernels{"avx2",    multiply_f32, multiply_q8,     nullptr,    quantise,
+                                  rms_norm,  softmax,      sigmoid,         silu_times, widen_bf16,
+                                  widen_f16, narrow_bf16,  &kAvx2Attention, &kLaws,     &kRecurrence};
 
 }  // namespace specdec
 #endif

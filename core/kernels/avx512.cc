@@ -72,13 +72,14 @@ using Dot8 = Dot4;
 
 #include "core/kernels/laws.inl"
 #include "core/kernels/panels.inl"
+#include "core/kernels/recurrence.inl"
 
 }  // namespace
 
 extern const AttentionKernels kAvx512Attention;
 extern const Kernels kAvx512Kernels{"avx512",  multiply_f32, multiply_q8,       nullptr,    quantise,
                                     rms_norm,  softmax,      sigmoid,           silu_times, widen_bf16,
-                                    widen_f16, narrow_bf16,  &kAvx512Attention, &kLaws};
+                                    widen_f16, narrow_bf16,  &kAvx512Attention, &kLaws,     &kRecurrence};
 
 }  // namespace specdec
 #endif

@@ -100,12 +100,13 @@ using Dot4 = Dot8;
 
 #include "core/kernels/laws.inl"
 #include "core/kernels/panels.inl"
+#include "core/kernels/recurrence.inl"
 
 }  // namespace
 
 extern const AttentionKernels kGenericAttention;
 extern const Kernels kGenericKernels{
-    "generic", multiply_f32, multiply_q8, nullptr,   quantise,    rms_norm,           softmax,
-    sigmoid,   silu_times,   widen_bf16,  widen_f16, narrow_bf16, &kGenericAttention, &kLaws};
+    "generic",  multiply_f32, multiply_q8, nullptr,     quantise,           rms_norm, softmax,     sigmoid,
+    silu_times, widen_bf16,   widen_f16,   narrow_bf16, &kGenericAttention, &kLaws,   &kRecurrence};
 
 }  // namespace specdec

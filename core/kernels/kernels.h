@@ -12,6 +12,7 @@
 #include "core/dtype.h"
 #include "core/kernels/attention.h"
 #include "core/kernels/laws.h"
+#include "core/kernels/recurrence.h"
 
 namespace specdec {
 
@@ -87,6 +88,7 @@ struct Kernels {
 
   const AttentionKernels* attention;
   const LawKernels* laws;
+  const RecurrenceKernels* recurrence;
 };
 
 // Levels compiled in and supported by this machine, best first; "generic" is always the last.

@@ -53,12 +53,14 @@ struct Dot8 {
 
 #include "core/kernels/laws.inl"
 #include "core/kernels/panels.inl"
+#include "core/kernels/recurrence.inl"
 
 }  // namespace
 
 extern const AttentionKernels kNeonAttention;
-extern const Kernels kNeonKernels{"neon",  multiply_f32, multiply_q8, nullptr,   quantise,    rms_norm,        softmax,
-                                  sigmoid, silu_times,   widen_bf16,  widen_f16, narrow_bf16, &kNeonAttention, &kLaws};
+extern const Kernels kNeonKernels{"neon",    multiply_f32, multiply_q8,     nullptr,    quantise,
+                                  rms_norm,  softmax,      sigmoid,         silu_times, widen_bf16,
+                                  widen_f16, narrow_bf16,  &kNeonAttention, &kLaws,     &kRecurrence};
 
 }  // namespace specdec
 #endif

@@ -174,7 +174,8 @@ std::string name_of_case(const testing::TestParamInfo<Case>& instance) {
 
 std::vector<Case> mtp_cases() {
   std::vector<Case> all = cases();
-  constexpr std::array<std::string_view, 3> kWithMtp{"deepseek_v3", "glm4_moe", "glm_moe_dsa"};
+  constexpr std::array<std::string_view, 5> kWithMtp{"deepseek_v3", "glm4_moe", "glm_moe_dsa", "nemotron_h",
+                                                     "qwen3_5_moe"};
   std::erase_if(all, [&](const Case& c) {
     return std::ranges::find(kWithMtp, c.checkpoint.substr(0, c.checkpoint.find(':'))) == kWithMtp.end();
   });

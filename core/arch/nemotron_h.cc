@@ -1,0 +1,124 @@
+// Nemotron-H and Nemotron 3: each layer one of Mamba2, attention without positions, experts, dense (arXiv 2504.03624).
+// transformers: models/nemotron_h.
+#include <algorithm>
+
+#include "core/blocks/decoder.h"
+#include "core/blocks/mamba.h"
+#include "core/error.h"
+#include "core/hybrid_layers.h"
+#include "core/inventory.h"
+
+namespace specdec {
+namespace {
+
+void expect_activation(const ConfigReader& config, std::string_view key, std::string_view known) {
+  const std::string found = config.text(key, known);
+  if (found != known) throw Error("{}: '{}' is '{}'; expected {}", config.origin(), key, found, known);
+}
+
+MambaSpec read_mamba(const ConfigReader& config, float eps) {
+  constexpr int kMost = 1 << 12;
+  const auto size = [&](std::string_view key, int fallback, int most) {
+    const int value = config.count(key, fallback);
+    if (value < 1 || value > most) throw Error("{}: '{}' is {}; expected 1 to {}", config.origin(), key, value, most);
+    return value;
+  };
+  const MambaSpec mamba{.heads = size("mamba_num_heads", 128, kMost),
+                        .head_dim = size("mamba_head_dim", 64, kMost),
+                        .groups = size(config.first_of({"n_groups", "mamba_n_groups"}), 8, kMost),
+                        .state = size("ssm_state_size", 128, kMost),
+                        .taps = size(config.first_of({"conv_kernel", "mamba_d_conv"}), 4, kMostTaps),
+                        .biased = config.boolean("use_bias", false),
+                        .conv_biased = config.boolean(config.first_of({"use_conv_bias", "mamba_conv_bias"}), true),
+                        .eps = eps};
+  if (mamba.heads % mamba.groups != 0) {
+    throw Error("{}: {} Mamba heads do not divide over {} groups", config.origin(), mamba.heads, mamba.groups);
+  }
+  return mamba;
+}
+
+void read_nemotron_experts(const ConfigReader& config, DecoderSpec& spec) {
+  MoeSpec& moe = spec.moe;
+  moe.sigmoid = true;
+  moe.normalise = config.boolean("norm_topk_prob", true);
+  moe.scaling = static_cast<float>(config.number("routed_scaling_factor", 1));
+  moe.groups = config.count("n_group", 1);
+  moe.groups_kept = config.count("topk_group", 1);
+  moe.latent = config.count("moe_latent_size", 0);
+  moe.biased = spec.mlp_bias;
+  read_experts(config, config.first_of({"n_routed_experts", "num_local_experts"}), spec);
+  spec.info.shared_experts = config.count("n_shared_experts", 1) > 0 ? 1 : 0;
+  if (spec.info.shared_experts > 0) moe.shared_width = config.count("moe_shared_expert_intermediate_size");
+}
+
+std::unique_ptr<Block> load_mixer(const LayerFile& at, HybridBlock block, const MambaSpec& mamba) {
+  const DecoderSpec& spec = at.spec;
+  const std::string path = at.path + ".mixer";
+  if (block == HybridBlock::mamba) return std::make_unique<Mamba>(at.file, path, mamba, spec.hidden);
+  if (block == HybridBlock::attention) {
+    return std::make_unique<Attention>(at.file, path, spec.attention, spec.hidden);
+  }
+  return load_feed_forward(at);
+}
+
+DecoderSpec read(const ConfigReader& config) {
+  const std::vector<HybridBlock> blocks = nemotron_blocks(config);
+  constexpr int kHeadDim = 128;
+  DecoderSpec spec = read_decoder(config, {.head_dim = kHeadDim, .layers = static_cast<int>(blocks.size())});
+  expect_activation(config, "mlp_hidden_act", "relu2");
+  expect_activation(config, "mamba_hidden_act", "silu");
+  spec.eps = static_cast<float>(config.number("layer_norm_epsilon", 1e-5));
+  spec.ropes.clear();
+  spec.attention.rope = -1;
+  spec.activation = Activation::relu2;
+  spec.mlp_bias = config.boolean("mlp_bias", false);
+  spec.names = {
+      .root = "backbone", .embedding = "embeddings", .norm = "norm_f", .feed_forward = "mixer", .ignored = {}};
+  spec.routed.clear();
+  bool any_routed = false;
+  for (const HybridBlock block : blocks) {
+    spec.routed.push_back(block == HybridBlock::moe);
+    any_routed |= block == HybridBlock::moe;
+  }
+  if (any_routed) read_nemotron_experts(config, spec);
+
+  const bool any_mamba = std::ranges::find(blocks, HybridBlock::mamba) != blocks.end();
+  const MambaSpec mamba = any_mamba ? read_mamba(config, spec.eps) : MambaSpec{};
+  const auto load_sublayer = [mamba](const LayerFile& at, HybridBlock block) {
+    return Sublayer{load_norm(at, "norm"), {}, load_mixer(at, block, mamba)};
+  };
+  spec.load_layer = [blocks, load_sublayer](const LayerFile& at) {
+    DecoderLayer layer;
+    layer.sublayers.push_back(load_sublayer(at, blocks[static_cast<std::size_t>(at.layer)]));
+    return layer;
+  };
+  spec.info.mtp_layers = count_mtp_layers(config);
+  const std::vector<HybridBlock> mtp_blocks = nemotron_mtp_blocks(config);
+  const auto layers = static_cast<int>(mtp_blocks.size());
+  spec.mtp = {.root = "mtp",
+              .embedding_norm = "mtp.layers.0.enorm",
+              .hidden_norm = "mtp.layers.0.hnorm",
+              .join = "mtp.layers.0.eh_proj",
+              .norm = fmt::format("mtp.layers.{}.final_layernorm", layers - 1),
+              .load_layer =
+                  [mtp_blocks, load_sublayer](const LayerFile& at) {
+                    DecoderLayer all;
+                    for (std::size_t i = 0; i < mtp_blocks.size(); ++i) {
+                      LayerFile one = at;
+                      one.path += fmt::format(".layers.{}", i);
+                      one.routed = mtp_blocks[i] == HybridBlock::moe;
+                      all.sublayers.push_back(load_sublayer(one, mtp_blocks[i]));
+                    }
+                    return all;
+                  },
+              .layers = layers};
+  return spec;
+}
+
+}  // namespace
+
+Architecture arch_nemotron_h() {
+  return decoder_architecture<read>("nemotron_h", "Nemotron-H and Nemotron 3, recurrent");
+}
+
+}  // namespace specdec

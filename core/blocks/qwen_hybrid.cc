@@ -1,0 +1,84 @@
+#include "core/blocks/qwen_hybrid.h"
+
+#include "core/blocks/delta_net.h"
+#include "core/error.h"
+#include "core/hybrid_layers.h"
+#include "core/inventory.h"
+
+namespace specdec {
+namespace {
+
+DeltaNetSpec read_delta_net(const ConfigReader& config, DeltaLayout layout, float eps) {
+  constexpr int kMostHeads = 1 << 12;
+  constexpr int kMostDim = 1 << 12;
+  const auto size = [&](std::string_view key, int fallback, int most) {
+    const int value = config.count(key, fallback);
+    if (value < 1 || value > most) {
+      throw Error("{}: '{}' is {}; expected 1 to {}", config.origin(), key, value, most);
+    }
+    return value;
+  };
+  const DeltaNetSpec spec{.key_heads = size("linear_num_key_heads", 16, kMostHeads),
+                          .value_heads = size("linear_num_value_heads", 32, kMostHeads),
+                          .key_dim = size("linear_key_head_dim", 128, kMostDim),
+                          .value_dim = size("linear_value_head_dim", 128, kMostDim),
+                          .taps = size("linear_conv_kernel_dim", 4, kMostTaps),
+                          .by_key_head = layout == DeltaLayout::by_key_head,
+                          .eps = eps};
+  if (spec.value_heads % spec.key_heads != 0) {
+    throw Error("{}: {} linear value heads do not divide over {} key heads", config.origin(), spec.value_heads,
+                spec.key_heads);
+  }
+  return spec;
+}
+
+DecoderLayer load_mtp_layer(const LayerFile& at) {
+  LayerFile layer = at;
+  layer.path += ".layers.0";
+  return load_decoder_layer(layer);
+}
+
+}  // namespace
+
+DecoderSpec read_qwen_hybrid(const ConfigReader& outer, DeltaLayout layout) {
+  const ConfigReader config = text_part(outer);
+  constexpr int kHeadDim = 256;
+  DecoderSpec spec = read_decoder(
+      config,
+      {.partial_rotary_factor = 0.25, .head_dim = kHeadDim, .tied = outer.boolean("tie_word_embeddings", false)});
+  AttentionSpec& attention = spec.attention;
+  spec.zero_centred = attention.zero_centred = true;
+  attention.gated = true;
+  attention.qk_norm = AttentionSpec::QkNorm::of_heads;
+  attention.qkv_bias = attention.output_bias = config.boolean("attention_bias", false);
+  if (outer.has("text_config")) spec.names.root = "model.language_model";
+  spec.names.ignored = {"model.visual."};
+  spec.info.mtp_layers = count_mtp_layers(config, "mtp_num_hidden_layers");
+  spec.mtp = {.root = "mtp",
+              .embedding_norm = "mtp.pre_fc_norm_embedding",
+              .hidden_norm = "mtp.pre_fc_norm_hidden",
+              .join = "mtp.fc",
+              .norm = "mtp.norm",
+              .load_layer = load_mtp_layer};
+  spec.load_layer = [delta = read_delta_net(config, layout, spec.eps),
+                     full = full_attention_layers(config, spec.info.layers)](const LayerFile& at) {
+    if (full[static_cast<std::size_t>(at.layer)]) return load_decoder_layer(at);
+    DecoderLayer layer;
+    layer.sublayers.push_back({load_norm(at, "input_layernorm"),
+                               {},
+                               std::make_unique<DeltaNet>(at.file, at.path + ".linear_attn", delta, at.spec.hidden)});
+    layer.sublayers.push_back({load_norm(at, "post_attention_layernorm"), {}, load_feed_forward(at)});
+    return layer;
+  };
+  return spec;
+}
+
+void read_qwen_experts(const ConfigReader& config, DecoderSpec& spec) {
+  spec.moe.names.shared = "shared_expert";
+  spec.moe.shared_gate = true;
+  read_experts(config, config.first_of({"num_experts", "num_local_experts"}), spec);
+  spec.moe.shared_width = config.count("shared_expert_intermediate_size", 512);
+  spec.info.shared_experts = spec.moe.shared_width > 0 ? 1 : 0;
+}
+
+}  // namespace specdec
