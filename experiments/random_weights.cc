@@ -94,7 +94,8 @@ std::vector<StoredTensor> RandomWeights::linear(const std::string& path, std::sp
 StoredTensor RandomWeights::vector(const std::string& name, std::span<const std::int64_t> shape) {
   const DType dtype = rest_.quantised() ? kScaleType : rest_.parts(rest_, 1, kScaleType).front().dtype;
   const bool bias = name.ends_with("bias");
-  add(name, dtype, {shape.begin(), shape.end()}, bias ? floats(dtype, -7, Sign::random) : floats(dtype, 0, Sign::plus, 4));
+  add(name, dtype, {shape.begin(), shape.end()},
+      bias ? floats(dtype, -7, Sign::random) : floats(dtype, 0, Sign::plus, 4));
   return tensors_.back();
 }
 

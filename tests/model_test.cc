@@ -203,13 +203,14 @@ TEST(BadCheckpoint, WhatDoesNotFitIntoMemoryIsToldBeforeItIsRead) {
   const TinyCheckpoint tiny("llama");
   constexpr std::int64_t kRows = std::int64_t{1} << 34;
   constexpr std::int64_t kBytes = kRows * 64 * 4;
-  std::string header = fmt::format(R"({{"lm_head.weight":{{"dtype":"F32","shape":[{},64],"data_offsets":[0,{}]}}}})",
-                                   kRows, kBytes);
+  std::string header =
+      fmt::format(R"({{"lm_head.weight":{{"dtype":"F32","shape":[{},64],"data_offsets":[0,{}]}}}})", kRows, kBytes);
   header.resize((header.size() + 7) / 8 * 8, ' ');
   const std::uint64_t size = header.size();
   const std::filesystem::path path = tiny.directory() / "model.safetensors";
   std::ofstream file(path, std::ios::binary);
-  file.write(reinterpret_cast<const char*>(&size), sizeof(size)).write(header.data(), static_cast<std::streamsize>(size));
+  file.write(reinterpret_cast<const char*>(&size), sizeof(size))
+      .write(header.data(), static_cast<std::streamsize>(size));
   file.close();
   std::error_code no_such_file_here;
   std::filesystem::resize_file(path, 8 + size + static_cast<std::uintmax_t>(kBytes), no_such_file_here);
