@@ -151,16 +151,16 @@ void Indexer::choose(const Pass& pass, IndexKeys& keys, const float* normed, con
   float* key = buffers.index_keys.get(count * key_.out);
   float* query = buffers.index_queries.get(count * query_.out);
   float* shares = buffers.index_shares.get(count * share_.out);
-  float* scores = buffers.index_scores.get(count * pass.state.capacity());
-  const Rows rows{*this, pass, keys, key, query, shares, scores};
-
   int most_slots = 0;  // of a row that chooses
   std::int64_t products_of_scores = 0;
   for (std::int64_t row = 0; row < count; ++row) {
-    if (!rows.chooses(row)) continue;
+    if (pass.rows[static_cast<std::size_t>(row)].length <= spec_.top) continue;
     most_slots = pass.slot(row) + 1;
     products_of_scores += most_slots * query_.out;
   }
+  // Whatever the length, so that a growing text allocates nothing.
+  float* scores = buffers.index_scores.get(most_slots > 0 ? count * pass.state.capacity() : 0);
+  const Rows rows{*this, pass, keys, key, query, shares, scores};
   std::array all{Product{&key_, stream, nullptr, count, key, key_.out},
                  Product{&query_, latents, nullptr, count, query, query_.out},
                  Product{&share_, stream, nullptr, count, shares, share_.out}};
