@@ -161,9 +161,6 @@ class Recorder : public WeightPlan {
   StoredTensor vector(const std::string& name, std::span<const std::int64_t> shape) override {
     return record(name, {shape.begin(), shape.end()});
   }
-  StoredTensor vector(const std::string& name, std::span<const std::int64_t> shape) override {
-    return record(name, {shape.begin(), shape.end()});
-  }
 
   const std::map<std::string, std::vector<std::int64_t>>& asked() const { return asked_; }
 
