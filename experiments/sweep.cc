@@ -278,8 +278,8 @@ class Runner {
                                {"prompts", arm.prompts},
                                {"prompts_per_domain", arm.prompts_per_domain},
                                {"prompts_hash", inputs.prompts},
-                                {"prompt_hashes", inputs.each_prompt},
-                                {"chat_date", inputs.chat_date},
+                               {"prompt_hashes", inputs.each_prompt},
+                               {"chat_date", inputs.chat_date},
                                {"texts_hash", inputs.texts},
                                {"expert_trace_hash", inputs.expert_trace},
                                {"read_probe", loaded.probe.date}};
