@@ -161,6 +161,11 @@ std::optional<ConfigReader> ConfigReader::object_if(std::string_view key) const 
   return found == nullptr || !found->is_object() ? std::nullopt : object(key);
 }
 
+bool ConfigReader::is_null(std::string_view key) const {
+  const auto found = json_->value.find(key);
+  return found != json_->value.end() && found->is_null();
+}
+
 bool ConfigReader::is_false(std::string_view key) const {
   const nlohmann::json* found = json_->find(key);
   return found != nullptr && *found == false;

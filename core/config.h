@@ -33,6 +33,7 @@ class ConfigReader {
   std::vector<ConfigReader> objects(std::string_view key) const;      // a list of them; empty if absent
   std::optional<ConfigReader> object_if(std::string_view key) const;  // nothing if the value is of another type
   bool is_false(std::string_view key) const;
+  bool is_null(std::string_view key) const;  // present and null
   std::vector<std::string> keys() const;
 
   // The same with the members of a JSON object where this has none, or null.

@@ -12,7 +12,8 @@ namespace specdec {
 namespace {
 
 void check_lists(const ConfigReader& config, std::vector<std::string>& found) {
-  if (!config.has("num_hidden_layers")) return;
+  // Nemotron-H's class goes by its lists alone.
+  if (!config.has("num_hidden_layers") || config.text("model_type", "") == "nemotron_h") return;
   const auto layers = static_cast<std::size_t>(config.count("num_hidden_layers"));
   const auto check = [&](std::string_view key, std::size_t size) {
     if (size == 0 || size == layers) return;
@@ -48,6 +49,8 @@ void check_spellings(const ConfigReader& config, std::vector<std::string>& found
 void check_windows(const ConfigReader& config, std::vector<std::string>& found) {
   const std::vector<std::string> types = config.texts("layer_types");
   if (std::ranges::find(types, "sliding_attention") == types.end()) return;
+  const std::string type = config.text("model_type", "");
+  if (type != "qwen2" && type != "qwen3") return;  // others have a window of their own accord
   if (!config.has("sliding_window")) {
     found.push_back(fmt::format("{}: 'layer_types' has sliding_attention, but 'sliding_window' is missing or null",
                                 config.origin()));

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/traffic.h"
+#include "core/windows.h"
 
 namespace specdec {
 namespace {
@@ -275,22 +276,10 @@ void add_gqa(Inventory& inventory, const std::string& path, const GqaShape& gqa,
   if (keeps == Keeps::window) inventory.cache.windowed += kept;
 }
 
-std::vector<bool> windowed_layers(const ConfigReader& config, Inventory& inventory, const Windows& windows) {
-  const std::vector<std::string> types = config.texts("layer_types");
-  const auto layers = static_cast<std::size_t>(inventory.layers);
-  std::vector<bool> windowed(layers, false);
-  if (!types.empty() && types.size() != layers) {
-    throw Error("{}: 'layer_types' lists {} layers of {}", config.origin(), types.size(), layers);
-  }
-  if (!config.has("sliding_window") || !config.boolean("use_sliding_window", windows.fallback)) return windowed;
-  inventory.cache.window = static_cast<int>(size_of(config, "sliding_window"));
-  const std::size_t first = static_cast<std::size_t>(config.count("max_window_layers", 0));
-  for (std::size_t layer = 0; layer < layers; ++layer) {
-    windowed[layer] = !types.empty()           ? types[layer] == "sliding_attention"
-                      : windows.full_every > 0 ? (layer + 1) % static_cast<std::size_t>(windows.full_every) != 0
-                                               : layer >= first;
-  }
-  return windowed;
+std::vector<bool> windowed_layers(const ConfigReader& config, Inventory& inventory) {
+  const LayerWindows windows = read_windows(config, inventory.layers);
+  inventory.cache.window = windows.size;
+  return windows.layers;
 }
 
 std::int64_t product(const Inventory& inventory, std::initializer_list<std::int64_t> sizes) {

@@ -136,12 +136,8 @@ GqaShape read_gqa(const ConfigReader& config, std::int64_t head_dim_fallback = 0
 enum class Keeps { all, window, nothing };
 void add_gqa(Inventory& inventory, const std::string& path, const GqaShape& gqa, Keeps keeps = Keeps::all);
 
-// Per layer whether only the last sliding_window positions are seen, and the inventory's window.
-struct Windows {
-  bool fallback = false;  // of use_sliding_window
-  int full_every = 0;  // where layer_types is missing: each so manieth layer sees all; 0: those below max_window_layers
-};
-std::vector<bool> windowed_layers(const ConfigReader& config, Inventory& inventory, const Windows& windows);
+// As core/windows.h; the inventory's window is set.
+std::vector<bool> windowed_layers(const ConfigReader& config, Inventory& inventory);
 
 // Of the sizes of a cache or a state. Throws Error if it is absurd.
 std::int64_t product(const Inventory& inventory, std::initializer_list<std::int64_t> sizes);

@@ -316,7 +316,7 @@ void WeightFile::expect_all_used(std::span<const std::string> ignored) const {
   if (plan_ != nullptr) plan_->expect_all_used(ignored);
   for (const auto& [name, tensor] : tensors_) {
     const auto occurs = [&](const std::string& part) { return name.find(part) != std::string::npos; };
-    if (used_.contains(name) || std::any_of(ignored.begin(), ignored.end(), occurs)) continue;
+    if (used_.contains(name) || tensor->bytes == 0 || std::any_of(ignored.begin(), ignored.end(), occurs)) continue;
     throw Error(
         "{}: tensor '{}' {} is not used by this architecture; the checkpoint holds something that specdec would ignore",
         directory_.string(), name, shape_text(tensor->shape));

@@ -62,7 +62,9 @@ TEST(Experts, ABudgetChangesNoBit) {
       const auto model = load_model(tiny.directory(), engine);
       const ExpertStore& store = *model->experts();
       EXPECT_FALSE(store.all_packed());
-      EXPECT_LT(store.resident_bytes(), all);
+      if (store.layers().size() > 1) {  // one layer is always there
+        EXPECT_LT(store.resident_bytes(), all);
+      }
       EXPECT_EQ(logits_of(*model), expected) << way.expert_cache;
       EXPECT_GT(store.traffic().loads, 0);
       EXPECT_GT(store.traffic().loaded_bytes, 0);

@@ -125,23 +125,6 @@ TEST_P(Recurrent, RowsOfATreeSayWhatTheirPathsDo) {
   EXPECT_EQ(row_of(out, 2), row_of(model_->forward({{more[2]}, {-1}}, *after(text), {}), 0));
 }
 
-TEST_P(Recurrent, LayersAreNotSkipped) {
-  int refused = 0;
-  const int layers = model_->info().layers;
-  for (int layer = 0; layer < layers; ++layer) {
-    Shortcut shortcut;
-    shortcut.skipped = {layer};
-    try {
-      EXPECT_NE(model_->with(shortcut), nullptr);
-    } catch (const Error& error) {
-      EXPECT_NE(std::string(error.what()).find("its state is made of every token"), std::string::npos) << error.what();
-      ++refused;
-    }
-  }
-  EXPECT_GT(refused, 0);
-  EXPECT_LT(refused, layers);  // those of attention
-}
-
 // Chains and trees, right and wrong guesses, and drafters that append to the target's own state.
 TEST_P(Recurrent, DraftersLeaveTheTextAsItIs) {
   const Rule rule = make_rule("sampled");

@@ -8,14 +8,16 @@ namespace {
 
 constexpr double kTheta = 150000;
 
-DecoderSpec read(const ConfigReader& config) {
+// What the class takes where config.json is silent.
+constexpr std::string_view kYarn = R"({"rope_scaling": {"rope_type": "yarn", "factor": 32, "beta_fast": 32,
+  "beta_slow": 1, "truncate": false, "original_max_position_embeddings": 4096}})";
+
+DecoderSpec read(const ConfigReader& given) {
+  const ConfigReader config = given.has("rope_parameters") ? given : given.with_defaults(kYarn);
   DecoderSpec spec = read_decoder(config, {.rms_norm_eps = 1e-5, .head_dim = 64, .rope_theta = kTheta});
-  if (!config.has("rope_parameters") && !config.has("rope_scaling")) {
-    throw Error("{}: 'rope_scaling' is missing; expected yarn with a factor, as gpt-oss is published", config.origin());
-  }
   spec.attention.qkv_bias = spec.attention.output_bias = config.boolean("attention_bias", true);
   spec.attention.sinks = true;
-  read_windows(config, spec, [](int layer) { return layer % 2 == 0; });
+  read_windows(config, spec);
   MoeSpec& moe = spec.moe;
   moe.names.router = "router";
   read_experts(config, config.first_of({"num_local_experts", "num_experts"}), spec, "intermediate_size");

@@ -95,6 +95,13 @@ DecoderSpec read(const ConfigReader& config) {
   spec.info.mtp_layers = count_mtp_layers(config);
   const std::vector<HybridBlock> mtp_blocks = nemotron_mtp_blocks(config);
   const auto layers = static_cast<int>(mtp_blocks.size());
+  const auto of_kind = [&](HybridBlock kind) { return std::ranges::count(mtp_blocks, kind); };
+  if (of_kind(HybridBlock::attention) + of_kind(HybridBlock::mamba) > 1 || of_kind(HybridBlock::moe) > 1) {
+    throw Error(
+        "{}: the multi-token-prediction head has {} blocks; expected at most one of attention or Mamba, and one of "
+        "experts, such as '*E'",
+        config.origin(), layers);
+  }
   spec.mtp = {.root = "mtp",
               .embedding_norm = "mtp.layers.0.enorm",
               .hidden_norm = "mtp.layers.0.hnorm",

@@ -7,9 +7,7 @@ namespace {
 DecoderSpec read(const ConfigReader& config) {
   DecoderSpec spec = read_decoder(config);
   spec.attention.qkv_bias = true;
-  const bool windows = config.boolean("use_sliding_window", false);
-  const int first = config.count("max_window_layers", 28);
-  read_windows(config, spec, [&](int layer) { return windows && layer >= first; });
+  read_windows(config, spec);
   return spec;
 }
 

@@ -8,9 +8,7 @@ DecoderSpec read(const ConfigReader& config) {
   DecoderSpec spec = read_decoder(config, {.head_dim = 128});
   spec.attention.qkv_bias = spec.attention.output_bias = config.boolean("attention_bias", false);
   spec.attention.qk_norm = AttentionSpec::QkNorm::of_heads;
-  const bool windows = config.boolean("use_sliding_window", false);
-  const int first = config.count("max_window_layers", 28);
-  read_windows(config, spec, [&](int layer) { return windows && layer >= first; });
+  read_windows(config, spec);
   return spec;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <numeric>
 
 #include "core/blocks/decoder_layer.h"
 #include "core/blocks/mtp_decoder.h"
@@ -10,6 +11,7 @@
 #include "core/error.h"
 #include "core/inventory.h"
 #include "core/memory.h"
+#include "core/windows.h"
 
 namespace specdec {
 namespace {
@@ -24,7 +26,12 @@ void expect_room(const WeightFile& file, const DecoderSpec& spec) {
     const Place place = place_of(name, spec.info.layers);
     if (!place.mtp) stored.add(place, static_cast<std::int64_t>(tensor->bytes));
   }
-  std::int64_t needed = stored.routed.empty() ? 0 : *std::ranges::max_element(stored.routed);
+  // Turned copies of experts that are stored input by input stay in memory.
+  const bool copies =
+      spec.moe.alternating && file.has(fmt::format("{}.layers.0.mlp.experts.gate_up_proj", spec.names.root));
+  std::int64_t needed = copies ? std::accumulate(stored.routed.begin(), stored.routed.end(), std::int64_t{0})
+                        : stored.routed.empty() ? 0
+                                                : *std::ranges::max_element(stored.routed);
   for (std::size_t group = 0; group < kGroups; ++group) {
     if (static_cast<Group>(group) != Group::routed) needed += stored.groups[group];
   }
@@ -283,20 +290,10 @@ AttentionSpec DecoderSpec::attention_of(int layer) const {
   return of_layer;
 }
 
-void read_windows(const ConfigReader& config, DecoderSpec& spec, const std::function<bool(int layer)>& otherwise,
-                  int fallback) {
-  const std::vector<std::string> types = config.texts("layer_types");
-  require(types.empty() || static_cast<int>(types.size()) == spec.info.layers, config,
-          fmt::format("'layer_types' lists {} layers of {}", types.size(), spec.info.layers));
-  for (int layer = 0; layer < spec.info.layers; ++layer) {
-    const std::string type = types.empty() ? "" : types[static_cast<std::size_t>(layer)];
-    require(
-        type.empty() || type == "full_attention" || type == "sliding_attention", config,
-        fmt::format("layer type '{}' is not one of this architecture; full_attention and sliding_attention are", type));
-    spec.windowed.push_back(type.empty() ? otherwise(layer) : type == "sliding_attention");
-  }
-  const bool any = std::ranges::find(spec.windowed, true) != spec.windowed.end();
-  if (any) spec.window = fallback > 0 ? config.count("sliding_window", fallback) : config.count("sliding_window");
+void read_windows(const ConfigReader& config, DecoderSpec& spec) {
+  LayerWindows windows = read_windows(config, spec.info.layers);
+  spec.window = windows.size;
+  spec.windowed = std::move(windows.layers);
 }
 
 void expect_full_attention(const ConfigReader& config) {

@@ -93,10 +93,7 @@ DecoderSpec read_decoder(const ConfigReader& config, const DecoderDefaults& defa
 
 // Throws Error unless every layer sees all positions; for architectures that have no other layers.
 void expect_full_attention(const ConfigReader& config);
-// Which layers have a window, by layer_types if given, else as `otherwise` says. fallback: the window where config.json
-// gives none; 0: it must.
-void read_windows(const ConfigReader& config, DecoderSpec& spec, const std::function<bool(int layer)>& otherwise,
-                  int fallback = 0);
+void read_windows(const ConfigReader& config, DecoderSpec& spec);  // as core/windows.h
 
 // experts_key, num_experts_per_tok, moe_intermediate_size (or width_key); the shared expert's width from
 // info.shared_experts.

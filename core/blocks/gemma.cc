@@ -39,7 +39,7 @@ std::vector<Rope> read_ropes(const ConfigReader& config, int head_dim) {
 
 ConfigReader gemma3_text(const ConfigReader& config) {
   constexpr std::string_view kDefaults = R"({"vocab_size": 262208, "num_attention_heads": 8, "num_key_value_heads": 4,
-    "head_dim": 256, "max_position_embeddings": 131072})";
+    "model_type": "gemma3_text", "head_dim": 256, "max_position_embeddings": 131072})";
   return text_part(config).with_defaults(kDefaults);
 }
 
@@ -54,10 +54,7 @@ DecoderSpec read_gemma3(const ConfigReader& config) {
   attention.qk_norm = AttentionSpec::QkNorm::of_heads;
   attention.qkv_bias = attention.output_bias = config.boolean("attention_bias", false);
   attention.scale = 1 / std::sqrt(static_cast<float>(config.number("query_pre_attn_scalar", 256)));
-  constexpr int kWindow = 4096;
-  const int every = config.count("sliding_window_pattern", 6);
-  read_windows(
-      config, spec, [&](int layer) { return every == 0 || (layer + 1) % every != 0; }, kWindow);
+  read_windows(config, spec);
   spec.logit_softcap = static_cast<float>(config.number("final_logit_softcapping", 0));
   if (config.has("use_bidirectional_attention") && !config.is_false("use_bidirectional_attention")) {
     throw Error("{}: 'use_bidirectional_attention' is set; expected a model that reads from left to right",

@@ -149,9 +149,10 @@ void LatentAttention::add(const Pass& pass, int layer, const float* normed, floa
   std::span<const RowView> sees = pass.rows;
   if (spec_.indexer) sees = indexer_ ? indexer_->lay_out(pass) : std::span(buffers.chosen_views.data(), sees.size());
   const Rows rows{*this, pass, cache.latents, query_latents, latents, queries, absorbed};
+  const int most_seen = spec_.indexer ? std::min(spec_.indexer->top, pass.state.capacity()) : pass.state.capacity();
   const CacheAttention attention(engine, cache.latents,
                                  {.heads = spec_.heads, .query = absorbed, .attended = attended, .rows = sees},
-                                 pass.state.capacity(), buffers);
+                                 most_seen, buffers);
   const AddProduct output(engine, o_, o_bias_, count, values, buffers.attended_activations, x);
 
   const auto multiply_down = [&](std::int64_t task) { run_task(engine, down, task); };

@@ -1,6 +1,7 @@
 // Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1), with the maps from latents to keys and
 // values absorbed: queries go into the space of the latents, and what is attended to comes out of it. So a position
-// keeps one latent and one rotated key for all heads, and a pass of many rows gives the bits of passes of one.
+// keeps one latent, as key and as value, and one rotated key for all heads, and a pass of many rows gives the bits of
+// passes of one.
 #pragma once
 
 #include <optional>

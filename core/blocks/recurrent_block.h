@@ -24,7 +24,6 @@ class RecurrentBlock : public Block, public Recurrence {
  public:
   void add(const Pass& pass, int layer, const float* normed, float* x) const override;
   std::unique_ptr<LayerCache> new_cache(const Engine& engine, int capacity) const override;
-  const char* why_never_skipped() const override { return "its state is made of every token"; }
   const RecurrentShape& shape() const override { return shape_; }
 
  protected:

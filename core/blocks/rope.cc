@@ -74,19 +74,22 @@ void apply_yarn(const ConfigReader& config, const ConfigReader& scaling, double 
 
 Rope read_rope(const ConfigReader& config, int head_dim, double partial_fallback, double theta_fallback) {
   const std::optional<ConfigReader> parameters = config.object("rope_parameters");
-  const ConfigReader& base = parameters && parameters->has("rope_theta") ? *parameters : config;
+  const std::optional<ConfigReader> scaling = rope_scaling(config);
+  const ConfigReader& base = scaling && scaling->has("rope_theta")         ? *scaling
+                             : parameters && parameters->has("rope_theta") ? *parameters
+                                                                           : config;
   const ConfigReader& part = parameters && parameters->has("partial_rotary_factor") ? *parameters : config;
   const double theta = base.number("rope_theta", theta_fallback);
   const double partial = part.number("partial_rotary_factor", partial_fallback);
   if (partial <= 0 || partial > 1) {
     throw Error("{}: partial_rotary_factor is {}; expected 0 to 1", part.origin(), partial);
   }
-  return make_rope(config, rope_scaling(config), theta, static_cast<int>(head_dim * partial));
+  return make_rope(config, scaling, theta, static_cast<int>(head_dim * partial));
 }
 
 std::optional<ConfigReader> rope_scaling(const ConfigReader& config) {
-  const std::optional<ConfigReader> parameters = config.object("rope_parameters");
-  return parameters ? parameters : config.object("rope_scaling");
+  const std::optional<ConfigReader> older = config.object("rope_scaling");  // it wins where both are there
+  return older ? older : config.object("rope_parameters");
 }
 
 double rope_stretch(const ConfigReader& config, const ConfigReader& scaling) {

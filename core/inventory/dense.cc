@@ -19,9 +19,7 @@ Inventory take(const ConfigReader& outer) {
   gqa.output_bias = type != "qwen2" && config.boolean("attention_bias", false);
   gqa.qk_norm = type == "qwen3" || gemma;
   const bool mlp_bias = config.boolean("mlp_bias", false);
-  const std::vector<bool> windowed = windowed_layers(
-      config, inventory,
-      {.fallback = gemma || type == "mistral", .full_every = gemma ? config.count("sliding_window_pattern", 6) : 0});
+  const std::vector<bool> windowed = windowed_layers(config, inventory);
   const std::int64_t width = size_of(config, "intermediate_size");
 
   if (inside) inventory.notes.emplace_back("the vision tower and its projector are not counted");

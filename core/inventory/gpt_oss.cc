@@ -14,7 +14,7 @@ Inventory take(const ConfigReader& config) {
   gqa.qkv_bias = gqa.output_bias = config.boolean("attention_bias", true);
   const std::int64_t width = size_of(config, "intermediate_size");
   const std::int64_t experts = inventory.experts;
-  const std::vector<bool> windowed = windowed_layers(config, inventory, {.fallback = true, .full_every = 2});
+  const std::vector<bool> windowed = windowed_layers(config, inventory);
 
   add_embedding_and_head(inventory, "model.embed_tokens");
   for (int layer = 0; layer < inventory.layers; ++layer) {

@@ -65,7 +65,7 @@ Inventory take(const ConfigReader& config) {
   const std::vector<bool> routed = routed_layers(config, inventory.layers, [&](int layer) {
     return layer >= first && every > 0 && (layer + 1) % every == 0 && std::ranges::find(dense, layer) == dense.end();
   });
-  const std::vector<bool> windowed = windowed_layers(config, inventory, {.fallback = type == "mixtral"});
+  const std::vector<bool> windowed = windowed_layers(config, inventory);
 
   add_embedding_and_head(inventory, "model.embed_tokens");
   for (int layer = 0; layer < inventory.layers; ++layer) {

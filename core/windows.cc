@@ -1,0 +1,59 @@
+#include "core/windows.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "core/error.h"
+
+namespace specdec {
+namespace {
+
+// What transformers does where config.json is silent.
+struct Rule {
+  std::function<bool(int layer)> windowed;  // where layer_types is missing, or not asked
+  int fallback = 0;                         // of sliding_window; 0: it must be there
+  bool asks_types = true;
+};
+
+Rule rule_of(const ConfigReader& config) {
+  const std::string type = config.text("model_type", "");
+  const auto all = [](int) { return true; };
+  if (type == "mistral") return {all, 4096};
+  if (type == "mixtral") return {all, 0, false};
+  if (type == "gpt_oss") return {[](int layer) { return layer % 2 == 0; }, 128};
+  if (type.starts_with("gemma3")) {
+    const int every = config.count("sliding_window_pattern", 6);
+    return {[every](int layer) { return every == 0 || (layer + 1) % every != 0; }, 4096};
+  }
+  const bool any = (type == "qwen2" || type == "qwen3") && config.boolean("use_sliding_window", false);
+  const int first = config.count("max_window_layers", 28);
+  return {[=](int layer) { return any && layer >= first; }};
+}
+
+}  // namespace
+
+LayerWindows read_windows(const ConfigReader& config, int layers) {
+  const Rule rule = rule_of(config);
+  LayerWindows windows{0, std::vector<bool>(static_cast<std::size_t>(layers), false)};
+  if (rule.fallback == 0 && !rule.asks_types && !config.has("sliding_window")) return windows;
+  if (config.is_null("sliding_window")) return windows;
+  const std::vector<std::string> types = rule.asks_types ? config.texts("layer_types") : std::vector<std::string>{};
+  if (!types.empty() && std::ssize(types) != layers) {
+    throw Error("{}: 'layer_types' lists {} layers of {}", config.origin(), types.size(), layers);
+  }
+  for (int layer = 0; layer < layers; ++layer) {
+    const auto i = static_cast<std::size_t>(layer);
+    const std::string_view kind = types.empty() ? std::string_view() : types[i];
+    if (!kind.empty() && kind != "full_attention" && kind != "sliding_attention") {
+      throw Error("{}: layer type '{}' is not one of this architecture; full_attention and sliding_attention are",
+                  config.origin(), kind);
+    }
+    windows.layers[i] = kind.empty() ? rule.windowed(layer) : kind == "sliding_attention";
+  }
+  if (std::ranges::find(windows.layers, true) == windows.layers.end()) return windows;
+  windows.size = rule.fallback > 0 ? config.count("sliding_window", rule.fallback) : config.count("sliding_window");
+  if (windows.size < 1) throw Error("{}: 'sliding_window' is {}; expected at least 1", config.origin(), windows.size);
+  return windows;
+}
+
+}  // namespace specdec

@@ -1,0 +1,19 @@
+// Sliding windows: which layers of a model see only so many of the last positions, by its config.json. For loading and
+// for counting alike.
+#pragma once
+
+#include <vector>
+
+#include "core/config.h"
+
+namespace specdec {
+
+struct LayerWindows {
+  int size = 0;              // positions that such a layer sees, its own among them; 0: no layer has a window
+  std::vector<bool> layers;  // whether it has one
+};
+
+// config: of the text model, whose model_type says by which rule. Throws Error if layer_types does not fit.
+LayerWindows read_windows(const ConfigReader& config, int layers);
+
+}  // namespace specdec
