@@ -74,7 +74,7 @@ def measure(model, work):
     figures = ngram["figures"]
     return {"model": model, "layers": layers, "experts": experts, "rest": rest, "machine": ngram["run"]["machine"],
             "version": ngram["run"]["version"], "said_bytes": said["bytes_per_token"], "read_bytes": figures["plain_bytes_per_token"],
-            "identical": figures["identical_to_plain"], "tokens_per_s": figures["plain_tokens_per_s"],
+            "identical": figures["identical_to_plain"],
             "weight_bytes": ngram["run"]["target"]["weight_bytes"], "passes": passes}
 
 
@@ -92,6 +92,10 @@ def share_of_parts(passes):
                      if s > 0.005 * whole)
 
 
+def pass_ms(passes, rows):
+    return f"{1e3 * next(costs['pass_s'] for costs in passes['passes'] if costs['rows'] == rows):.1f}"
+
+
 def row_of(model, known):
     _, experts, rest = MODELS[model]
     config = json.loads((CONFIGS / f"{model}.json").read_text())
@@ -100,14 +104,15 @@ def row_of(model, known):
     has_mtp = any(text.get(key) for key in ("num_nextn_predict_layers", "mtp_num_hidden_layers"))
     priced = found_by("predict", "--target", model, "--experts", experts, "--rest", rest, "--hardware", MACHINE, "--context", CONTEXT,
                       "--draft", "mtp" if has_mtp else "ngram", "--k", GUESSES)
-    account = found_by("inspect", CONFIGS / f"{model}.json", "--experts", experts, "--rest", rest)["account"]
+    account = found_by("inspect", CONFIGS / f"{model}.json", "--experts", experts, "--rest", rest, "--memory", "8TiB")["account"]
     count, with_mtp = goldens_of(kind)
     loads = kind in known
-    drafters = "every kind" if not has_mtp else ("every kind, its MTP layer" if with_mtp else "every kind; MTP layer: not read")
-    tested = f"{count} checkpoints" + (", MTP" if with_mtp and has_mtp else "") if loads else "-"
+    drafters = "every kind, its MTP layer" if has_mtp else "every kind"
+    tested = f"{count} checkpoint{'s' if count > 1 else ''}" + (", MTP" if with_mtp and has_mtp else "") if loads else "-"
     guess = priced["guesses"][0]
+    on_disk = priced["passes"][0]["terms_s"]["storage"] > 0
     return (f"| {model} | `{kind}` | {'yes' if loads else 'no'} | {drafters if loads else '-'} | {tested} | "
-            f"{account['bytes'] / 1e9:.1f} GB | {account['bytes_per_token'] / 1e9:.3f} GB | {1 / priced['plain_s']:.1f} | "
+            f"{account['bytes'] / 1e9:.1f} GB | {account['bytes_per_token'] / 1e9:.3f} GB | {1 / priced['plain_s']:.1f}{' from disk' if on_disk else ''} | "
             f"{guess['break_even_tokens_per_pass']:.2f} |")
 
 
@@ -124,7 +129,8 @@ def write(work, out):
         equal = m["said_bytes"] == m["read_bytes"]
         lines.append(f"| {model} | {m['layers']} | {m['weight_bytes'] / 1e9:.2f} GB | {m['read_bytes'] / 1e6:.3f} MB | "
                      f"{'equal' if equal else format(m['said_bytes'] / 1e6, '.3f') + ' MB'} | "
-                     f"{'identical' if m['identical'] else 'DIFFERENT'} | {m['tokens_per_s']:.1f} | {share_of_parts(m['passes'])} |")
+                     f"{'identical' if m['identical'] else 'DIFFERENT'} | {pass_ms(m['passes'], 1)} | {pass_ms(m['passes'], 4)} | "
+                     f"{share_of_parts(m['passes'])} |")
     first = next(iter(measured.values()))
     lines.append(f"\nMeasured by specdec {first['version']} on {first['machine']['cpu']}, {first['machine']['threads']} threads, "
                  f"{first['machine']['instruction_set']}.\n")
@@ -153,7 +159,8 @@ of accepted guesses, with any number of threads, is bit for bit what plain decod
 - *weights*, *a token reads*: routed experts as MXFP4 and all else in 8 bits (affine, groups of 64); dense models in 8 bits.
 - *tokens/s*, *breaks even at*: `specdec predict --hardware {MACHINE} --context {CONTEXT} --k {GUESSES}`: plain decoding as it is priced
   there, and the tokens that a pass must give for {GUESSES} guesses to pay, by the MTP layer if there is one, else by guesses that
-  cost nothing.
+  cost nothing; `from disk`: the experts do not fit the memory of one such machine.
+- *tested on*: `MTP` if what the MTP layer says is compared, too.
 
 | model | model_type | loads | drafters | tested on | weights | a token reads | tokens/s on {MACHINE} | breaks even at |
 |---|---|---|---|---|---|---|---|---|"""
@@ -163,10 +170,11 @@ SLICES = f"""
 
 The first layers with random weights (`specdec synth --layers`), embedding and head whole. *reads*: bytes of weights per token
 that plain decoding was counted to read; *counted*: what `specdec inspect` says without loading it. *text*: that of
-{GUESSES} guesses a step from n-grams, against plain decoding. *time*: of a pass of one row by kind of work, in %.
+{GUESSES} guesses a step from n-grams, against plain decoding. *1 row*, *4 rows*: of one pass, in ms. *time*: of that of one row
+by kind of work, in %.
 
-| model | layers | weights | reads | counted | text | tokens/s | time of a pass |
-|---|---|---|---|---|---|---|---|"""
+| model | layers | weights | reads | counted | text | 1 row | 4 rows | time of a pass |
+|---|---|---|---|---|---|---|---|---|"""
 
 FOOT = """Trees of guesses work over every architecture. Over recurrent layers (Mamba2, gated DeltaNet) a branch is computed again
 from the last accepted position, so a wide tree costs time there. `self` cannot skip a recurrent layer, and says so.

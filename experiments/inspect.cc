@@ -250,6 +250,7 @@ class Look {
   // Opens every map of the inventory that is there, as loading would.
   void find_formats() {
     if (!found_.inventory) return;
+    respell();
     for (const TensorSpec& tensor : found_.inventory->tensors) {
       known_.insert(tensor.name);
       for (const Stored& way : ways_of(tensor)) open(tensor, way);
@@ -257,13 +258,28 @@ class Look {
     }
   }
 
+  // A text model inside another has two spellings: that of its hub files, which inventories have, and transformers 5's.
+  void respell() {
+    constexpr std::string_view kHub = "language_model.", kOther = "model.language_model.";
+    if (!file_.has_prefix(std::string(kOther))) return;
+    for (TensorSpec& tensor : found_.inventory->tensors) {
+      if (!tensor.name.starts_with(kHub)) continue;
+      tensor.name.erase(0, kHub.size());
+      if (tensor.name.starts_with("model.")) tensor.name.replace(0, std::string_view("model.").size(), kOther);
+    }
+  }
+
   void open(const TensorSpec& tensor, const Stored& way) {
     if (!file_.has(way.path) && !file_.has_prefix(way.path + ".") && !file_.has_prefix(way.path + "_")) return;
     known_.insert(way.path);
     if (!tensor.is_matrix() || place_of(tensor.name, found_.inventory->layers).group == Group::other) return;
+    std::vector<std::int64_t> shape = way.shape;
+    // What gpt-oss stores unquantised is input by input; its bytes are the same.
+    if (found_.inventory->model_type == "gpt_oss" && file_.has(way.path) && shape.size() == 3)
+      std::swap(shape[1], shape[2]);
     try {
       for (const QuantFormat& format : quant_formats()) {
-        std::optional<Weight> weight = format.open(file_, way.path, way.shape);
+        std::optional<Weight> weight = format.open(file_, way.path, shape);
         if (!weight) continue;
         formats_[way.path] = text_of(format, *weight);
         weight->format = &format;

@@ -65,7 +65,7 @@ TEST(Bridges, SampledTextKeepsTheExactLaw) {
     for (const Sampler& sampler : {Sampler{.temperature = 1}, Sampler{.temperature = 0.7, .top_p = 0.9}}) {
       for (const Budget& budget : budgets_of(kind)) {
         const MakeDrafter make = [&] { return bench.drafter(sampler); };
-        EXPECT_LT(deviation_of(bench.target, make, sampled(), sampler, budget, 30000), kSuspicious)
+        EXPECT_LT(deviation_of(bench.target, make, sampled(), sampler, budget), kSuspicious)
             << kind.name << ", width " << budget.width << ", top-p " << sampler.top_p;
       }
     }
@@ -158,8 +158,7 @@ double deviation_with() {
   Bench bench = letters("tli");
   bench.bridge = std::make_shared<Planted>(bench.bridge);
   const Sampler sampler{.temperature = 1};
-  return deviation_of(
-      bench.target, [&] { return bench.drafter(sampler); }, sampled(), sampler, {.depth = 3}, 30000);
+  return deviation_of(bench.target, [&] { return bench.drafter(sampler); }, sampled(), sampler, {.depth = 3});
 }
 
 TEST(Bridges, AWrongIdBreaksTheLaw) { EXPECT_GT(deviation_with<WrongId>(), 2 * kSuspicious); }

@@ -87,7 +87,7 @@ TEST(Lossless, EveryLosslessRuleKeepsTheExactLawOverSeveralSteps) {
     if (!rule.lossless) continue;
     for (const Budget& budget : {Budget{.depth = 3}, Budget{.depth = 2, .width = 2}}) {
       if (rule.chains_only && budget.width > 1) continue;
-      EXPECT_LT(deviation_of(bench.target, make, rule, sampler, budget, 30000), kSuspicious)
+      EXPECT_LT(deviation_of(bench.target, make, rule, sampler, budget), kSuspicious)
           << rule.name << ", depth " << budget.depth << ", width " << budget.width;
     }
   }

@@ -31,22 +31,21 @@ trap 'rm -rf "$scratch"' EXIT
 export HOME=$scratch MPLCONFIGDIR=$venv/matplotlib IPYTHONDIR=$scratch
 unset MPLBACKEND
 
-for notebook in "$@"; do
-  "$venv/bin/jupyter" nbconvert --log-level=ERROR --to notebook --execute --output-dir "$(dirname "$notebook")" \
-    --output "$(basename "$notebook").run" "$notebook"
-  "$venv/bin/python" - "$notebook" "$notebook.run.ipynb" <<'PYTHON'
+[ $# -gt 0 ] || exit 0
+"$venv/bin/jupyter" nbconvert --log-level=ERROR --to notebook --execute --output '{notebook_name}.ipynb.run' "$@"
+"$venv/bin/python" - "$@" <<'PYTHON'
 import sys
 
 import nbformat
 
-before, after = (nbformat.read(name, as_version=nbformat.NO_CONVERT) for name in sys.argv[1:])
-nbformat.validate(before)
-nbformat.validate(after)
-outputs = [output for cell in after.cells for output in cell.get("outputs", [])]
-noise = [output.text for output in outputs if output.output_type == "stream"]
-promised, shown = ([cell["id"] for cell in book.cells if cell.get("outputs")] for book in (before, after))
-if noise or promised != shown:
-    sys.exit(f"{sys.argv[1]}: promised {promised}, run {shown}; said besides: {''.join(noise)}")
-print(f"{sys.argv[1]}: {len(shown)} outputs")
+for notebook in sys.argv[1:]:
+    before, after = (nbformat.read(name, as_version=nbformat.NO_CONVERT) for name in (notebook, f"{notebook}.run.ipynb"))
+    nbformat.validate(before)
+    nbformat.validate(after)
+    outputs = [output for cell in after.cells for output in cell.get("outputs", [])]
+    noise = [output.text for output in outputs if output.output_type == "stream"]
+    promised, shown = ([cell["id"] for cell in book.cells if cell.get("outputs")] for book in (before, after))
+    if noise or promised != shown:
+        sys.exit(f"{notebook}: promised {promised}, run {shown}; said besides: {''.join(noise)}")
+    print(f"{notebook}: {len(shown)} outputs")
 PYTHON
-done
