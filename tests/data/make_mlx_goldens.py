@@ -28,8 +28,12 @@ from safetensors.numpy import load_file, save_file
 MODELS = Path(__file__).parent / "models"
 TOLERANCE = 1e-5
 GROUP = 32
-# config.json of other cases with what mlx-lm asks for.
-GLM = {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}, "rope_scaling": None}
+# mlx-lm asks for rope_parameters, and leaves out MTP layers that config.json goes on to name.
+GLM = {
+    "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}, "rope_scaling": None,
+    "num_nextn_predict_layers": 1,
+}  # fmt: skip
+NEMOTRON = {"num_nextn_predict_layers": 1, "mtp_hybrid_override_pattern": "*E"}
 YARN = {"rope_type": "yarn", "factor": 4.0, "beta_fast": 4.0, "beta_slow": 1.0, "original_max_position_embeddings": 32}
 WIDE = GLM | {
     "kv_lora_rank": 32, "q_lora_rank": 32, "qk_nope_head_dim": 32, "v_head_dim": 32, "moe_intermediate_size": 32,
@@ -58,10 +62,10 @@ CASES = {
     "glm_moe_dsa_quantised": ("glm_moe_dsa_full", WIDE, mxfp4_experts),
     "glm4_moe_lite": ("glm4_moe_lite", {}, affine(8)),
     "kimi_k25": ("kimi_k25", {}, affine(4)),
-    "nemotron_h": ("nemotron_h", {}, affine(8)),
+    "nemotron_h": ("nemotron_h", NEMOTRON, affine(8)),
     "qwen3_next": ("qwen3_next", {}, affine_experts),
     "qwen3_5_moe": ("qwen3_5_moe", {}, affine_experts),
-    "gpt_oss": ("gpt_oss_mxfp4", {"rope_scaling": YARN}, None),
+    "gpt_oss": ("gpt_oss_mxfp4", {"rope_scaling": YARN}, affine(8)),
     "mixtral": ("mixtral", {}, affine(4)),
     "olmoe": ("olmoe", {}, affine(4)),
 }
