@@ -81,7 +81,8 @@ def measure(model, work):
 def goldens_of(model_type):
     names = [path.parent.name for path in sorted(GOLDENS.glob("*/config.json"))
              if json.loads(path.read_text()).get("model_type") == model_type]
-    return len(names), any("mtp" in name for name in names)
+    converted = [name for name in names if name.startswith("mlx_")]
+    return len(names) - len(converted), any("mtp" in name for name in names), bool(converted)
 
 
 def share_of_parts(passes):
@@ -105,13 +106,13 @@ def row_of(model, known):
     priced = found_by("predict", "--target", model, "--experts", experts, "--rest", rest, "--hardware", MACHINE, "--context", CONTEXT,
                       "--draft", "mtp" if has_mtp else "ngram", "--k", GUESSES)
     account = found_by("inspect", CONFIGS / f"{model}.json", "--experts", experts, "--rest", rest, "--memory", "8TiB")["account"]
-    count, with_mtp = goldens_of(kind)
+    count, with_mtp, with_mlx = goldens_of(kind)
     loads = kind in known
     drafters = "every kind, its MTP layer" if has_mtp else "every kind"
-    tested = f"{count} checkpoint{'s' if count > 1 else ''}" + (", MTP" if with_mtp and has_mtp else "") if loads else "-"
+    tested = f"{count} checkpoint{'s' if count > 1 else ''}{', MTP' if with_mtp and has_mtp else ''}{', MLX' if with_mlx else ''}"
     guess = priced["guesses"][0]
     on_disk = priced["passes"][0]["terms_s"]["storage"] > 0
-    return (f"| {model} | `{kind}` | {'yes' if loads else 'no'} | {drafters if loads else '-'} | {tested} | "
+    return (f"| {model} | `{kind}` | {'yes' if loads else 'no'} | {drafters if loads else '-'} | {tested if loads else '-'} | "
             f"{account['bytes'] / 1e9:.1f} GB | {account['bytes_per_token'] / 1e9:.3f} GB | {1 / priced['plain_s']:.1f}{' from disk' if on_disk else ''} | "
             f"{guess['break_even_tokens_per_pass']:.2f} |")
 
@@ -160,7 +161,8 @@ of accepted guesses, with any number of threads, is bit for bit what plain decod
 - *tokens/s*, *breaks even at*: `specdec predict --hardware {MACHINE} --context {CONTEXT} --k {GUESSES}`: plain decoding as it is priced
   there, and the tokens that a pass must give for {GUESSES} guesses to pay, by the MTP layer if there is one, else by guesses that
   cost nothing; `from disk`: the experts do not fit the memory of one such machine.
-- *tested on*: `MTP` if what the MTP layer says is compared, too.
+- *tested on*: `MTP` if what the MTP layer says is compared, too; `MLX` if a conversion by mlx-lm, which renames and
+  changes tensors, is compared with what mlx-lm says.
 
 | model | model_type | loads | drafters | tested on | weights | a token reads | tokens/s on {MACHINE} | breaks even at |
 |---|---|---|---|---|---|---|---|---|"""

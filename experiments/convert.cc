@@ -7,6 +7,7 @@
 #include <map>
 
 #include "core/arch.h"
+#include "core/blocks/recurrent_block.h"
 #include "core/checkpoint.h"
 #include "core/declared_storage.h"
 #include "core/encode.h"
@@ -63,7 +64,13 @@ class SourcePlan : public WeightPlan {
   }
 
   StoredTensor vector(const std::string& name, std::span<const std::int64_t> shape) override {
-    return others_.emplace_back(source_.get(name, shape));
+    const StoredTensor* stored = source_.peek(name);
+    const bool turned = stored != nullptr && is_mlx_convolution(*stored) && shape.size() == 3;
+    const std::vector<std::int64_t> expected(shape.begin(), shape.end());
+    StoredTensor planned =
+        others_.emplace_back(source_.get(name, turned ? std::vector{expected[0], expected[2], expected[1]} : expected));
+    planned.shape = expected;
+    return planned;
   }
 
   void transpose(const std::string& name, const std::array<std::int64_t, 3>& shape) override {
@@ -85,8 +92,9 @@ class SourcePlan : public WeightPlan {
   void place(const std::string& path, std::span<const std::int64_t> shape, const Weight& weight) {
     constexpr std::string_view kExperts = ".mlp.experts.";
     const std::size_t at = path.find(kExperts);
-    const bool alternates = source_.has(path.substr(0, path.rfind('.')) + ".gate_up_proj_bias");
-    if (at == path.npos || alternates) return add(path, shape, weight);
+    const std::string inside = path.substr(0, path.rfind('.'));  // of gpt-oss, all experts together
+    const bool of_gpt_oss = source_.has(inside + ".gate_up_proj_bias") || source_.has(inside + ".gate_proj.bias");
+    if (at == path.npos || of_gpt_oss) return add(path, shape, weight);
     const std::string stack = path.substr(0, at) + ".mlp.switch_mlp.";
     const std::string name = path.substr(at + kExperts.size());
     if (name == "down_proj") return add(stack + name, shape, weight);

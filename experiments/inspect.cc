@@ -20,6 +20,7 @@
 #include "core/weights.h"
 #include "draft/drafter.h"
 #include "experiments/machine.h"
+#include "experiments/mlx_names.h"
 
 namespace specdec {
 namespace {
@@ -251,6 +252,7 @@ class Look {
   void find_formats() {
     if (!found_.inventory) return;
     respell();
+    respell_as_mlx(*found_.inventory, file_);
     for (const TensorSpec& tensor : found_.inventory->tensors) {
       known_.insert(tensor.name);
       for (const Stored& way : ways_of(tensor)) open(tensor, way);

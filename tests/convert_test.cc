@@ -60,6 +60,16 @@ TEST_F(Convert, WithoutLossItIsTheSameModel) {
   }
 }
 
+TEST_F(Convert, WhatMlxConvertedIsASource) {
+  for (const char* name : {"mlx_glm_moe_dsa_quantised", "mlx_nemotron_h", "mlx_qwen3_next", "mlx_qwen3_5_moe",
+                           "mlx_gpt_oss", "mlx_mixtral"}) {
+    SCOPED_TRACE(name);
+    const fs::path path = make(kModels / name, {.experts = "f32", .rest = "f32", .router = "f32"});
+    const std::vector<float> before = logits(kModels / name), after = logits(path);
+    for (std::size_t i = 0; i < before.size(); ++i) EXPECT_NEAR(after[i], before[i], 1e-4);
+  }
+}
+
 TEST_F(Convert, AGgufFileIsASource) {
   const TinyCheckpoint tiny("glm4_moe:q4_0");
   for (const fs::path& source : {tiny.directory(), tiny.directory() / "model.gguf"}) {

@@ -239,13 +239,13 @@ void add_layer(Writer& writer, int layer, bool routed, int intermediate, bool bi
 constexpr std::array<std::string_view, 5> kWritten{"llama", "qwen2", "qwen3", "qwen3_moe", "glm4_moe"};
 
 // A checkpoint of that architecture among those of tests/data/models, which have kTinyVocab ids, too: with an MTP layer
-// if there is one, else that of its name, else the last.
+// if there is one, else that of its name, else the last that has the published tensors.
 std::filesystem::path golden_of(std::string_view architecture) {
   const std::filesystem::path models = std::filesystem::path(SPECDEC_SOURCE_DIR) / "tests/data/models";
   std::map<std::tuple<bool, bool, std::string>, std::filesystem::path> found;
   for (const auto& entry : std::filesystem::directory_iterator(models)) {
     const std::string name = entry.path().filename();
-    if (read_config(entry.path()).text("model_type", "") != architecture) continue;
+    if (name.starts_with("mlx_") || read_config(entry.path()).text("model_type", "") != architecture) continue;
     found[{name.ends_with("_mtp"), name == architecture, name}] = entry.path();
   }
   if (found.empty()) {

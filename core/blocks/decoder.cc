@@ -54,6 +54,9 @@ class Decoder : public Model {
     for (const DecoderNames& other : spec_.other_names) {
       if (file.has_prefix(other.root + ".layers.")) spec_.names = other;
     }
+    if (spec_.holds_whole_norms && spec_.holds_whole_norms(file)) {
+      spec_.zero_centred = spec_.attention.zero_centred = false;
+    }
     const DecoderNames& names = spec_.names;
     if (file.packs()) expect_room(file, spec_);
     const std::initializer_list<std::int64_t> shape{spec_.info.vocab, spec_.hidden};

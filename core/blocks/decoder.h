@@ -70,8 +70,10 @@ struct DecoderSpec {
   MoeSpec moe;
   DecoderNames names;
   std::vector<DecoderNames> other_names;  // that checkpoints may have instead
-  HeadReading mtp_reading;                // of the MTP layer, unless another is asked for
-  float logit_softcap = 0;                // logits become cap * tanh(logits / cap); 0: they stay
+  // Whether norms hold what they multiply by although the architecture is zero-centred; none: they never do.
+  std::function<bool(const WeightFile&)> holds_whole_norms;
+  HeadReading mtp_reading;  // of the MTP layer, unless another is asked for
+  float logit_softcap = 0;  // logits become cap * tanh(logits / cap); 0: they stay
   std::function<DecoderLayer(const LayerFile& at)> load_layer = load_decoder_layer;
   std::optional<MtpSpec> mtp;  // none: as DeepSeek-V3 stores it
 

@@ -246,9 +246,10 @@ Moe load_moe(WeightFile& file, ExpertStore& store, int layer, const std::string&
     share_out(inside + "down_proj", read, width, &Swiglu::down, &Swiglu::down_bias);
   } else if (file.has_prefix(stacked) || file.has_prefix(inside + names.up)) {
     const std::string& place = file.has_prefix(stacked) ? stacked : inside;
+    const bool numbered = file.has_prefix(stacked + "fc1.");  // as MLX calls the two maps of an expert without gate
     if (spec.gated()) share_out(place + "gate_proj", width, read, &Swiglu::gate, &Swiglu::gate_bias);
-    share_out(place + "up_proj", width, read, &Swiglu::up, &Swiglu::up_bias);
-    share_out(place + "down_proj", read, width, &Swiglu::down, &Swiglu::down_bias);
+    share_out(place + (numbered ? "fc1" : "up_proj"), width, read, &Swiglu::up, &Swiglu::up_bias);
+    share_out(place + (numbered ? "fc2" : "down_proj"), read, width, &Swiglu::down, &Swiglu::down_bias);
   } else {
     each([&](Swiglu& expert, int e) {
       const auto part = [&](const std::string& name) { return fmt::format("{}{}.{}", inside, e, name); };

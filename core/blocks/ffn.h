@@ -67,7 +67,8 @@ struct Routes {
   const float* chosen_weight;  // the same: what their results are multiplied by
 };
 
-// Experts one by one (experts.E.gate_proj), stacked by MLX (switch_mlp.gate_proj) or fused (experts.gate_up_proj).
+// Experts one by one (experts.E.gate_proj), stacked by MLX (switch_mlp.gate_proj, .fc1, or of gpt-oss
+// experts.gate_proj) or fused (experts.gate_up_proj).
 // layer: that the store knows them by.
 Moe load_moe(WeightFile& file, ExpertStore& store, int layer, const std::string& path, const MoeSpec& spec, int hidden);
 

@@ -83,12 +83,7 @@ LatentAttention::LatentAttention(WeightFile& file, const std::string& path, cons
   q_ = file.linear(path + (of_latents ? ".q_b_proj" : ".q_proj"), {spec.q_size(), of_latents ? spec.q_rank : hidden});
   kv_a_ = file.linear(path + ".kv_a_proj_with_mqa", {spec.key_dim(), hidden});
   kv_norm_ = load_norm(file, path + ".kv_a_layernorm.weight", spec.kv_rank);
-  const std::int64_t of_head = spec.nope + spec.value;
-  const Weight kv_b = file.table(path + ".kv_b_proj", {spec.heads * of_head, spec.kv_rank});
-  for (int head = 0; head < spec.heads; ++head) {
-    to_latent_.push_back(file.transposed(kv_b.rows(head * of_head, spec.nope)));
-    to_value_.push_back(file.packed(kv_b.rows(head * of_head + spec.nope, spec.value)));
-  }
+  load_heads(file, path);
   o_ = file.linear(path + ".o_proj", {hidden, spec.value_size()});
   if (spec.biased) {
     if (of_latents) q_a_bias_ = file.vector(path + ".q_a_proj.bias", spec.q_rank);
@@ -97,6 +92,26 @@ LatentAttention::LatentAttention(WeightFile& file, const std::string& path, cons
   }
   if (spec.indexer && spec.choice != LatentSpec::Choice::borrowed) {
     indexer_.emplace(file, path + ".indexer", *spec.indexer, hidden, spec.q_rank);
+  }
+}
+
+// kv_b_proj, or as MLX stores it: keys and values apart, and the map of keys transposed already.
+void LatentAttention::load_heads(WeightFile& file, const std::string& path) {
+  const std::int64_t rank = spec_.kv_rank;
+  if (file.has_prefix(path + ".embed_q.")) {
+    const Weight keys = file.table(path + ".embed_q", {spec_.heads, rank, spec_.nope});
+    const Weight values = file.table(path + ".unembed_out", {spec_.heads, spec_.value, rank});
+    for (int head = 0; head < spec_.heads; ++head) {
+      to_latent_.push_back(file.packed(keys.rows(head * rank, rank)));
+      to_value_.push_back(file.packed(values.rows(static_cast<std::int64_t>(head) * spec_.value, spec_.value)));
+    }
+    return;
+  }
+  const std::int64_t of_head = spec_.nope + spec_.value;
+  const Weight kv_b = file.table(path + ".kv_b_proj", {spec_.heads * of_head, rank});
+  for (int head = 0; head < spec_.heads; ++head) {
+    to_latent_.push_back(file.transposed(kv_b.rows(head * of_head, spec_.nope)));
+    to_value_.push_back(file.packed(kv_b.rows(head * of_head + spec_.nope, spec_.value)));
   }
 }
 

@@ -48,6 +48,8 @@ class LatentAttention : public Block {
  private:
   struct Rows;
 
+  void load_heads(WeightFile& file, const std::string& path);
+
   LatentSpec spec_;
   Weight q_a_, q_, kv_a_, o_;                 // without q_rank there is no q_a
   std::vector<Weight> to_latent_, to_value_;  // of each head: its query to the latents', what it attends to from theirs

@@ -1,5 +1,7 @@
 #include "core/blocks/qwen_hybrid.h"
 
+#include <algorithm>
+
 #include "core/blocks/delta_net.h"
 #include "core/error.h"
 #include "core/hybrid_layers.h"
@@ -32,6 +34,11 @@ DeltaNetSpec read_delta_net(const ConfigReader& config, DeltaLayout layout, floa
   return spec;
 }
 
+// MLX adds the 1 to norms where it turns convolutions.
+bool was_converted_by_mlx(const WeightFile& file) {
+  return std::ranges::any_of(file.tensors(), [](const auto& named) { return is_mlx_convolution(*named.second); });
+}
+
 DecoderLayer load_mtp_layer(const LayerFile& at) {
   LayerFile layer = at;
   layer.path += ".layers.0";
@@ -53,6 +60,10 @@ DecoderSpec read_qwen_hybrid(const ConfigReader& outer, DeltaLayout layout) {
   attention.qkv_bias = attention.output_bias = config.boolean("attention_bias", false);
   if (outer.has("text_config")) spec.names.root = "model.language_model";
   spec.names.ignored = {"model.visual."};
+  spec.other_names = {{.root = "language_model.model",
+                       .head = "language_model.lm_head",
+                       .ignored = {"vision_tower.", "model.visual."}}};  // MLX's
+  spec.holds_whole_norms = was_converted_by_mlx;
   spec.info.mtp_layers = count_mtp_layers(config, "mtp_num_hidden_layers");
   spec.mtp = {.root = "mtp",
               .embedding_norm = "mtp.pre_fc_norm_embedding",

@@ -9,9 +9,17 @@
 
 namespace specdec {
 
+bool is_mlx_convolution(const StoredTensor& weight) {
+  return weight.name.ends_with(".conv1d.weight") && weight.shape.size() == 3 && weight.shape.back() == 1;
+}
+
 void RecurrentBlock::load_common(WeightFile& file, const std::string& path, bool conv_biased) {
   const auto taps = static_cast<std::int64_t>(shape_.taps);
-  const std::vector<float> conv = file.floats(path + ".conv1d.weight", {shape_.channels, 1, taps});
+  const std::string name = path + ".conv1d.weight";
+  const StoredTensor* stored = file.peek(name);
+  const bool of_mlx = stored != nullptr && is_mlx_convolution(*stored);
+  const std::vector<float> conv =
+      of_mlx ? file.floats(name, {shape_.channels, taps, 1}) : file.floats(name, {shape_.channels, 1, taps});
   weights_.conv.resize(conv.size());
   for (std::int64_t i = 0; i < std::ssize(conv); ++i) {
     weights_.conv[static_cast<std::size_t>(i % taps * shape_.channels + i / taps)] = conv[static_cast<std::size_t>(i)];

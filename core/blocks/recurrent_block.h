@@ -20,6 +20,9 @@ struct RecurrentWeights {
   std::vector<float> norm;
 };
 
+// Whether it is stored as MLX does, (channels, taps, 1) instead of (channels, 1, taps).
+bool is_mlx_convolution(const StoredTensor& weight);
+
 class RecurrentBlock : public Block, public Recurrence {
  public:
   void add(const Pass& pass, int layer, const float* normed, float* x) const override;
