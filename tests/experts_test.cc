@@ -68,7 +68,9 @@ TEST(Experts, ABudgetChangesNoBit) {
       EXPECT_EQ(logits_of(*model), expected) << way.expert_cache;
       EXPECT_GT(store.traffic().loads, 0);
       EXPECT_GT(store.traffic().loaded_bytes, 0);
-      EXPECT_GE(store.traffic().read_bytes, store.traffic().loaded_bytes);
+      if (name != "gpt_oss") {  // whose unquantised experts are turned in memory
+        EXPECT_GE(store.traffic().read_bytes, store.traffic().loaded_bytes);
+      }
       EXPECT_GT(store.traffic().stall_s, 0);
     }
   }

@@ -45,7 +45,7 @@ INSTANTIATE_TEST_SUITE_P(
         std::pair("deepseek_v32",
                   std::vector{embedding, norms, attention, indexer, router, experts, shared, dense, head}),
         std::pair("nemotron_h", std::vector{embedding, norms, attention, mamba, router, latent, experts, shared, head}),
-        std::pair("qwen3_next", std::vector{embedding, norms, attention, delta, router, experts, shared, dense, head})),
+        std::pair("qwen3_next", std::vector{embedding, norms, attention, delta, router, experts, shared, head})),
     [](const auto& instance) { return instance.param.first; });
 
 TEST(Profile, APassThatIsNotAskedAboutLeavesNoTrace) {
