@@ -179,7 +179,10 @@ by kind of work, in %.
 |---|---|---|---|---|---|---|---|---|"""
 
 FOOT = """Trees of guesses work over every architecture. Over recurrent layers (Mamba2, gated DeltaNet) a branch is computed again
-from the last accepted position, so a wide tree costs time there. `self` cannot skip a recurrent layer, and says so.
+from the last accepted position, so a wide tree costs time there. `self` cannot skip a layer whose indexer chooses for others
+(GLM-5.2), and says so. `specdec synth` writes no MTP layers, so the slices have none. Latents are kept twice, as keys and as
+values, and layers with a window keep all positions: a sequence takes more memory here than `specdec inspect` counts.
+Nemotron-H's time steps are not clamped, as in the decode step of transformers; its prefill there clamps them.
 """
 
 

@@ -483,9 +483,10 @@ std::string payment(const RunReport& report) {
     }
     return fmt::format("Every guess was rejected. Guessing pays from so many tokens per pass on: {}.", needed);
   }
-  const std::string_view pays = speed_up > 1 + kNoise   ? "It pays"
-                                : speed_up < 1 - kNoise ? "It does not pay"
-                                                        : "It makes no difference";
+  const bool gives_more = report.tally.tokens_per_pass > 1;  // else what is faster is noise
+  const std::string_view pays = speed_up > 1 + kNoise && gives_more ? "It pays"
+                                : speed_up < 1 - kNoise             ? "It does not pay"
+                                                                    : "It makes no difference";
   const std::string warning =
       report.lossy_by.empty() ? "" : fmt::format("Lossy, by {}: the text is not the target's. ", report.lossy_by);
   return fmt::format("{}{}: {:.2f} times the speed of plain decoding; a pass gives {:.2f} tokens, {:.2f} break even.",
