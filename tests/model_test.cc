@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/arch.h"
+#include "core/batch.h"
 #include "core/engine.h"
 #include "core/error.h"
 #include "core/files/safetensors.h"
@@ -171,6 +172,21 @@ TEST(BadCheckpoint, NotFiniteWeightsAreNamedAndNeverUsed) {
                    }),
                    {"not finite", "model.layers.1.self_attn.o_proj.weight", "damaged"});
     }
+  }
+}
+
+// A choice that NaN made would leave logits finite.
+TEST(BadCheckpoint, NotFiniteIndexersAreNamed) {
+  for (const char* part : {"wq_b", "wk", "weights_proj"}) {
+    const std::string name = fmt::format("model.layers.0.self_attn.indexer.{}.weight", part);
+    const TinyCheckpoint tiny("deepseek_v32");
+    const std::vector<std::byte> not_numbers(1 << 16, std::byte{0xff});
+    edit_tensors(tiny, [&](auto& tensors) { named(tensors, name).data = not_numbers.data(); });
+    Engine engine({.threads = 1});
+    const auto model = load_model(tiny.directory(), engine);
+    const auto state = model->new_state(32);
+    const std::vector<TokenId> text(20, TokenId{1});
+    expect_words(message_of([&] { model->forward(chain_of(text), *state, {}); }), {"not finite", name, "damaged"});
   }
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <limits>
 
+#include "core/blocks/decoder.h"
 #include "core/error.h"
 #include "core/kernels/kernels.h"
 #include "core/pool.h"
@@ -72,9 +73,15 @@ struct Indexer::Rows {
   bool chooses(std::int64_t row) const { return sees(row).length > spec().top; }
   float* scores_of(std::int64_t row) const { return scores + row * pass.state.capacity(); }
 
+  // What has no order must not choose: the row becomes NaN, which the end of the pass tells with the damaged tensor.
+  void spoil_unless(bool finite, std::int64_t row) const {
+    if (!finite) pass.x[row * pass.spec.hidden] = std::numeric_limits<float>::quiet_NaN();
+  }
+
   void place(std::int64_t row) const {
     float* own = key + row * spec().head_dim;
     layer_norm(own, block.norm_, block.norm_bias_);
+    spoil_unless(std::all_of(own, own + spec().head_dim, [](float value) { return std::isfinite(value); }), row);
     pass.rotate(spec().rope, row, own);
     keys.store(pass.slot(row), own);
     if (!chooses(row)) return;
@@ -109,7 +116,8 @@ struct Indexer::Rows {
     float* scored = by_position.get(pass.state.capacity());
     for (int position = 0; position < view.length; ++position) {
       const float score = scores_of(row)[view.slots == nullptr ? position : view.slots[position]];
-      scored[position] = std::isnan(score) ? -std::numeric_limits<float>::infinity() : score;  // NaN has no order
+      scored[position] = std::isnan(score) ? -std::numeric_limits<float>::infinity() : score;
+      spoil_unless(std::isfinite(score), row);
     }
     float* best = sorted.get(pass.state.capacity());
     std::copy_n(scored, view.length, best);
