@@ -49,13 +49,28 @@ std::string to_text(const std::string& origin, std::string_view key, const nlohm
   return found.get<std::string>();
 }
 
+// Python writes infinities that JSON has not, such as Mamba's time_step_limit: here they are null.
+std::string without_infinities(std::string_view json) {
+  std::string text(json);
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') quoted = !quoted;
+    if (quoted && text[i] == '\\') ++i;
+    if (quoted) continue;
+    for (const std::string_view word : {"-Infinity", "Infinity", "NaN"}) {
+      if (text.compare(i, word.size(), word) == 0) text.replace(i, word.size(), "null");
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
 ConfigReader::ConfigReader(std::shared_ptr<const Json> json, std::string origin)
     : json_(std::move(json)), origin_(std::move(origin)) {}
 
 ConfigReader::ConfigReader(std::string_view json, std::string origin) : origin_(std::move(origin)) {
-  json_ = std::make_shared<Json>(Json{parse_json(json, origin_)});
+  json_ = std::make_shared<Json>(Json{parse_json(without_infinities(json), origin_)});
   if (!json_->value.is_object()) throw Error("{}: expected a JSON object", origin_);
 }
 

@@ -273,6 +273,14 @@ TEST(Model, AStoredHeadOfATiedModelIsTheEmbedding) {
   expect_words(load_error(tiny), {"tie_word_embeddings", "lm_head.weight", "not the embedding"});
 }
 
+TEST(Config, InfinitiesOfPythonAreAbsent) {
+  const ConfigReader config(
+      R"({"time_step_limit": [0.0, Infinity], "low": -Infinity, "text": "a \"NaN\" stays", "n": 3})", "config.json");
+  EXPECT_FALSE(config.has("low"));
+  EXPECT_EQ(config.text("text", ""), "a \"NaN\" stays");
+  EXPECT_EQ(config.count("n"), 3);
+}
+
 TEST(BadConfig, WhatWouldBeReadWronglyIsRefused) {
   const TinyCheckpoint blocks("glm4_moe:fp8");
   edit_config(blocks, [](Json& config) {
