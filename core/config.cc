@@ -99,6 +99,12 @@ int ConfigReader::count(std::string_view key, int fallback) const {
   return found == nullptr ? fallback : to_count(origin_, key, *found, 0);
 }
 
+int ConfigReader::count(std::string_view key, int fallback, int most) const {
+  const int value = count(key, fallback);
+  if (value < 1 || value > most) throw Error("{}: '{}' is {}; expected 1 to {}", origin_, key, value, most);
+  return value;
+}
+
 double ConfigReader::number(std::string_view key, double fallback) const {
   const nlohmann::json* found = json_->find(key);
   return found == nullptr ? fallback : to_number(origin_, key, *found);

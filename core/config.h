@@ -22,6 +22,7 @@ class ConfigReader {
   // A whole number of things, at least 1 (with a fallback: at least 0).
   int count(std::string_view key) const;
   int count(std::string_view key, int fallback) const;
+  int count(std::string_view key, int fallback, int most) const;  // 1 to most
   double number(std::string_view key, double fallback) const;
   bool boolean(std::string_view key, bool fallback) const;
   std::string text(std::string_view key, std::string_view fallback) const;

@@ -19,7 +19,8 @@ std::vector<HybridBlock> nemotron_mtp_blocks(const ConfigReader& config);
 // full_attention_interval-th.
 std::vector<bool> full_attention_layers(const ConfigReader& config, int layers);
 
-// Of the same, which layers are mixtures of experts: all but mlp_only_layers and those between decoder_sparse_step.
+// Of these and Qwen3, which layers are mixtures of experts: all but mlp_only_layers and those between
+// decoder_sparse_step.
 std::vector<bool> qwen_routed_layers(const ConfigReader& config, int layers);
 
 }  // namespace specdec

@@ -19,7 +19,7 @@ Rule rule_of(const ConfigReader& config) {
   const std::string type = config.text("model_type", "");
   const auto all = [](int) { return true; };
   if (type == "mistral") return {all, 4096};
-  if (type == "mixtral") return {all, 0, false};
+  if (type == "mixtral") return {[any = config.has("sliding_window")](int) { return any; }, 0, false};
   if (type == "gpt_oss") return {[](int layer) { return layer % 2 == 0; }, 128};
   if (type.starts_with("gemma3")) {
     const int every = config.count("sliding_window_pattern", 6);
@@ -35,7 +35,6 @@ Rule rule_of(const ConfigReader& config) {
 LayerWindows read_windows(const ConfigReader& config, int layers) {
   const Rule rule = rule_of(config);
   LayerWindows windows{0, std::vector<bool>(static_cast<std::size_t>(layers), false)};
-  if (rule.fallback == 0 && !rule.asks_types && !config.has("sliding_window")) return windows;
   if (config.is_null("sliding_window")) return windows;
   const std::vector<std::string> types = rule.asks_types ? config.texts("layer_types") : std::vector<std::string>{};
   if (!types.empty() && std::ssize(types) != layers) {

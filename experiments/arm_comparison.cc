@@ -14,17 +14,13 @@
 namespace specdec {
 namespace {
 
-double per_token_s(const TextFacts& facts) {
-  return facts.times.total_s() / static_cast<double>(std::max<std::int64_t>(1, facts.tokens));
-}
-
 struct PromptSums {
   double guessed_s = 0, plain_s = 0, tokens = 0, passes = 0;  // seconds: per token
   std::string name;
 
   void add(const MeasuredText& text) {
-    guessed_s += per_token_s(text.guessed);
-    plain_s += per_token_s(text.plain);
+    guessed_s += text.guessed.per_token_s();
+    plain_s += text.plain.per_token_s();
     tokens += static_cast<double>(text.guessed.tokens);
     passes += static_cast<double>(text.guessed.passes);
     name = text.prompt;

@@ -2,6 +2,7 @@
 //   const auto measured = measure_pair(target, mtp, ids, options, engine, guessed_first, go_on);
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -29,6 +30,8 @@ struct TextFacts {
   std::int64_t loaded_bytes = 0;  // of experts, from the file into memory
   std::vector<PositionTally> positions;
   std::vector<LayerFacts> layers;
+
+  double per_token_s() const { return times.total_s() / static_cast<double>(std::max<std::int64_t>(1, tokens)); }
 };
 TextFacts facts_of(const Trial& trial, const Tally& tally);
 

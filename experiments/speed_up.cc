@@ -3,14 +3,6 @@
 #include <map>
 
 namespace specdec {
-namespace {
-
-double per_token_s(const TextFacts& facts) {
-  return facts.tokens == 0 ? 0 : facts.times.total_s() / static_cast<double>(facts.tokens);
-}
-
-}  // namespace
-
 std::vector<std::vector<const MeasuredText*>> clusters_of(std::span<const FinishedTrial> trials) {
   std::map<std::string, std::vector<const MeasuredText*>> by_prompt;
   for (const FinishedTrial& trial : trials) {
@@ -32,8 +24,8 @@ Interval speed_up_of(std::span<const FinishedTrial> trials) {
   for (const auto& cluster : clusters_of(trials)) {
     double of_plain = 0, of_guessed = 0;
     for (const MeasuredText* text : cluster) {
-      of_plain += per_token_s(text->plain);
-      of_guessed += per_token_s(text->guessed);
+      of_plain += text->plain.per_token_s();
+      of_guessed += text->guessed.per_token_s();
     }
     plain.push_back(of_plain);
     guessed.push_back(of_guessed);

@@ -43,10 +43,6 @@ Known known_of(const SweepConfig& config, const ResultStore* store) {
   return known;
 }
 
-double per_token_s(const TextFacts& facts) {
-  return facts.times.total_s() / static_cast<double>(std::max<std::int64_t>(1, facts.tokens));
-}
-
 // Of a trial of the arm, by a short text of its first prompt.
 double trial_s(const Arm& arm, const LoadedArm& loaded, const std::vector<NamedPrompt>& prompts) {
   constexpr int kShort = 16;       // tokens
@@ -72,7 +68,7 @@ double trial_s(const Arm& arm, const LoadedArm& loaded, const std::vector<NamedP
   for (const NamedPrompt& prompt : prompts) {
     const auto length = static_cast<double>(encode(loaded.target, arm, prompt, now).size());
     sum += around_s + prefill_s * length / static_cast<double>(first.size()) +
-           arm.trial.max_tokens * (per_token_s(guessed) + per_token_s(plain));
+           arm.trial.max_tokens * (guessed.per_token_s() + plain.per_token_s());
   }
   return sum;
 }

@@ -18,16 +18,11 @@ void expect_activation(const ConfigReader& config, std::string_view key, std::st
 
 MambaSpec read_mamba(const ConfigReader& config, float eps) {
   constexpr int kMost = 1 << 12;
-  const auto size = [&](std::string_view key, int fallback, int most) {
-    const int value = config.count(key, fallback);
-    if (value < 1 || value > most) throw Error("{}: '{}' is {}; expected 1 to {}", config.origin(), key, value, most);
-    return value;
-  };
-  const MambaSpec mamba{.heads = size("mamba_num_heads", 128, kMost),
-                        .head_dim = size("mamba_head_dim", 64, kMost),
-                        .groups = size(config.first_of({"n_groups", "mamba_n_groups"}), 8, kMost),
-                        .state = size("ssm_state_size", 128, kMost),
-                        .taps = size(config.first_of({"conv_kernel", "mamba_d_conv"}), 4, kMostTaps),
+  const MambaSpec mamba{.heads = config.count("mamba_num_heads", 128, kMost),
+                        .head_dim = config.count("mamba_head_dim", 64, kMost),
+                        .groups = config.count(config.first_of({"n_groups", "mamba_n_groups"}), 8, kMost),
+                        .state = config.count("ssm_state_size", 128, kMost),
+                        .taps = config.count(config.first_of({"conv_kernel", "mamba_d_conv"}), 4, kMostTaps),
                         .biased = config.boolean("use_bias", false),
                         .conv_biased = config.boolean(config.first_of({"use_conv_bias", "mamba_conv_bias"}), true),
                         .eps = eps};

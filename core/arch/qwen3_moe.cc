@@ -1,8 +1,6 @@
 // Qwen3 mixture of experts: softmax router, no shared expert. transformers: models/qwen3_moe.
-#include <algorithm>
-
 #include "core/blocks/decoder.h"
-#include "core/inventory.h"
+#include "core/hybrid_layers.h"
 
 namespace specdec {
 namespace {
@@ -14,12 +12,7 @@ DecoderSpec read(const ConfigReader& config) {
   expect_full_attention(config);
   spec.moe.normalise = config.boolean("norm_topk_prob", false);
   read_experts(config, config.first_of({"num_experts", "num_local_experts"}), spec);
-  const int every = config.count("decoder_sparse_step", 1);
-  const std::vector<int> dense = config.integers("mlp_only_layers");
-  spec.routed = routed_layers(config, spec.info.layers, [&](int layer) {
-    const bool listed = std::find(dense.begin(), dense.end(), layer) != dense.end();
-    return !listed && every > 0 && (layer + 1) % every == 0;
-  });
+  spec.routed = qwen_routed_layers(config, spec.info.layers);
   return spec;
 }
 

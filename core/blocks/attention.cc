@@ -11,12 +11,6 @@
 
 namespace specdec {
 
-namespace {
-
-constexpr std::int64_t kRowsOfTask = 16;
-
-}  // namespace
-
 // The rows of a pass between the products and the cache. Key heads have nothing to do with one another.
 struct Attention::Rows {
   const Attention& block;
@@ -156,18 +150,14 @@ void Attention::add(const Pass& pass, int layer, const float* normed, float* x) 
   };
   const auto join = [&](std::int64_t task) { attention.join(task); };
   const auto activate_rows = [&](std::int64_t task) {
-    for (std::int64_t row = task * kRowsOfTask; row < std::min((task + 1) * kRowsOfTask, count); ++row) {
-      rows.apply_gates(row);
-      output.activate(row);
-    }
+    output.activate_rows(task, [&](std::int64_t row) { rows.apply_gates(row); });
   };
   const auto add_columns = [&](std::int64_t task) { output.run(task); };
-  engine.pool().run_if_worth(
-      work_of(products) + attention.work() + output.work(), kLeastProducts,
-      std::array{Phase(product_tasks, multiply_in), Phase(norms_rows ? count : 0, norm_row),
-                 Phase(places ? 0 : spec_.kv_heads, place), Phase(attention.walks(), walk),
-                 Phase(attention.joins(), join), Phase((count + kRowsOfTask - 1) / kRowsOfTask, activate_rows),
-                 Phase(output.tasks(), add_columns)});
+  engine.pool().run_if_worth(work_of(products) + attention.work() + output.work(), kLeastProducts,
+                             std::array{Phase(product_tasks, multiply_in), Phase(norms_rows ? count : 0, norm_row),
+                                        Phase(places ? 0 : spec_.kv_heads, place), Phase(attention.walks(), walk),
+                                        Phase(attention.joins(), join), Phase(output.row_tasks(), activate_rows),
+                                        Phase(output.tasks(), add_columns)});
   engine.lap(Part::attention);
 }
 

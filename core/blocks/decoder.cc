@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <numeric>
 
 #include "core/blocks/decoder_layer.h"
 #include "core/blocks/mtp_decoder.h"
@@ -29,9 +28,8 @@ void expect_room(const WeightFile& file, const DecoderSpec& spec) {
   // Turned copies of experts that are stored input by input stay in memory.
   const bool copies =
       spec.moe.alternating && file.has(fmt::format("{}.layers.0.mlp.experts.gate_up_proj", spec.names.root));
-  std::int64_t needed = copies ? std::accumulate(stored.routed.begin(), stored.routed.end(), std::int64_t{0})
-                        : stored.routed.empty() ? 0
-                                                : *std::ranges::max_element(stored.routed);
+  std::int64_t needed = 0;
+  for (const std::int64_t layer : stored.routed) needed = copies ? needed + layer : std::max(needed, layer);
   for (std::size_t group = 0; group < kGroups; ++group) {
     if (static_cast<Group>(group) != Group::routed) needed += stored.groups[group];
   }
@@ -165,8 +163,7 @@ class Decoder : public Model {
     if (head->bytes == table->bytes && std::memcmp(head->data, table->data, head->bytes) == 0) return;
     throw Error(
         "{}: 'tie_word_embeddings' is true, but '{}' is stored and is not the embedding; set it to false in "
-        "config.json to "
-        "use what is stored, or remove the tensor",
+        "config.json to use what is stored, or remove the tensor",
         file.directory().string(), head->name);
   }
 

@@ -37,11 +37,12 @@ struct DecoderNames {
   std::vector<std::string> ignored;
 };
 
-// Attention, then a feed-forward block, each behind a norm: input_layernorm, self_attn, post_attention_layernorm, mlp.
-DecoderLayer load_decoder_layer(const LayerFile& at);
 std::vector<float> load_norm(const LayerFile& at, const std::string& name);  // `path`.`name`.weight, (hidden)
 std::unique_ptr<Block> load_attention(const LayerFile& at);                  // `path`.self_attn
 std::unique_ptr<Block> load_feed_forward(const LayerFile& at);               // a mixture if it is routed, else dense
+// Attention, then a feed-forward block, each behind a norm: input_layernorm, self_attn, post_attention_layernorm, mlp.
+DecoderLayer load_decoder_layer(
+    const LayerFile& at, const std::function<std::unique_ptr<Block>(const LayerFile&)>& attention = load_attention);
 
 // A multi-token-prediction head beside the layers, by the paths of its tensors.
 struct MtpSpec {
@@ -74,7 +75,9 @@ struct DecoderSpec {
   std::function<bool(const WeightFile&)> holds_whole_norms;
   HeadReading mtp_reading;  // of the MTP layer, unless another is asked for
   float logit_softcap = 0;  // logits become cap * tanh(logits / cap); 0: they stay
-  std::function<DecoderLayer(const LayerFile& at)> load_layer = load_decoder_layer;
+  std::function<DecoderLayer(const LayerFile& at)> load_layer = [](const LayerFile& at) {
+    return load_decoder_layer(at);
+  };
   std::optional<MtpSpec> mtp;  // none: as DeepSeek-V3 stores it
 
   AttentionSpec attention_of(int layer) const;

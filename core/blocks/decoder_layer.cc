@@ -10,9 +10,10 @@
 
 namespace specdec {
 
-DecoderLayer load_decoder_layer(const LayerFile& at) {
+DecoderLayer load_decoder_layer(const LayerFile& at,
+                                const std::function<std::unique_ptr<Block>(const LayerFile&)>& attention) {
   DecoderLayer layer;
-  layer.sublayers.push_back({load_norm(at, "input_layernorm"), {}, load_attention(at)});
+  layer.sublayers.push_back({load_norm(at, "input_layernorm"), {}, attention(at)});
   layer.sublayers.push_back({load_norm(at, "post_attention_layernorm"), {}, load_feed_forward(at)});
   return layer;
 }

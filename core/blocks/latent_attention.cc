@@ -14,7 +14,6 @@ namespace specdec {
 namespace {
 
 constexpr float kNormEps = 1e-6f;  // of the norms of latents, whatever the model's is
-constexpr std::int64_t kRowsOfTask = 16;
 
 struct LatentCache : LayerCache {
   KvCache latents;  // with one key head: the latent and the rotated key, and the latent again as the value
@@ -186,18 +185,13 @@ void LatentAttention::add(const Pass& pass, int layer, const float* normed, floa
   const auto walk = [&](std::int64_t task) { attention.walk(task); };
   const auto join = [&](std::int64_t task) { attention.join(task); };
   const auto multiply_out = [&](std::int64_t task) { run_task(engine, out_of, task); };
-  const auto activate_rows = [&](std::int64_t task) {
-    for (std::int64_t row = task * kRowsOfTask; row < std::min((task + 1) * kRowsOfTask, count); ++row) {
-      output.activate(row);
-    }
-  };
+  const auto activate_rows = [&](std::int64_t task) { output.activate_rows(task, [](std::int64_t) {}); };
   const auto add_columns = [&](std::int64_t task) { output.run(task); };
-  const std::array phases{
-      Phase(down_tasks, multiply_down),  Phase(count, finish_row),
-      Phase(up_tasks, multiply_up),      Phase(into_tasks, absorb),
-      Phase(attention.walks(), walk),    Phase(attention.joins(), join),
-      Phase(out_of_tasks, multiply_out), Phase((count + kRowsOfTask - 1) / kRowsOfTask, activate_rows),
-      Phase(output.tasks(), add_columns)};
+  const std::array phases{Phase(down_tasks, multiply_down),  Phase(count, finish_row),
+                          Phase(up_tasks, multiply_up),      Phase(into_tasks, absorb),
+                          Phase(attention.walks(), walk),    Phase(attention.joins(), join),
+                          Phase(out_of_tasks, multiply_out), Phase(output.row_tasks(), activate_rows),
+                          Phase(output.tasks(), add_columns)};
   constexpr std::size_t kBeforeCache = 4;
   const std::int64_t work_before = work_of(down) + (of_latents ? work_of(up) : 0) + work_of(into);
   const std::int64_t work_after = attention.work() + work_of(out_of) + output.work();

@@ -100,11 +100,9 @@ DecoderSpec read_latent_decoder(const ConfigReader& config, const LatentDefaults
   spec.load_layer = [latent, indexed](const LayerFile& at) {
     LatentSpec of_layer = latent;
     of_layer.choice = choice_of(indexed, static_cast<std::size_t>(at.layer));
-    auto attention = std::make_unique<LatentAttention>(at.file, at.path + ".self_attn", of_layer, at.spec.hidden);
-    DecoderLayer layer;
-    layer.sublayers.push_back({load_norm(at, "input_layernorm"), {}, std::move(attention)});
-    layer.sublayers.push_back({load_norm(at, "post_attention_layernorm"), {}, load_feed_forward(at)});
-    return layer;
+    return load_decoder_layer(at, [&](const LayerFile& in) {
+      return std::make_unique<LatentAttention>(in.file, in.path + ".self_attn", of_layer, in.spec.hidden);
+    });
   };
   return spec;
 }

@@ -23,14 +23,10 @@ MtpSpec deepseek_mtp(const WeightFile& file, const DecoderSpec& spec) {
   return {path, path + ".enorm", path + ".hnorm", path + ".eh_proj", path + ".shared_head.norm", load_layer};
 }
 
-MtpSpec mtp_of(const WeightFile& file, const DecoderSpec& spec) {
-  return spec.mtp ? *spec.mtp : deepseek_mtp(file, spec);
-}
-
 class MtpDecoder : public DraftHead {
  public:
-  MtpDecoder(std::shared_ptr<WeightFile> file, ExpertStore& experts, const DecoderSpec& spec, const Weight& embedding,
-             const Weight& head, const Engine& engine)
+  MtpDecoder(std::shared_ptr<WeightFile> file, ExpertStore& experts, const DecoderSpec& spec, const MtpSpec& mtp,
+             const Weight& embedding, const Weight& head, const Engine& engine)
       : file_(std::move(file)),
         spec_(spec),
         engine_(engine),
@@ -38,7 +34,6 @@ class MtpDecoder : public DraftHead {
         head_(head),
         last_layer_(spec.info.layers - 1) {
     WeightFile& weights = *file_;
-    const MtpSpec mtp = mtp_of(weights, spec);
     const std::string& path = mtp.root;
     const auto norm = [&](const std::string& name) {
       return load_norm(weights, name + ".weight", spec.hidden, spec.zero_centred);
@@ -179,8 +174,9 @@ std::string name_of(const HeadReading& reading) {
 
 std::unique_ptr<DraftHead> load_mtp(std::shared_ptr<WeightFile> file, ExpertStore& experts, const DecoderSpec& spec,
                                     const Weight& embedding, const Weight& head, const Engine& engine) {
-  if (!file->has_prefix(mtp_of(*file, spec).root + ".")) return nullptr;
-  return std::make_unique<MtpDecoder>(std::move(file), experts, spec, embedding, head, engine);
+  const MtpSpec mtp = spec.mtp ? *spec.mtp : deepseek_mtp(*file, spec);
+  if (!file->has_prefix(mtp.root + ".")) return nullptr;
+  return std::make_unique<MtpDecoder>(std::move(file), experts, spec, mtp, embedding, head, engine);
 }
 
 }  // namespace specdec

@@ -90,11 +90,22 @@ class AddProduct {
   AddProduct(const Engine& engine, const Weight& weight, const std::vector<float>& bias, std::int64_t rows,
              const float* y, ActivationBuffer& buffer, float* x);
   void activate(std::int64_t row) const;
+  // All rows in tasks of several: before(row), then activate(row).
+  std::int64_t row_tasks() const { return (rows_ + kRowsOfTask - 1) / kRowsOfTask; }
+  template <typename Before>
+  void activate_rows(std::int64_t task, const Before& before) const {
+    for (std::int64_t row = task * kRowsOfTask; row < std::min((task + 1) * kRowsOfTask, rows_); ++row) {
+      before(row);
+      activate(row);
+    }
+  }
   std::int64_t tasks() const { return (weight_.out + columns_ - 1) / columns_; }
   void run(std::int64_t task) const;
   std::int64_t work() const { return rows_ * weight_.in * weight_.out; }  // multiplications
 
  private:
+  static constexpr std::int64_t kRowsOfTask = 16;
+
   const Engine& engine_;
   const Weight& weight_;
   const std::vector<float>& bias_;

@@ -13,18 +13,11 @@ namespace {
 DeltaNetSpec read_delta_net(const ConfigReader& config, DeltaLayout layout, float eps) {
   constexpr int kMostHeads = 1 << 12;
   constexpr int kMostDim = 1 << 12;
-  const auto size = [&](std::string_view key, int fallback, int most) {
-    const int value = config.count(key, fallback);
-    if (value < 1 || value > most) {
-      throw Error("{}: '{}' is {}; expected 1 to {}", config.origin(), key, value, most);
-    }
-    return value;
-  };
-  const DeltaNetSpec spec{.key_heads = size("linear_num_key_heads", 16, kMostHeads),
-                          .value_heads = size("linear_num_value_heads", 32, kMostHeads),
-                          .key_dim = size("linear_key_head_dim", 128, kMostDim),
-                          .value_dim = size("linear_value_head_dim", 128, kMostDim),
-                          .taps = size("linear_conv_kernel_dim", 4, kMostTaps),
+  const DeltaNetSpec spec{.key_heads = config.count("linear_num_key_heads", 16, kMostHeads),
+                          .value_heads = config.count("linear_num_value_heads", 32, kMostHeads),
+                          .key_dim = config.count("linear_key_head_dim", 128, kMostDim),
+                          .value_dim = config.count("linear_value_head_dim", 128, kMostDim),
+                          .taps = config.count("linear_conv_kernel_dim", 4, kMostTaps),
                           .by_key_head = layout == DeltaLayout::by_key_head,
                           .eps = eps};
   if (spec.value_heads % spec.key_heads != 0) {
@@ -74,12 +67,9 @@ DecoderSpec read_qwen_hybrid(const ConfigReader& outer, DeltaLayout layout) {
   spec.load_layer = [delta = read_delta_net(config, layout, spec.eps),
                      full = full_attention_layers(config, spec.info.layers)](const LayerFile& at) {
     if (full[static_cast<std::size_t>(at.layer)]) return load_decoder_layer(at);
-    DecoderLayer layer;
-    layer.sublayers.push_back({load_norm(at, "input_layernorm"),
-                               {},
-                               std::make_unique<DeltaNet>(at.file, at.path + ".linear_attn", delta, at.spec.hidden)});
-    layer.sublayers.push_back({load_norm(at, "post_attention_layernorm"), {}, load_feed_forward(at)});
-    return layer;
+    return load_decoder_layer(at, [&](const LayerFile& in) {
+      return std::make_unique<DeltaNet>(in.file, in.path + ".linear_attn", delta, in.spec.hidden);
+    });
   };
   return spec;
 }
