@@ -29,7 +29,7 @@ fails, or tries the next seed, unless
 mtp_logits_k is [lists, n-k, vocab]: row i is the k-th draft of the chain that starts at position i, fed with the true
 tokens. Made by model_goldens/plain.py; glm4_moe_mtp and deepseek_v3_mtp are checked against transformers' own MtpModel
 (which numbers the RoPE positions from 1 instead of 0; RoPE is relative, so the results agree).
-  glm4_moe, deepseek_v3, glm_moe_dsa: layer num_hidden_layers; of glm_moe_dsa every row of every step asks its indexer.
+  glm4_moe, glm4_moe_lite, deepseek_v3, glm_moe_dsa: layer num_hidden_layers; of glm_moe_dsa every row of every step asks its indexer.
   deepseek_v3 also has mtp_raw_logits_2 and _3, as some engines do it: the output before shared_head.norm is carried.
   qwen3_5_moe: mtp.pre_fc_norm_embedding and _hidden, mtp.fc, mtp.layers.0, and mtp.norm in place of shared_head.norm.
   nemotron_h: mtp.layers.0 (enorm, hnorm, eh_proj, attention), mtp.layers.1 (experts), its final_layernorm.

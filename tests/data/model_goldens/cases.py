@@ -253,6 +253,10 @@ CASES = {
     "deepseek_v3_mtp": case(
         DEEPSEEK_V3 | dict(num_nextn_predict_layers=1, moe_intermediate_size=6), positions=9,
         old=True, mtp=True, drop=["head_dim", "rope_interleave"], extra=HUB_V3),
+    "glm4_moe_lite_mtp": case(
+        MLA | dict(model_type="glm4_moe_lite", routed_scaling_factor=1.8, norm_topk_prob=True, moe_intermediate_size=6,
+                   eos_token_id=[2, 5], rms_norm_eps=1e-5, num_nextn_predict_layers=1), positions=9,
+        old=True, mtp=True, drop=["rope_interleave"]),
     "glm_moe_dsa_mtp": case(
         GLM_DSA | dict(num_hidden_layers=3, index_topk_freq=2, moe_intermediate_size=6), positions=11,
         mtp=True, drop=["indexer_types"], matters=[DENSE],

@@ -167,7 +167,7 @@ def mtp_tensors(tensors, config, c, generator):
         if config.model_type != "nemotron_h":
             shapes[first + "shared_head.norm.weight"] = (h,)
         shapes[first + "eh_proj.weight"] = (h, 2 * h)
-    if config.model_type == "deepseek_v3":  # its files repeat both
+    if config.model_type in ("deepseek_v3", "glm4_moe_lite"):  # their files repeat both
         out = {first + "embed_tokens.weight": tensors["model.embed_tokens.weight"].clone(),
                first + "shared_head.head.weight": tensors["lm_head.weight"].clone()}
     return out | {n: random_tensor(n, s, config, generator).to(stored_dtype(n, c)) for n, s in shapes.items()}
