@@ -308,6 +308,10 @@ void add_deepseek_mtp(Inventory& inventory, const std::string& path) {
   add(inventory, path + ".eh_proj.weight", {inventory.hidden, 2L * inventory.hidden});
 }
 
+void add_mtp_copies(Inventory& inventory, const std::string& path) {
+  for (const char* name : {".embed_tokens.weight", ".shared_head.head.weight"}) inventory.copies.push_back(path + name);
+}
+
 std::vector<bool> routed_layers(const ConfigReader& config, int layers,
                                 const std::function<bool(int layer)>& otherwise) {
   const std::vector<std::string> types = config.texts("mlp_layer_types");

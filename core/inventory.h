@@ -58,6 +58,8 @@ struct Inventory {
   int experts = 0, experts_per_token = 0;
   bool tied = false;  // the head is the embedding
   std::vector<TensorSpec> tensors;
+  std::vector<std::string>
+      copies;  // names of others, which an MTP layer stores although the trunk has them: not counted
   CacheShape cache;
   std::vector<std::string> notes;  // what is left out, for people
 };
@@ -151,6 +153,8 @@ std::vector<bool> deepseek_indexed_layers(const ConfigReader& config, int layers
 
 // What DeepSeek-V3 (arXiv 2412.19437) adds to the decoder layer `path` that predicts a further token.
 void add_deepseek_mtp(Inventory& inventory, const std::string& path);
+// That its layer has the embedding and the head again.
+void add_mtp_copies(Inventory& inventory, const std::string& path);
 
 // Which layers are mixtures of experts: mlp_layer_types ("sparse" or "dense") if given, else by the family's own keys.
 std::vector<bool> routed_layers(const ConfigReader& config, int layers,

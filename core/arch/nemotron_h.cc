@@ -70,15 +70,15 @@ DecoderSpec read(const ConfigReader& config) {
   spec.names = {
       .root = "backbone", .embedding = "embeddings", .norm = "norm_f", .feed_forward = "mixer", .ignored = {}};
   spec.routed.clear();
-  bool any_routed = false;
-  for (const HybridBlock block : blocks) {
-    spec.routed.push_back(block == HybridBlock::moe);
-    any_routed |= block == HybridBlock::moe;
-  }
-  if (any_routed) read_nemotron_experts(config, spec);
-
-  const bool any_mamba = std::ranges::find(blocks, HybridBlock::mamba) != blocks.end();
-  const MambaSpec mamba = any_mamba ? read_mamba(config, spec.eps) : MambaSpec{};
+  for (const HybridBlock block : blocks) spec.routed.push_back(block == HybridBlock::moe);
+  spec.info.mtp_layers = count_mtp_layers(config);
+  const std::vector<HybridBlock> mtp_blocks = nemotron_mtp_blocks(config);
+  const auto any = [&](HybridBlock kind) {
+    const auto is_in = [&](const std::vector<HybridBlock>& of) { return std::ranges::find(of, kind) != of.end(); };
+    return is_in(blocks) || (spec.info.mtp_layers > 0 && is_in(mtp_blocks));
+  };
+  if (any(HybridBlock::moe)) read_nemotron_experts(config, spec);
+  const MambaSpec mamba = any(HybridBlock::mamba) ? read_mamba(config, spec.eps) : MambaSpec{};
   const auto load_sublayer = [mamba](const LayerFile& at, HybridBlock block) {
     return Sublayer{load_norm(at, "norm"), {}, load_mixer(at, block, mamba)};
   };
@@ -87,8 +87,6 @@ DecoderSpec read(const ConfigReader& config) {
     layer.sublayers.push_back(load_sublayer(at, blocks[static_cast<std::size_t>(at.layer)]));
     return layer;
   };
-  spec.info.mtp_layers = count_mtp_layers(config);
-  const std::vector<HybridBlock> mtp_blocks = nemotron_mtp_blocks(config);
   const auto layers = static_cast<int>(mtp_blocks.size());
   const auto of_kind = [&](HybridBlock kind) { return std::ranges::count(mtp_blocks, kind); };
   if (of_kind(HybridBlock::attention) + of_kind(HybridBlock::mamba) > 1 || of_kind(HybridBlock::moe) > 1) {

@@ -98,6 +98,7 @@ Inventory take(const ConfigReader& outer) {
     const std::string path = fmt::format("{}.layers.{}", root, inventory.layers + m);
     add_layer(inventory, path, layout, true, sparse);
     add_deepseek_mtp(inventory, path);
+    if (type != "glm_moe_dsa") add_mtp_copies(inventory, path);
   }
   return inventory;
 }

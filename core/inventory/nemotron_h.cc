@@ -93,7 +93,10 @@ Layout read_layout(const ConfigReader& config, bool routed) {
 Inventory take(const ConfigReader& config) {
   const std::vector<HybridBlock> blocks = nemotron_blocks(config);
   Inventory inventory = begin_inventory(config, false, static_cast<int>(blocks.size()));
-  const bool routed = std::ranges::find(blocks, HybridBlock::moe) != blocks.end();
+  const int mtp_layers = count_mtp_layers(config);
+  const std::vector<HybridBlock> mtp_blocks = nemotron_mtp_blocks(config);
+  const bool routed = std::ranges::find(blocks, HybridBlock::moe) != blocks.end() ||
+                      (mtp_layers > 0 && std::ranges::find(mtp_blocks, HybridBlock::moe) != mtp_blocks.end());
   if (routed) read_experts(config, inventory, config.first_of({"n_routed_experts", "num_local_experts"}));
   const Layout layout = read_layout(config, routed);
 
@@ -104,8 +107,6 @@ Inventory take(const ConfigReader& config) {
   }
   add(inventory, "backbone.norm_f.weight", {inventory.hidden});
 
-  const int mtp_layers = count_mtp_layers(config);
-  const std::vector<HybridBlock> mtp_blocks = nemotron_mtp_blocks(config);
   for (int m = 0; m < mtp_layers; ++m) {
     const std::size_t first = static_cast<std::size_t>(m) * mtp_blocks.size();
     for (std::size_t i = 0; i < mtp_blocks.size(); ++i) {
