@@ -69,7 +69,8 @@ RandomWeights::Pattern RandomWeights::pattern_of(const Encoding& encoding, const
 }
 
 bool RandomWeights::has_prefix(std::string_view prefix) const {
-  return experts_.quantised() && prefix.ends_with(".switch_mlp.");
+  if (prefix.ends_with(".switch_mlp.")) return experts_.quantised();
+  return std::ranges::any_of(extras_, [&](const std::string& name) { return name.starts_with(prefix); });
 }
 
 std::vector<StoredTensor> RandomWeights::linear(const std::string& path, std::span<const std::int64_t> shape) {

@@ -1,5 +1,5 @@
 // Random weights of true shapes: learns which tensors a loader asks for, then writes them.
-//   RandomWeights random(find_encoding("mxfp4"), find_encoding("bf16"));
+//   RandomWeights random(find_encoding("mxfp4"), find_encoding("bf16"), {"model.layers.4.enorm.weight"});
 //   architecture.load(config, WeightFile(directory, random), info, engine);
 //   random.write(directory, seed, most_shard_bytes, pool);
 #pragma once
@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/encode.h"
@@ -20,11 +21,13 @@ namespace specdec {
 
 class RandomWeights : public WeightPlan {
  public:
-  // Formats of the routed experts, and of all other matrices.
-  RandomWeights(const Encoding& experts, const Encoding& rest) : experts_(experts), rest_(rest) {}
+  // Formats of the routed experts, and of all other matrices. `extras`: names of tensors that may be left out, but are
+  // not.
+  RandomWeights(const Encoding& experts, const Encoding& rest, std::vector<std::string> extras = {})
+      : experts_(experts), rest_(rest), extras_(std::move(extras)) {}
 
   // Experts stacked as MLX does it, if they are in a format of MLX; one by one otherwise. Everything else that may be
-  // left out is.
+  // left out is, but the extras.
   bool has_prefix(std::string_view prefix) const override;
   std::vector<StoredTensor> linear(const std::string& path, std::span<const std::int64_t> shape) override;
   StoredTensor vector(const std::string& name, std::span<const std::int64_t> shape) override;
@@ -62,6 +65,7 @@ class RandomWeights : public WeightPlan {
 
   const Encoding& experts_;
   const Encoding& rest_;
+  std::vector<std::string> extras_;
   std::vector<StoredTensor> tensors_;
   std::vector<Filling> fillings_;  // of the same
   std::vector<WrittenMatrix> matrices_;

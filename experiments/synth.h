@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "core/engine.h"
@@ -13,6 +14,9 @@ namespace specdec {
 struct SynthOptions {
   std::filesystem::path like;  // the config.json of the model
   int layers = 0;              // 0 = as many as it has
+  // 0: no MTP layer; 1: one, also where config.json is silent though checkpoints have one (Qwen3-Next); none: as
+  // config.json says, but at most the one that is chained.
+  std::optional<int> mtp = {};
   // Names of core/encode.h: of the routed experts, and of all other matrices. An affine code is symmetric,
   // w = scale (code - 2^(bits-1)), so that formats without a bias can hold the same weight.
   std::string experts = "affine4g64", rest = "affine4g64";
@@ -25,9 +29,10 @@ struct SynthReport {
   std::int64_t tensors = 0;
   int files = 0;
   int layers = 0;
+  std::int64_t mtp_bytes = 0;  // of them; 0: no MTP layer
 };
 
-// Writes config.json and the weights of every tensor that the architecture asks for, but of no MTP layer. Holds no
+// Writes config.json and the weights of every tensor that the architecture asks for, with the MTP layer's. Holds no
 // more than 32 MiB of them at a time. Throws Error if `directory` exists, the disk is too small, or a format does not
 // fit a shape; nothing is left behind then.
 SynthReport synthesise(const SynthOptions& options, const std::filesystem::path& directory, Engine& engine);

@@ -3,12 +3,19 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/arch.h"
 #include "core/files/mapped_file.h"
 #include "core/files/safetensors.h"
+#include "core/inventory.h"
+#include "core/traffic.h"
 #include "core/weights.h"
+#include "experiments/inspect.h"
+#include "experiments/pass_meter.h"
+#include "experiments/trial.h"
 #include "tests/error_line.h"
 #include "tests/temporary_directory.h"
 #include "tests/tiny_checkpoint.h"
@@ -37,6 +44,43 @@ class Synth : public testing::Test {
     return std::string(MappedFile(path / "model.safetensors").text());
   }
 
+  // A config.json of its own.
+  fs::path changed(const TinyCheckpoint& tiny, const std::function<void(nlohmann::json&)>& change) {
+    nlohmann::json config = config_of(tiny.directory());
+    change(config);
+    return directory_.write(std::to_string(++made_) + ".json", config.dump());
+  }
+  static nlohmann::json config_of(const fs::path& path) {
+    return nlohmann::json::parse(MappedFile(path / "config.json").text());
+  }
+  static std::map<std::string, std::vector<std::int64_t>> mtp_tensors(const fs::path& path) {
+    const int layers = describe_model(path).layers;
+    std::map<std::string, std::vector<std::int64_t>> found;
+    const SafetensorsFile file(path / "model.safetensors");
+    for (const auto& [name, tensor] : file.tensors()) {
+      if (place_of(name, layers).mtp) found[name] = tensor.shape;
+    }
+    return found;
+  }
+  static std::int64_t counted_guess(const InspectOptions& options) {
+    const Inspection found = inspect(options);
+    return bytes_of_plain_pass(found.account->mtp_weights, found.inventory->experts_per_token);
+  }
+  // Of the passes of one row; -1 if they do not agree.
+  static std::int64_t measured_guess(const fs::path& path) {
+    Engine engine({.threads = 1});
+    const LoadedTarget target = load_target(path.string(), engine);
+    const LoadedDrafter mtp = load_drafter("mtp,k=2", {}, target, engine);
+    const Trial trial = run_trial(target, mtp, random_tokens(*target.model, 8, 1), {.max_tokens = 12}, engine);
+    std::int64_t bytes = 0;
+    for (const StepRecord& step : trial.steps) {
+      if (step.draft.passes == 0 || step.draft.rows != step.draft.passes) continue;
+      if (bytes != 0 && bytes * step.draft.passes != step.draft.bytes) return -1;
+      bytes = step.draft.bytes / step.draft.passes;
+    }
+    return bytes;
+  }
+
   const TemporaryDirectory directory_;
   const TinyCheckpoint routed_{"qwen3_moe"};
   const TinyCheckpoint dense_{"llama"};
@@ -59,6 +103,91 @@ TEST_F(Synth, EveryArchitectureLoadsAndRuns) {
       EXPECT_EQ(woken, 0);
     }
   }
+}
+
+// As the files of its family have it, with what it takes again from the trunk.
+TEST_F(Synth, MtpLayersAreThePublishedOnes) {
+  for (const char* name : {"glm4_moe_mtp", "glm4_moe_lite_mtp", "deepseek_v3_mtp", "glm_moe_dsa_mtp", "qwen3_5_moe_mtp",
+                           "nemotron_h_mtp"}) {
+    SCOPED_TRACE(name);
+    const fs::path published = fs::path(SPECDEC_SOURCE_DIR "/tests/data/models") / name;
+    const fs::path path = make({.like = published / "config.json", .experts = "bf16", .rest = "bf16"});
+    EXPECT_EQ(mtp_tensors(path), mtp_tensors(published));
+    EXPECT_GT(report_.mtp_bytes, 0);
+  }
+}
+
+TEST_F(Synth, AGuessReadsWhatInspectCounts) {
+  for (const Architecture& architecture : architectures()) {
+    SCOPED_TRACE(architecture.name);
+    const TinyCheckpoint tiny(architecture.name);
+    if (describe_model(tiny.directory()).mtp_layers == 0) continue;
+    for (const int layers : {0, 2}) {
+      const std::string experts = tiny.intermediate() > 0 ? "mxfp4" : "bf16";
+      SynthOptions options = like(tiny, experts, "bf16");
+      options.layers = layers;
+      const fs::path path = make(options);
+      const std::int64_t measured = measured_guess(path);
+      EXPECT_GT(measured, 0);
+      EXPECT_EQ(measured, counted_guess({.model = path.string()}));
+      EXPECT_EQ(measured,
+                counted_guess({.model = (path / "config.json").string(), .experts = experts, .rest = "bf16"}));
+    }
+  }
+}
+
+TEST_F(Synth, MtpLayersAreAsAskedFor) {
+  Engine engine({.threads = 1});
+  const TinyCheckpoint glm("glm4_moe"), next("qwen3_next");
+  SynthOptions options = like(glm, "bf16", "bf16");
+  const std::int64_t with_layer = load_model(make(options), engine)->mtp()->bytes().total;
+  EXPECT_EQ(with_layer, report_.mtp_bytes);
+  options.mtp = 0;
+  const fs::path without = make(options);
+  EXPECT_EQ(report_.mtp_bytes, 0);
+  EXPECT_EQ(load_model(without, engine)->mtp(), nullptr);
+  EXPECT_EQ(config_of(without)["num_nextn_predict_layers"], 0);
+  options.mtp = {};
+  options.like = changed(glm, [](nlohmann::json& config) { config["num_nextn_predict_layers"] = 3; });
+  EXPECT_EQ(config_of(make(options))["num_nextn_predict_layers"], 1) << "the one that is chained";
+  EXPECT_EQ(report_.mtp_bytes, with_layer);
+
+  options = like(next, "bf16", "bf16");
+  EXPECT_EQ(load_model(make(options), engine)->mtp(), nullptr) << "its config.json does not name one";
+  options.mtp = 1;
+  EXPECT_NE(load_model(make(options), engine)->mtp(), nullptr);
+
+  options = like(dense_, "bf16", "bf16");
+  options.mtp = 1;
+  expect_error([&] { make(options); }, {"'llama' has no MTP layers"});
+  options.mtp = 2;
+  expect_error([&] { make(options); }, {"2 MTP layers", "0 or 1"});
+}
+
+TEST_F(Synth, WhatIsSaidOfEachLayerIsCut) {
+  const TinyCheckpoint glm("glm_moe_dsa"), nemotron("nemotron_h");
+  SynthOptions options{.like = {}, .layers = 2, .experts = "bf16", .rest = "bf16"};
+  const auto expect_cut = [&](const TinyCheckpoint& tiny, const char* key, const nlohmann::json& each,
+                              const nlohmann::json& cut) {
+    SCOPED_TRACE(key);
+    options.like = changed(tiny, [&](nlohmann::json& config) {
+      for (const char* other : {"indexer_types", "layer_types", "hybrid_override_pattern"}) config.erase(other);
+      config[key] = each;
+    });
+    const fs::path path = make(options);
+    EXPECT_EQ(config_of(path)[key], cut);
+    EXPECT_EQ(describe_model(path).layers, 2);
+  };
+  expect_cut(glm, "index_topk_pattern", "FSF", "FS");
+  expect_cut(glm, "index_topk_pattern", {"full", "shared", "full"}, {"full", "shared"});
+  expect_cut(glm, "indexer_types", {"full", "shared", "full"}, {"full", "shared"});
+  expect_cut(glm, "mlp_layer_types", {"dense", "sparse", "sparse"}, {"dense", "sparse"});
+  expect_cut(glm, "moe_layer_freq", {0, 1, 1}, {0, 1});
+  expect_cut(glm, "moe_layer_freq", 1, 1);
+  expect_cut(nemotron, "hybrid_override_pattern", "M*E", "M*");
+  expect_cut(nemotron, "layers_block_type", {"mamba", "moe", "attention"}, {"mamba", "moe"});
+  options.layers = 4;
+  expect_error([&] { expect_cut(glm, "index_topk_pattern", "FSF", ""); }, {"lists 3 layers", "the 4 asked for"});
 }
 
 TEST_F(Synth, EveryFormatLoadsAndRuns) {

@@ -21,6 +21,8 @@ class Synth : public Job {
     return {{"DST", &directory_, "the directory to write, which must not exist", Option::Presence::positional},
             {"like", &like_, "the config.json of the model", Option::Presence::required},
             {"layers", &synth_.layers, "0 = as many as the model has"},
+            {"mtp", &synth_.mtp,
+             "0 = no MTP layer, 1 = one even if config.json names none (Qwen3-Next); as config.json says if not given"},
             {"experts", &experts_, "format of the routed experts; as the rest if not given"},
             {"rest", &synth_.rest, "format of all other matrices: affine4g64, mxfp4, bf16, …"},
             {"seed", &synth_.seed, "of the random numbers"},
@@ -33,9 +35,13 @@ class Synth : public Job {
     synth_.experts = experts_.value_or(synth_.rest);
     const auto begin = std::chrono::steady_clock::now();
     const SynthReport report = synthesise(synth_, directory_, engine);
-    fmt::print("{}: {:.2f} GB of weights in {} tensors and {} {}, {} layers, written in {:.1f} s\n", directory_,
+    fmt::print("{}: {:.2f} GB of weights in {} tensors and {} {}, {} layers{}, written in {:.1f} s\n", directory_,
                static_cast<double>(report.bytes) / 1e9, report.tensors, report.files,
-               report.files == 1 ? "file" : "files", report.layers, seconds_since(begin));
+               report.files == 1 ? "file" : "files", report.layers,
+               report.mtp_bytes > 0
+                   ? fmt::format(" and an MTP layer of {:.2f} GB", static_cast<double>(report.mtp_bytes) / 1e9)
+                   : "",
+               seconds_since(begin));
     const ModelInfo info = describe_model(directory_);
     if (info.experts > 0) print_routing(info, report.bytes, engine);
     return 0;
