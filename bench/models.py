@@ -4,12 +4,14 @@
     bench/models.py measure DIRECTORY [MODEL ...]   slices, one after the other: DIRECTORY/MODEL.json
     bench/models.py write DIRECTORY [FILE]          docs/models.md, or FILE, from what was measured and from predict
 
-A slice is the first layers of a model with random weights (specdec synth), enough to hold each kind of its layers. It
-decodes plainly and with guesses from the text, and what its passes read is compared with what inspect counts.
+A slice is the first layers of a model with random weights (specdec synth), enough to hold each kind of its layers, and
+its MTP layer. It decodes plainly and with guesses from the text and from that layer, and what its passes read is compared
+with what inspect counts. No slice is larger than 16 GB.
 """
 import json
 import pathlib
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,13 +21,14 @@ SPECDEC = ROOT / "build/release/specdec"
 CONFIGS = ROOT / "tests/data/configs"
 GOLDENS = ROOT / "tests/data/models"
 MACHINE, CONTEXT, GUESSES = "m3-ultra", 8192, 3
+TOKENS, MTP_TOKENS = 24, 40
 
-# Model: layers of its slice, formats of the routed experts and of the rest.
+# Model: layers of its slice, formats of the routed experts and of the rest; routed experts of a layer, if not all.
 MODELS = {
-    "glm-5.2": (5, "mxfp4", "affine8g64"),
+    "glm-5.2": (4, "mxfp4", "affine8g64"),
     "glm-5": (4, "mxfp4", "affine8g64"),
-    "deepseek-v3.2": (4, "mxfp4", "affine8g64"),
-    "deepseek-v3": (4, "mxfp4", "affine8g64"),
+    "deepseek-v3.2": (4, "mxfp4", "affine8g64", 192),
+    "deepseek-v3": (4, "mxfp4", "affine8g64", 192),
     "kimi-k2.5": (2, "mxfp4", "affine8g64"),
     "nemotron-3-super": (9, "mxfp4", "affine8g64"),
     "nemotron-3-nano": (9, "mxfp4", "affine8g64"),
@@ -62,20 +65,59 @@ def found_by(command, *arguments):
         return json.load(open(out.name))
 
 
+def config_of(model):
+    """Its config.json, and the part of it that is the language model."""
+    config = json.loads((CONFIGS / f"{model}.json").read_text())
+    return config, config.get("text_config", config)
+
+
+def has_mtp(model):
+    return any(config_of(model)[1].get(key) for key in ("num_nextn_predict_layers", "mtp_num_hidden_layers"))
+
+
+def like(model, kept, at):
+    """The config.json to synthesise from: with fewer routed experts, if so."""
+    config, text = config_of(model)
+    if kept:
+        text["n_routed_experts"] = kept[0]
+    path = at / "like.json"
+    path.write_text(json.dumps(config))
+    return path
+
+
+def decode(slice_at, drafter, tokens, *more):
+    return found_by("run", "--target", slice_at, "--draft", drafter, "--k", GUESSES, "--prompt-tokens",
+                    ",".join(str(7 * i % 501) for i in range(48)), "--max-tokens", tokens, "--ignore-eos", *more)
+
+
+def measure_mtp(slice_at, said, at):
+    """Of the guesses of steps whose passes had one row each: bytes, and the time of the later ones, since an expert is
+    packed when it is first woken."""
+    trace = at / "trace.jsonl"
+    figures = decode(slice_at, "mtp", MTP_TOKENS, "--trace", trace)["figures"]
+    steps = [json.loads(line) for line in trace.read_text().splitlines()[1:]]
+    chains = [step for step in steps if step["draft_passes"] and step["draft_rows"] == step["draft_passes"]]
+    return {"weight_bytes": said["mtp_bytes"], "said_bytes": said["mtp_guess_bytes"],
+            "read_bytes": sorted({step["draft_bytes"] // step["draft_passes"] for step in chains}),
+            "guess_s": statistics.median(step["guess_s"] / step["draft_passes"] for step in chains[len(chains) // 2:]),
+            "identical": figures["identical_to_plain"]}
+
+
 def measure(model, work):
-    layers, experts, rest = MODELS[model]
-    with tempfile.TemporaryDirectory(dir=work) as at:
-        slice_at = pathlib.Path(at) / model
-        specdec("synth", slice_at, "--like", CONFIGS / f"{model}.json", "--layers", layers, "--experts", experts, "--rest", rest)
+    layers, experts, rest, *kept = MODELS[model]
+    with tempfile.TemporaryDirectory(dir=work) as made:
+        at = pathlib.Path(made)
+        slice_at = at / model
+        specdec("synth", slice_at, "--like", like(model, kept, at), "--layers", layers, "--experts", experts, "--rest", rest)
         said = found_by("inspect", slice_at)["account"]
-        text = ["--prompt-tokens", ",".join(str(7 * i % 501) for i in range(48)), "--max-tokens", 24, "--ignore-eos"]
-        ngram = found_by("run", "--target", slice_at, "--draft", "ngram", "--k", GUESSES, *text)
+        ngram = decode(slice_at, "ngram", TOKENS)
+        mtp = measure_mtp(slice_at, said, at) if has_mtp(model) else None
         passes = found_by("bench", "--model", slice_at, "--widths", "1,4", "--prefill-steps", "64")
     figures = ngram["figures"]
-    return {"model": model, "layers": layers, "experts": experts, "rest": rest, "machine": ngram["run"]["machine"],
+    return {"model": model, "layers": layers, "experts": experts, "rest": rest, "kept": kept, "machine": ngram["run"]["machine"],
             "version": ngram["run"]["version"], "said_bytes": said["bytes_per_token"], "read_bytes": figures["plain_bytes_per_token"],
             "identical": figures["identical_to_plain"],
-            "weight_bytes": ngram["run"]["target"]["weight_bytes"], "passes": passes}
+            "weight_bytes": ngram["run"]["target"]["weight_bytes"], "passes": passes, "mtp": mtp}
 
 
 def goldens_of(model_type):
@@ -98,23 +140,44 @@ def pass_ms(passes, rows):
 
 
 def row_of(model, known):
-    _, experts, rest = MODELS[model]
-    config = json.loads((CONFIGS / f"{model}.json").read_text())
-    kind = config["model_type"]
-    text = config.get("text_config", config)
-    has_mtp = any(text.get(key) for key in ("num_nextn_predict_layers", "mtp_num_hidden_layers"))
+    _, experts, rest, *_ = MODELS[model]
+    kind = config_of(model)[0]["model_type"]
+    predicts = has_mtp(model)
     priced = found_by("predict", "--target", model, "--experts", experts, "--rest", rest, "--hardware", MACHINE, "--context", CONTEXT,
-                      "--draft", "mtp" if has_mtp else "ngram", "--k", GUESSES)
+                      "--draft", "mtp" if predicts else "ngram", "--k", GUESSES)
     account = found_by("inspect", CONFIGS / f"{model}.json", "--experts", experts, "--rest", rest, "--memory", "8TiB")["account"]
     count, with_mtp, with_mlx = goldens_of(kind)
     loads = kind in known
-    drafters = "every kind, its MTP layer" if has_mtp else "every kind"
-    tested = f"{count} checkpoint{'s' if count > 1 else ''}{', MTP' if with_mtp and has_mtp else ''}{', MLX' if with_mlx else ''}"
+    drafters = "every kind, its MTP layer" if predicts else "every kind"
+    tested = f"{count} checkpoint{'s' if count > 1 else ''}{', MTP' if with_mtp and predicts else ''}{', MLX' if with_mlx else ''}"
     guess = priced["guesses"][0]
     on_disk = priced["passes"][0]["terms_s"]["storage"] > 0
     return (f"| {model} | `{kind}` | {'yes' if loads else 'no'} | {drafters if loads else '-'} | {tested if loads else '-'} | "
             f"{account['bytes'] / 1e9:.1f} GB | {account['bytes_per_token'] / 1e9:.3f} GB | {1 / priced['plain_s']:.1f}{' from disk' if on_disk else ''} | "
             f"{guess['break_even_tokens_per_pass']:.2f} |")
+
+
+def equal_or(said, *read):
+    return "equal" if read == (said,) else f"{said / 1e6:.3f} MB"
+
+
+def same_text(measured):
+    return "identical" if measured["identical"] else "DIFFERENT"
+
+
+def row_of_slice(m):
+    _, text = config_of(m["model"])
+    cut = f", {m['kept'][0]} of {text['n_routed_experts']} experts" if m["kept"] else ""
+    return (f"| {m['model']} | {m['layers']}{cut} | {m['weight_bytes'] / 1e9:.2f} GB | {m['read_bytes'] / 1e6:.3f} MB | "
+            f"{equal_or(m['said_bytes'], m['read_bytes'])} | {same_text(m)} | {pass_ms(m['passes'], 1)} | "
+            f"{pass_ms(m['passes'], 4)} | {share_of_parts(m['passes'])} |")
+
+
+def row_of_mtp(m):
+    mtp = m["mtp"]
+    reads = " or ".join(f"{read / 1e6:.3f} MB" for read in mtp["read_bytes"])
+    return (f"| {m['model']} | {mtp['weight_bytes'] / 1e9:.2f} GB | {reads} | {equal_or(mtp['said_bytes'], *mtp['read_bytes'])} | "
+            f"{same_text(mtp)} | {1e3 * mtp['guess_s']:.1f} |")
 
 
 def write(work, out):
@@ -123,15 +186,10 @@ def write(work, out):
     lines = [PREFACE]
     lines += [row_of(model, known) for model in MODELS]
     lines.append(SLICES)
-    for model in MODELS:
-        if model not in measured:
-            continue
-        m = measured[model]
-        equal = m["said_bytes"] == m["read_bytes"]
-        lines.append(f"| {model} | {m['layers']} | {m['weight_bytes'] / 1e9:.2f} GB | {m['read_bytes'] / 1e6:.3f} MB | "
-                     f"{'equal' if equal else format(m['said_bytes'] / 1e6, '.3f') + ' MB'} | "
-                     f"{'identical' if m['identical'] else 'DIFFERENT'} | {pass_ms(m['passes'], 1)} | {pass_ms(m['passes'], 4)} | "
-                     f"{share_of_parts(m['passes'])} |")
+    slices = [measured[model] for model in MODELS if model in measured]
+    lines += [row_of_slice(m) for m in slices]
+    lines.append(MTP_LAYERS)
+    lines += [row_of_mtp(m) for m in slices if m["mtp"]]
     first = next(iter(measured.values()))
     lines.append(f"\nMeasured by specdec {first['version']} on {first['machine']['cpu']}, {first['machine']['threads']} threads, "
                  f"{first['machine']['instruction_set']}.\n")
@@ -170,19 +228,27 @@ of accepted guesses, with any number of threads, is bit for bit what plain decod
 SLICES = f"""
 ## Slices of their true shapes
 
-The first layers with random weights (`specdec synth --layers`), embedding and head whole. *reads*: bytes of weights per token
-that plain decoding was counted to read; *counted*: what `specdec inspect` says without loading it. *text*: that of
-{GUESSES} guesses a step from n-grams, against plain decoding. *1 row*, *4 rows*: of one pass, in ms. *time*: of that of one row
-by kind of work, in %.
+The first layers with random weights (`specdec synth --layers`), embedding and head whole; fewer routed experts where
+slice and MTP layer would take more than 16 GB. *reads*: bytes of weights per token that plain decoding was counted to read;
+*counted*: what `specdec inspect` says without loading it. *text*: that of {GUESSES} guesses a step from n-grams, against plain
+decoding. *1 row*, *4 rows*: of one pass, in ms. *time*: of that of one row by kind of work, in %.
 
 | model | layers | weights | reads | counted | text | 1 row | 4 rows | time of a pass |
 |---|---|---|---|---|---|---|---|---|"""
 
+MTP_LAYERS = f"""
+The MTP layers of these slices, with {GUESSES} guesses a step. *a guess reads*: bytes of weights, with those of the head, that a
+drafting run was counted to read; *counted*, *text*: as above; *1 guess*: its time in ms. An MTP layer is whole but for the experts that its slice lacks; those of DeepSeek and of GLM-4.7-Flash
+have the embedding and the head again, as their files do.
+
+| model | MTP layer | a guess reads | counted | text | 1 guess |
+|---|---|---|---|---|---|"""
+
 FOOT = """Trees of guesses work over every architecture. Over recurrent layers (Mamba2, gated DeltaNet) a branch is computed again
 from the last accepted position, so a wide tree costs time there. `self` cannot skip a layer whose indexer chooses for others
-(GLM-5.2), and says so. `specdec synth` writes no MTP layers, so the slices have none. Latents are kept twice, as keys and as
-values, and layers with a window keep all positions: a sequence takes more memory here than `specdec inspect` counts.
-Nemotron-H's time steps are not clamped, as in the decode step of transformers; its prefill there clamps them.
+(GLM-5.2), and says so. Latents are kept twice, as keys and as values, and layers with a window keep all positions: a
+sequence takes more memory here than `specdec inspect` counts. Nemotron-H's time steps are not clamped, as in the decode step of
+transformers; its prefill there clamps them.
 """
 
 
