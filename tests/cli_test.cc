@@ -375,5 +375,18 @@ TEST_F(Cli, SynthWritesWhatBenchLoads) {
   EXPECT_EQ(dense.output.find("experts"), std::string::npos) << dense.output;
 }
 
+TEST_F(Cli, SynthWritesWhatTheMtpDrafterReads) {
+  const TinyCheckpoint glm("glm4_moe");
+  const std::string made = directory_.path() / "glm";
+  const ProgramResult result =
+      specdec({"synth", "--like", glm.directory() / "config.json", "--layers", "2", "--rest", "affine8g32", made});
+  EXPECT_NE(result.output.find("2 layers and an MTP layer of"), std::string::npos) << result.output;
+  EXPECT_EQ(
+      specdec({"run", "--target", made, "--draft", "mtp", "--prompt-tokens", "1,2", "--max-tokens", "4"}).exit_code, 0);
+  const std::string without = directory_.path() / "without";
+  expect_refused({"synth", "--like", dense_.directory() / "config.json", "--rest", "affine8g32", "--mtp", "1", without},
+                 2, {"llama", "no MTP layers"});
+}
+
 }  // namespace
 }  // namespace specdec

@@ -118,14 +118,15 @@ TEST_F(Synth, MtpLayersAreThePublishedOnes) {
 }
 
 TEST_F(Synth, AGuessReadsWhatInspectCounts) {
-  for (const Architecture& architecture : architectures()) {
-    SCOPED_TRACE(architecture.name);
-    const TinyCheckpoint tiny(architecture.name);
-    if (describe_model(tiny.directory()).mtp_layers == 0) continue;
+  for (const char* name : {"glm4_moe", "glm4_moe_lite", "deepseek_v3", "deepseek_v32", "kimi_k2", "glm_moe_dsa",
+                           "qwen3_next", "qwen3_5", "qwen3_5_moe", "nemotron_h"}) {
+    SCOPED_TRACE(name);
+    const TinyCheckpoint tiny(name);
     for (const int layers : {0, 2}) {
       const std::string experts = tiny.intermediate() > 0 ? "mxfp4" : "bf16";
       SynthOptions options = like(tiny, experts, "bf16");
       options.layers = layers;
+      options.mtp = 1;
       const fs::path path = make(options);
       const std::int64_t measured = measured_guess(path);
       EXPECT_GT(measured, 0);
