@@ -14,6 +14,7 @@
 
 #include "core/arch.h"
 #include "core/batch.h"
+#include "core/blocks/rope.h"
 #include "core/engine.h"
 #include "core/error.h"
 #include "core/files/safetensors.h"
@@ -85,7 +86,7 @@ TEST(BadConfig, EachKeyIsNamed) {
       {"hidden_size", 4294967360LL, {"'hidden_size' is 4294967360"}},
       {"num_hidden_layers", 2000000000, {"'num_hidden_layers' is 2000000000", "at most"}},
       {"num_key_value_heads", 3, {"4 attention heads do not divide over 3"}},
-      {"hidden_act", "gelu", {"'hidden_act' is 'gelu'", "silu"}},
+      {"hidden_act", "mish", {"'hidden_act' is 'mish'", "silu"}},
       {"partial_rotary_factor", 1.5, {"partial_rotary_factor is 1.5"}},
       {"rope_theta", 0, {"rope_theta is 0"}},
       {"rope_scaling", {{"rope_type", "longrope"}, {"factor", 4}}, {"rope type 'longrope'", "llama3"}},
@@ -292,6 +293,17 @@ TEST(BadConfig, WhatWouldBeReadWronglyIsRefused) {
     edit_config(rope, [&](Json& config) { config["rope_scaling"] = {{"rope_type", type}}; });
     expect_words(load_error(rope), {"rope_scaling", "needs a 'factor'"});
   }
+  const TinyCheckpoint gated("qwen3_next");  // transformers takes it for convolutions, too
+  edit_config(gated, [](Json& config) { config["hidden_act"] = "gelu"; });
+  expect_words(load_error(gated), {"'hidden_act' is 'gelu'", "expected silu"});
+}
+
+// Exactly: in a long text what they differ by is multiplied by thousands.
+TEST(Rope, FrequenciesAreThoseOfTransformers) {
+  const Rope rope = make_rope(ConfigReader("{}", "here"), {}, 1e6, 128);
+  EXPECT_EQ(rope.frequencies[1], 0x1.9c975ap-1F);
+  EXPECT_EQ(rope.frequencies[20], 0x1.b4f7e4p-7F);
+  EXPECT_EQ(rope.frequencies[63], 0x1.4d1c98p-20F);
 }
 
 // As a Kimi checkpoint is found in the wild: compressed-tensors weights, an MLX block that somebody added to the

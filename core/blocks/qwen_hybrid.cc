@@ -46,6 +46,9 @@ DecoderSpec read_qwen_hybrid(const ConfigReader& outer, DeltaLayout layout) {
   DecoderSpec spec = read_decoder(
       config,
       {.partial_rotary_factor = 0.25, .head_dim = kHeadDim, .tied = outer.boolean("tie_word_embeddings", false)});
+  if (spec.activation != Activation::silu) {
+    throw Error("{}: 'hidden_act' is '{}'; expected silu", config.origin(), config.text("hidden_act", ""));
+  }
   AttentionSpec& attention = spec.attention;
   spec.zero_centred = attention.zero_centred = true;
   attention.gated = true;

@@ -17,6 +17,11 @@ double stretch_of(const ConfigReader& scaling) {
   return factor;
 }
 
+// In float32, as transformers: a position of thousands multiplies what its rounding leaves.
+float base_frequency(double theta, int i, int dims) {
+  return 1 / std::pow(static_cast<float>(theta), static_cast<float>(i) / static_cast<float>(dims));
+}
+
 // Llama 3.1's scaling: long wavelengths are stretched by `factor`, short ones kept, those between blended.
 double llama3_frequency(double frequency, const ConfigReader& scaling) {
   const double factor = stretch_of(scaling);
@@ -59,7 +64,7 @@ void apply_yarn(const ConfigReader& config, const ConfigReader& scaling, double 
   if (low == high) high += 0.001;
   for (std::size_t i = 0; i < rope.frequencies.size(); ++i) {
     const double kept = 1 - std::clamp((static_cast<double>(i) - low) / (high - low), 0.0, 1.0);
-    const double frequency = std::pow(theta, -2.0 * static_cast<double>(i) / rope.dims);
+    const double frequency = base_frequency(theta, 2 * static_cast<int>(i), rope.dims);
     rope.frequencies[i] = static_cast<float>(frequency / factor * (1 - kept) + frequency * kept);
   }
   const double mscale = scaling.number("mscale", 0);
@@ -119,8 +124,7 @@ Rope make_rope(const ConfigReader& config, const std::optional<ConfigReader>& sc
   }
   const double stretch = type == "linear" ? stretch_of(*scaling) : 1;
   for (int i = 0; i < rope.dims; i += 2) {
-    double frequency =
-        std::pow(theta, -static_cast<double>(i) / rope.dims) / stretch / factors[static_cast<std::size_t>(i / 2)];
+    double frequency = base_frequency(theta, i, rope.dims) / stretch / factors[static_cast<std::size_t>(i / 2)];
     if (type == "llama3") frequency = llama3_frequency(frequency, *scaling);
     rope.frequencies.push_back(static_cast<float>(frequency));
   }
