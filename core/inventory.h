@@ -149,6 +149,7 @@ int count_mtp_layers(const ConfigReader& config, std::string_view key = "num_nex
 // DeepSeek's and its heirs': which layers are mixtures, and which have an indexer of their own; the others take the
 // choice of the last one before them that has.
 std::vector<bool> deepseek_routed_layers(const ConfigReader& config, int layers);
+int deepseek_shared_experts(const ConfigReader& config);
 std::vector<bool> deepseek_indexed_layers(const ConfigReader& config, int layers);
 
 // What DeepSeek-V3 (arXiv 2412.19437) adds to the decoder layer `path` that predicts a further token.

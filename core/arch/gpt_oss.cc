@@ -1,7 +1,6 @@
 // gpt-oss (arXiv 2508.10925): sinks, a sliding window in every other layer, biases everywhere, clamped SwiGLU with
 // gates and ups alternating. transformers: models/gpt_oss.
 #include "core/blocks/decoder.h"
-#include "core/error.h"
 
 namespace specdec {
 namespace {
@@ -24,10 +23,7 @@ DecoderSpec read(const ConfigReader& given) {
   moe.router_bias = moe.expert_bias = moe.alternating = true;
   moe.activation = Activation::clamped;
   moe.limit = static_cast<float>(config.number("swiglu_limit", 7));
-  constexpr double kAlpha = 1.702;
-  if (const double alpha = config.number("swiglu_alpha", kAlpha); alpha != kAlpha) {
-    throw Error("{}: 'swiglu_alpha' is {}; expected {}", config.origin(), alpha, kAlpha);
-  }
+  moe.alpha = static_cast<float>(config.number("swiglu_alpha", 1.702));
   spec.routed.assign(spec.routed.size(), true);
   return spec;
 }

@@ -11,6 +11,7 @@ DecoderSpec read(const ConfigReader& config) {
   spec.names.root = "language_model.model";
   spec.names.head = "language_model.lm_head";
   spec.names.ignored = {"vision_tower.", "mm_projector."};
+  spec.other_names = {{.root = "model.language_model", .ignored = spec.names.ignored}};  // transformers' own
   return spec;
 }
 

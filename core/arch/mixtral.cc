@@ -7,6 +7,7 @@ namespace {
 DecoderSpec read(const ConfigReader& config) {
   DecoderSpec spec = read_decoder(config, {.rms_norm_eps = 1e-5, .rope_theta = 1e6});
   read_windows(config, spec);
+  spec.other_names = {spec.names};  // transformers' own
   spec.names.feed_forward = "block_sparse_moe";
   spec.moe.names = {.gate = "w1", .up = "w3", .down = "w2"};
   read_experts(config, config.first_of({"num_local_experts", "num_experts"}), spec, "intermediate_size");

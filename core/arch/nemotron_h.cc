@@ -42,8 +42,8 @@ void read_nemotron_experts(const ConfigReader& config, DecoderSpec& spec) {
   moe.latent = config.count("moe_latent_size", 0);
   moe.biased = spec.mlp_bias;
   read_experts(config, config.first_of({"n_routed_experts", "num_local_experts"}), spec);
-  spec.info.shared_experts = config.count("n_shared_experts", 1) > 0 ? 1 : 0;
-  if (spec.info.shared_experts > 0) moe.shared_width = config.count("moe_shared_expert_intermediate_size");
+  moe.shared_width = config.count("moe_shared_expert_intermediate_size");  // whatever 'n_shared_experts' says
+  spec.info.shared_experts = 1;
 }
 
 std::unique_ptr<Block> load_mixer(const LayerFile& at, HybridBlock block, const MambaSpec& mamba) {
@@ -69,6 +69,9 @@ DecoderSpec read(const ConfigReader& config) {
   spec.mlp_bias = config.boolean("mlp_bias", false);
   spec.names = {
       .root = "backbone", .embedding = "embeddings", .norm = "norm_f", .feed_forward = "mixer", .ignored = {}};
+  spec.other_names = {spec.names};
+  spec.other_names[0].root = "model";  // transformers' own
+  spec.tied = false;                   // whatever 'tie_word_embeddings' says
   spec.routed.clear();
   for (const HybridBlock block : blocks) spec.routed.push_back(block == HybridBlock::moe);
   spec.info.mtp_layers = count_mtp_layers(config);

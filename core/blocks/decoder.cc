@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <ranges>
 
 #include "core/blocks/decoder_layer.h"
 #include "core/blocks/mtp_decoder.h"
@@ -50,7 +51,7 @@ class Decoder : public Model {
         experts_(*file_, engine) {
     WeightFile& file = *file_;
     for (const DecoderNames& other : spec_.other_names) {
-      if (file.has_prefix(other.root + ".layers.")) spec_.names = other;
+      if (file.has_prefix(fmt::format("{}.layers.0.{}.", other.root, other.feed_forward))) spec_.names = other;
     }
     if (spec_.holds_whole_norms && spec_.holds_whole_norms(file)) {
       spec_.zero_centred = spec_.attention.zero_centred = false;
@@ -241,8 +242,13 @@ struct NamedActivation {
   std::string_view name;
   Activation activation;
 };
-constexpr std::array<NamedActivation, 2> kActivations{
-    {{"silu", Activation::silu}, {"gelu_pytorch_tanh", Activation::gelu_tanh}}};
+constexpr std::array<NamedActivation, 7> kActivations{{{"silu", Activation::silu},
+                                                       {"swish", Activation::silu},
+                                                       {"gelu", Activation::gelu},
+                                                       {"gelu_pytorch_tanh", Activation::gelu_tanh},
+                                                       {"gelu_new", Activation::gelu_tanh},
+                                                       {"gelu_fast", Activation::gelu_tanh},
+                                                       {"relu", Activation::relu}}};
 
 }  // namespace
 
@@ -273,10 +279,12 @@ DecoderSpec read_decoder(const ConfigReader& config, const DecoderDefaults& defa
           fmt::format("'head_dim' is {}; expected 1 to {}", attention.head_dim, kMostDim));
   spec.ropes = {read_rope(config, attention.head_dim, defaults.partial_rotary_factor, defaults.rope_theta)};
 
-  const std::string activation = config.text(config.first_of({"hidden_act", "hidden_activation"}), "silu");
+  const std::string_view key = config.first_of({"hidden_activation", "hidden_act"});
+  const std::string activation = config.text(key, "silu");
   const auto* known = std::ranges::find(kActivations, activation, &NamedActivation::name);
   require(known != kActivations.end(), config,
-          fmt::format("'hidden_act' is '{}'; expected silu or gelu_pytorch_tanh", activation));
+          fmt::format("'{}' is '{}'; expected {}", key, activation,
+                      fmt::join(kActivations | std::views::transform(&NamedActivation::name), ", ")));
   spec.activation = known->activation;
   return spec;
 }

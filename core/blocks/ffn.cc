@@ -267,6 +267,7 @@ Moe load_moe(WeightFile& file, ExpertStore& store, int layer, const std::string&
   each([&](Swiglu& expert, int e) {
     expert.activation = spec.activation;
     expert.limit = spec.limit;
+    expert.alpha = spec.alpha;
     std::vector<Weight*> parts;
     for (Weight* part : {&expert.gate, &expert.up, &expert.down}) {
       if (part->out > 0) parts.push_back(part);

@@ -32,7 +32,7 @@ struct MoeSpec {
   bool biased = false;       // the shared expert, and the maps into the latent width and out of it
   bool shared_gate = false;  // what the shared expert says is multiplied by sigmoid(shared_expert_gate x)
   Activation activation = Activation::silu;
-  float limit = 0;  // of Activation::clamped
+  float limit = 0, alpha = 0;  // of Activation::clamped
   MoeNames names{};
   int experts_per_pass = 0;  // of a pass of several rows; 0 = all that its rows choose
 

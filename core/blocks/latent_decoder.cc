@@ -70,7 +70,8 @@ void read_mixture(const ConfigReader& config, const LatentDefaults& defaults, De
     moe.groups_kept = config.count("topk_group", defaults.groups_kept);
     if (!defaults.sigmoid) moe.group_scored_by = 1;
   }
-  spec.info.shared_experts = config.count("n_shared_experts", 0);
+  spec.info.shared_experts = deepseek_shared_experts(config);
+  if (!defaults.sigmoid) spec.mlp_bias = moe.biased = config.boolean("mlp_bias", false);
   read_experts(config, config.first_of({"n_routed_experts", "num_experts", "num_local_experts"}), spec);
   spec.routed = deepseek_routed_layers(config, spec.info.layers);
 }

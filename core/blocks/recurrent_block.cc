@@ -10,7 +10,8 @@
 namespace specdec {
 
 bool is_mlx_convolution(const StoredTensor& weight) {
-  return weight.name.ends_with(".conv1d.weight") && weight.shape.size() == 3 && weight.shape.back() == 1;
+  return weight.name.ends_with(".conv1d.weight") && weight.shape.size() == 3 && weight.shape[1] > 1 &&
+         weight.shape[2] == 1;
 }
 
 void RecurrentBlock::load_common(WeightFile& file, const std::string& path, bool conv_biased) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <numbers>
 
 #include "core/kernels/kernels.h"
 #include "core/pool.h"
@@ -40,6 +42,14 @@ void activate_inner(const Kernels& kernels, const Swiglu& weights, float* gate, 
   switch (weights.activation) {
     case Activation::silu:
       return kernels.silu_times(gate, up, count, out);
+    case Activation::relu:
+      for (std::int64_t i = 0; i < count; ++i) out[i] = std::max(gate[i], 0.0f) * up[i];
+      return;
+    case Activation::gelu: {
+      constexpr float kInverseRoot = std::numbers::sqrt2_v<float> / 2;
+      for (std::int64_t i = 0; i < count; ++i) out[i] = gate[i] * (1 + std::erf(kInverseRoot * gate[i])) / 2 * up[i];
+      return;
+    }
     case Activation::relu2:
       for (std::int64_t i = 0; i < count; ++i) out[i] = std::max(up[i], 0.0f) * std::max(up[i], 0.0f);
       return;
@@ -52,7 +62,7 @@ void activate_inner(const Kernels& kernels, const Swiglu& weights, float* gate, 
     case Activation::clamped:
       for (std::int64_t i = 0; i < count; ++i) {
         gate[i] = std::min(gate[i], weights.limit);
-        out[i] = 1.702f * gate[i];
+        out[i] = weights.alpha * gate[i];
       }
   }
   kernels.sigmoid(out, count);

@@ -12,16 +12,18 @@ namespace specdec {
 
 // What becomes of gate g and up u:
 //   silu       silu(g) * u
-//   gelu_tanh  gelu(g) * u, by its approximation with tanh (Hendrycks and Gimpel, arXiv 1606.08415)
-//   clamped    g * sigmoid(1.702 g) * (u + 1), with g at most `limit` and u within it (gpt-oss)
+//   gelu       gelu(g) * u (Hendrycks and Gimpel, arXiv 1606.08415)
+//   gelu_tanh  the same by their approximation with tanh
+//   relu       relu(g) * u
+//   clamped    g * sigmoid(alpha g) * (u + 1), with g at most `limit` and u within it (gpt-oss)
 //   relu2      relu(u)², without a gate (Nemotron-H, arXiv 2504.03624)
-enum class Activation { silu, gelu_tanh, clamped, relu2 };
+enum class Activation { silu, gelu, gelu_tanh, relu, clamped, relu2 };
 
 struct Swiglu {
   Weight gate, up, down;  // gate.out = 0: none, or its rows are those of `up` with even numbers, and up's the odd ones
   std::vector<float> gate_bias, up_bias, down_bias;  // empty if the architecture has none; in the order of the rows
   Activation activation = Activation::silu;
-  float limit = 0;  // of clamped
+  float limit = 0, alpha = 0;  // of clamped
 
   std::int64_t width() const { return down.in; }
 };

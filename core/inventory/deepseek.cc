@@ -13,7 +13,7 @@ struct Layout {
   std::int64_t heads = 0, q_rank = 0, kv_rank = 0, nope = 0, rope = 0, value = 0;
   std::int64_t index_heads = 0, index_dim = 0;
   std::int64_t width = 0, shared = 0, dense = 0;
-  bool bias = false, correction = false;
+  bool bias = false, mlp_bias = false, correction = false;
 };
 
 void add_attention(Inventory& inventory, const std::string& path, const Layout& mla) {
@@ -48,11 +48,11 @@ void add_layer(Inventory& inventory, const std::string& path, const Layout& layo
   add(inventory, path + ".post_attention_layernorm.weight", {inventory.hidden});
   add_attention(inventory, path + ".self_attn", layout);
   if (indexed) add_indexer(inventory, path + ".self_attn.indexer", layout);
-  if (!routed) return add_swiglu(inventory, path + ".mlp", layout.dense);
+  if (!routed) return add_swiglu(inventory, path + ".mlp", layout.dense, layout.mlp_bias);
   add(inventory, path + ".mlp.gate.weight", {inventory.experts, inventory.hidden});
   if (layout.correction) add(inventory, path + ".mlp.gate.e_score_correction_bias", {inventory.experts});
   add_swiglu(inventory, path + ".mlp.experts.*", layout.width);
-  if (layout.shared > 0) add_swiglu(inventory, path + ".mlp.shared_experts", layout.shared);
+  if (layout.shared > 0) add_swiglu(inventory, path + ".mlp.shared_experts", layout.shared, layout.mlp_bias);
 }
 
 Inventory take(const ConfigReader& outer) {
@@ -73,7 +73,8 @@ Inventory take(const ConfigReader& outer) {
   layout.value = size_of(config, "v_head_dim");
   layout.bias = config.boolean("attention_bias", false);
   layout.width = size_of(config, "moe_intermediate_size");
-  layout.shared = layout.width * config.count("n_shared_experts", 0);
+  layout.shared = layout.width * deepseek_shared_experts(config);
+  layout.mlp_bias = type == "deepseek_v2" && config.boolean("mlp_bias", false);
   layout.dense = size_of(config, "intermediate_size");
   layout.correction = config.text("scoring_func", type == "deepseek_v2" ? "softmax" : "sigmoid") == "sigmoid";
   const std::vector<bool> indexed = deepseek_indexed_layers(config, inventory.layers);
@@ -110,6 +111,10 @@ std::vector<bool> deepseek_routed_layers(const ConfigReader& config, int layers)
   int first = config.count("first_k_dense_replace", type == "deepseek_v2" ? 0 : 3);
   if (type == "glm4_moe_lite") first = 1;  // whatever the key says
   return routed_layers(config, layers, [&](int layer) { return layer >= first; });
+}
+
+int deepseek_shared_experts(const ConfigReader& config) {
+  return config.count("n_shared_experts", config.text("model_type", "") == "deepseek_v2" ? 2 : 1);
 }
 
 std::vector<bool> deepseek_indexed_layers(const ConfigReader& config, int layers) {

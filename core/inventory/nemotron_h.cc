@@ -86,13 +86,14 @@ Layout read_layout(const ConfigReader& config, bool routed) {
   if (!routed) return layout;
   layout.width = size_of(config, "moe_intermediate_size");
   layout.latent = size_of(config, "moe_latent_size", 0);
-  if (config.count("n_shared_experts", 1) > 0) layout.shared = size_of(config, "moe_shared_expert_intermediate_size");
+  layout.shared = size_of(config, "moe_shared_expert_intermediate_size");
   return layout;
 }
 
 Inventory take(const ConfigReader& config) {
   const std::vector<HybridBlock> blocks = nemotron_blocks(config);
   Inventory inventory = begin_inventory(config, false, static_cast<int>(blocks.size()));
+  inventory.tied = false;
   const int mtp_layers = count_mtp_layers(config);
   const std::vector<HybridBlock> mtp_blocks = nemotron_mtp_blocks(config);
   const bool routed = std::ranges::find(blocks, HybridBlock::moe) != blocks.end() ||

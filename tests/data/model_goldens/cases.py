@@ -69,6 +69,9 @@ DEEPSEEK_V3 = MLA | dict(
     num_nextn_predict_layers=0, rope_parameters=YARN | dict(mscale=1.0, mscale_all_dim=1.0))
 HUB_V3 = dict(moe_layer_freq=1, scoring_func="sigmoid", topk_method="noaux_tc", aux_loss_alpha=0.001, seq_aux=True)
 KIMI = DEEPSEEK_V3 | dict(n_group=1, topk_group=1, routed_scaling_factor=2.827)
+KIMI_OUTER = dict(model_type="kimi_k25", tie_word_embeddings=False, projection_hidden_size=16, vision_config=dict(
+    hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, pos_emb_height=4,
+    pos_emb_width=4))
 KIMI_DROP = ["rope_interleave", "head_dim", "num_nextn_predict_layers"]
 # Eight heads, so that hardly ever all of them score below zero: the indexer's choice has no ties.
 DSA = MLA | dict(index_topk=6, index_n_heads=8, index_head_dim=12, routed_scaling_factor=2.5, norm_topk_prob=True)
@@ -104,6 +107,10 @@ CASES = {
                        matters=[dict(rope_parameters=dict(rope_type="default", rope_theta=100.0))]),
     "llama_bias": case(TINY | dict(model_type="llama", head_dim=12, attention_bias=True, mlp_bias=True, rope_theta=1e4,
                                    rms_norm_eps=1e-5), old=True),
+    "llama_relu": case(TINY | dict(model_type="llama", num_hidden_layers=1, hidden_act="relu", rope_theta=1e4),
+                       matters=[dict(hidden_act="silu")]),
+    "llama_gelu": case(TINY | dict(model_type="llama", num_hidden_layers=1, hidden_act="gelu", rope_theta=1e4),
+                       matters=[dict(hidden_act="silu")]),
     "llama_sharded": case(TINY | dict(model_type="llama", rope_theta=1e4), "float16", shards="20KB"),
     "qwen2": case(TINY | dict(model_type="qwen2", tie_word_embeddings=True, rope_theta=1e6, num_key_value_heads=1),
                   old=True, extra=dict(use_sliding_window=False, sliding_window=4, max_window_layers=1)),
@@ -159,6 +166,9 @@ CASES = {
     "mixtral_window": case(
         TINY | WINDOW | dict(model_type="mixtral", num_local_experts=6, num_experts_per_tok=3, intermediate_size=8,
                              head_dim=12, rope_theta=1e4), positions=24, matters=[dict(sliding_window=None)]),
+    "mixtral_fused": case(
+        TINY | dict(model_type="mixtral", num_local_experts=4, intermediate_size=12, num_hidden_layers=1,
+                    rope_theta=1e4), fused=True),
     "olmoe": case(OLMOE, old=True, matters=[dict(norm_topk_prob=True), dict(clip_qkv=1.0)]),
     "olmoe_clip": case(OLMOE | dict(clip_qkv=0.9, norm_topk_prob=True, num_key_value_heads=4), positions=24,
                        matters=[dict(norm_topk_prob=False), dict(clip_qkv=None)]),
@@ -167,6 +177,7 @@ CASES = {
         matters=[dict(swiglu_limit=7.0), dict(sliding_window=24), dict(sliding_window=9),
                  dict(layer_types=["full_attention", "sliding_attention", "full_attention"]),
                  dict(rope_parameters=YARN | dict(truncate=True)), dict(rope_parameters=YARN | dict(factor=1.0))]),
+    "gpt_oss_alpha": case(GPT_OSS | dict(num_hidden_layers=1, swiglu_alpha=0.7), matters=[dict(swiglu_alpha=1.702)]),
     "gpt_oss_mxfp4": case(
         GPT_OSS | dict(hidden_size=64, intermediate_size=32, num_hidden_layers=2), old=True, positions=24, mxfp4=True,
         drop=["swiglu_alpha", "layer_types"],
@@ -191,6 +202,8 @@ CASES = {
         positions=24,
         matters=[dict(topk_method="greedy"), dict(topk_group=3), dict(routed_scaling_factor=1.0),
                  dict(rope_parameters=YARN | dict(mscale=0.707, mscale_all_dim=0.707))]),
+    "deepseek_v2_bias": case(
+        MLA | dict(model_type="deepseek_v2", n_shared_experts=2, mlp_bias=True), drop=["n_shared_experts"]),
     "deepseek_v3": case(
         DEEPSEEK_V3, positions=24, old=True, drop=["head_dim", "rope_interleave"], extra=HUB_V3,
         matters=[dict(topk_group=3), dict(routed_scaling_factor=1.0), dict(norm_topk_prob=False),
@@ -204,9 +217,9 @@ CASES = {
         drop=KIMI_DROP, extra=HUB_V3 | dict(model_type="kimi_k2", ep_size=1), matters=[dict(rope_parameters=YARN)]),
     "kimi_k25": case(
         KIMI, positions=24, old=True, drop=KIMI_DROP, extra=HUB_V3 | dict(model_type="kimi_k2"),
-        nested=dict(model_type="kimi_k25", tie_word_embeddings=False, projection_hidden_size=16, vision_config=dict(
-            hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, pos_emb_height=4,
-            pos_emb_width=4)), matters=[dict(n_group=2), dict(rope_parameters=YARN)]),
+        nested=KIMI_OUTER, matters=[dict(n_group=2), dict(rope_parameters=YARN)]),
+    "kimi_k25_fused": case(
+        KIMI, fused=True, drop=KIMI_DROP, extra=dict(model_type="kimi_k2"), nested=KIMI_OUTER),
     "nemotron_h": case(
         NEMOTRON | dict(hybrid_override_pattern="ME*-M", moe_latent_size=20), positions=24, old=True,
         drop=NEMOTRON_DROP, extra=HUB_NEMOTRON | dict(hybrid_override_pattern="ME*-M", num_hidden_layers=5),
@@ -220,6 +233,9 @@ CASES = {
     "nemotron_h_saved": case(
         NEMOTRON | dict(layers_block_type=["linear_attention", "full_attention", "moe"], use_bias=True, mlp_bias=True,
                         moe_latent_size=12), "float16", positions=24, fp32=["A_log", ".D"], same=[NO_CLAMP]),
+    "nemotron_h_fused": case(
+        NEMOTRON | dict(layers_block_type=["mamba", "moe", "attention"], n_shared_experts=0, tie_word_embeddings=True),
+        fused=True, same=[NO_CLAMP, dict(n_shared_experts=1)]),
     "qwen3_next": case(
         GATED | GATED_MOE | dict(model_type="qwen3_next", rope_theta=1e4, partial_rotary_factor=0.25), old=True,
         positions=24, extra=dict(full_attention_interval=4), matters=[dict(norm_topk_prob=False)]),
@@ -229,6 +245,9 @@ CASES = {
             layer_types=["full_attention", "linear_attention", "linear_attention"], linear_num_value_heads=2,
             rope_parameters=DEFAULT_ROPE | dict(partial_rotary_factor=0.5)), "float16", positions=24,
         matters=[dict(norm_topk_prob=True)]),
+    "qwen3_next_one_tap": case(
+        GATED | GATED_MOE | dict(model_type="qwen3_next", num_hidden_layers=1, linear_conv_kernel_dim=1, rope_theta=1e4,
+                                 layer_types=["linear_attention"])),
     "qwen3_5_moe": case(
         GATED | GATED_MOE | dict(model_type="qwen3_5_moe_text", rope_parameters=MROPE), positions=24, fused=True,
         fp32=["A_log", "linear_attn.norm.weight"], drop=["intermediate_size"],

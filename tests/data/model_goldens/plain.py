@@ -17,10 +17,12 @@ import math
 import re
 
 import torch
-from torch.nn.functional import silu, softplus
+from torch.nn.functional import gelu, silu, softplus
 
 SIGMOID = ("glm4_moe", "glm4_moe_lite", "deepseek_v3", "kimi_k2", "deepseek_v32", "glm_moe_dsa", "nemotron_h")
 GATED = ("qwen3_next", "qwen3_5", "qwen3_5_moe")
+ACTIVATIONS = {"silu": silu, "relu": torch.relu, "gelu": gelu,
+               "gelu_pytorch_tanh": lambda x: gelu(x, approximate="tanh")}
 LETTERS = {"M": "mamba", "E": "moe", "*": "attention", "-": "mlp",
            "linear_attention": "mamba", "full_attention": "attention"}
 
@@ -133,8 +135,8 @@ class Plain:
         if self.family == "nemotron_h":
             return self.linear(p + "down_proj", torch.relu(self.linear(p + "up_proj", x)) ** 2)
         gate, up = self.linear(p + "gate_proj", x), self.linear(p + "up_proj", x)
-        act = torch.nn.functional.gelu(gate, approximate="tanh") if self.family == "gemma3" else silu(gate)
-        return self.linear(p + "down_proj", act * up)
+        kind = "gelu_pytorch_tanh" if self.family == "gemma3" else self.c.get("hidden_act", "silu")
+        return self.linear(p + "down_proj", ACTIVATIONS[kind](gate) * up)
 
     def gqa(self, p, x, position, cache, kind="full_attention"):
         c, family = self.c, self.family
@@ -226,7 +228,7 @@ class Plain:
 
     def convolve(self, name, x, cache):
         w = self.t[name + ".weight"][:, 0]
-        cache["conv"] = cache.get("conv", [torch.zeros_like(x)] * (w.shape[1] - 1))[1 - w.shape[1] :] + [x]
+        cache["conv"] = (cache.get("conv", [torch.zeros_like(x)] * w.shape[1]) + [x])[1:]
         y = (torch.stack(cache["conv"], 1) * w).sum(1)
         return silu(y + self.t.get(name + ".bias", 0))
 
@@ -298,8 +300,10 @@ class Plain:
         if self.family == "gpt_oss":
             c, h = self.c, x @ self.t[p + ".gate_up_proj"][e] + self.t[p + ".gate_up_proj_bias"][e]
             gate, up = h[0::2].clamp(max=c["swiglu_limit"]), h[1::2].clamp(-c["swiglu_limit"], c["swiglu_limit"])
-            h = (up + 1) * gate * torch.sigmoid(1.702 * gate)
+            h = (up + 1) * gate * torch.sigmoid(c.get("swiglu_alpha", 1.702) * gate)
             return h @ self.t[p + ".down_proj"][e] + self.t[p + ".down_proj_bias"][e]
+        if p + ".up_proj" in self.t:
+            return self.t[p + ".down_proj"][e] @ torch.relu(self.t[p + ".up_proj"][e] @ x) ** 2
         if p + ".gate_up_proj" in self.t:
             gate, up = (self.t[p + ".gate_up_proj"][e] @ x).chunk(2)
             return self.t[p + ".down_proj"][e] @ (silu(gate) * up)
@@ -321,7 +325,7 @@ class Plain:
             y = self.delta(p + "linear_attn.", n, cache)
         else:
             y = self.gqa(p + "self_attn.", n, position, cache, kind)
-        m = p + ("block_sparse_moe." if self.family == "mixtral" else "mlp.")
+        m = p + ("block_sparse_moe." if p + "block_sparse_moe.gate.weight" in self.t else "mlp.")
         ffn = self.moe if m + "gate.weight" in self.t or m + "router.weight" in self.t else self.mlp
         if self.family == "gemma3":
             x = x + self.norm(p + "post_attention_layernorm", y)
