@@ -304,6 +304,12 @@ TEST(Rope, FrequenciesAreThoseOfTransformers) {
   EXPECT_EQ(rope.frequencies[1], 0x1.9c975ap-1F);
   EXPECT_EQ(rope.frequencies[20], 0x1.b4f7e4p-7F);
   EXPECT_EQ(rope.frequencies[63], 0x1.4d1c98p-20F);
+  const ConfigReader config(R"({"max_position_embeddings": 64, "rope_scaling": {"rope_type": "yarn", "factor": 2}})",
+                            "here");
+  const Rope blended = make_rope(config, config.object("rope_scaling"), 100, 34);
+  EXPECT_EQ(blended.frequencies[1], 0x1.70ceap-1F);
+  EXPECT_EQ(blended.frequencies[3], 0x1.7a98eap-2F);
+  EXPECT_EQ(blended.frequencies[8], 0x1.048fdap-4F);
 }
 
 // As a Kimi checkpoint is found in the wild: compressed-tensors weights, an MLX block that somebody added to the

@@ -17,25 +17,26 @@ double stretch_of(const ConfigReader& scaling) {
   return factor;
 }
 
-// In float32, as transformers: a position of thousands multiplies what its rounding leaves.
-float base_frequency(double theta, int i, int dims) {
-  return 1 / std::pow(static_cast<float>(theta), static_cast<float>(i) / static_cast<float>(dims));
+// Positions per radian of dimensions i and i + 1. All of this is in float32, in the order of transformers: a position
+// of thousands multiplies what rounding leaves.
+float period(double theta, int i, int dims) {
+  return std::pow(static_cast<float>(theta), static_cast<float>(i) / static_cast<float>(dims));
 }
 
 // Llama 3.1's scaling: long wavelengths are stretched by `factor`, short ones kept, those between blended.
-double llama3_frequency(double frequency, const ConfigReader& scaling) {
-  const double factor = stretch_of(scaling);
-  const double low = scaling.number("low_freq_factor", 1);
-  const double high = scaling.number("high_freq_factor", 4);
-  const double original = scaling.number("original_max_position_embeddings", 8192);
+float llama3_frequency(float frequency, const ConfigReader& scaling) {
+  const auto factor = static_cast<float>(stretch_of(scaling));
+  const auto low = static_cast<float>(scaling.number("low_freq_factor", 1));
+  const auto high = static_cast<float>(scaling.number("high_freq_factor", 4));
+  const auto original = static_cast<float>(scaling.number("original_max_position_embeddings", 8192));
   if (original <= 0 || high <= low) {
     throw Error("{}: llama3 needs original_max_position_embeddings > 0, high_freq_factor > low_freq_factor",
                 scaling.origin());
   }
-  const double wavelength = 2 * std::numbers::pi / frequency;
+  const float wavelength = 2 * std::numbers::pi_v<float> / frequency;
   if (wavelength > original / low) return frequency / factor;
   if (wavelength < original / high) return frequency;
-  const double smooth = (original / wavelength - low) / (high - low);
+  const float smooth = (original / wavelength - low) / (high - low);
   return (1 - smooth) * frequency / factor + smooth * frequency;
 }
 
@@ -63,9 +64,10 @@ void apply_yarn(const ConfigReader& config, const ConfigReader& scaling, double 
   high = std::min(high, rope.dims - 1.0);
   if (low == high) high += 0.001;
   for (std::size_t i = 0; i < rope.frequencies.size(); ++i) {
-    const double kept = 1 - std::clamp((static_cast<double>(i) - low) / (high - low), 0.0, 1.0);
-    const double frequency = base_frequency(theta, 2 * static_cast<int>(i), rope.dims);
-    rope.frequencies[i] = static_cast<float>(frequency / factor * (1 - kept) + frequency * kept);
+    const float rise = (static_cast<float>(i) - static_cast<float>(low)) / static_cast<float>(high - low);
+    const float kept = 1 - std::clamp(rise, 0.0F, 1.0F);
+    const float unstretched = period(theta, 2 * static_cast<int>(i), rope.dims);
+    rope.frequencies[i] = 1 / (static_cast<float>(factor) * unstretched) * (1 - kept) + 1 / unstretched * kept;
   }
   const double mscale = scaling.number("mscale", 0);
   const double mscale_all = scaling.number("mscale_all_dim", 0);
@@ -122,11 +124,12 @@ Rope make_rope(const ConfigReader& config, const std::optional<ConfigReader>& sc
                   rope.dims / 2);
     }
   }
-  const double stretch = type == "linear" ? stretch_of(*scaling) : 1;
+  const auto stretch = static_cast<float>(type == "linear" ? stretch_of(*scaling) : 1);
   for (int i = 0; i < rope.dims; i += 2) {
-    double frequency = base_frequency(theta, i, rope.dims) / stretch / factors[static_cast<std::size_t>(i / 2)];
+    float frequency = 1 / period(theta, i, rope.dims) / stretch;
+    frequency = static_cast<float>(frequency / factors[static_cast<std::size_t>(i / 2)]);
     if (type == "llama3") frequency = llama3_frequency(frequency, *scaling);
-    rope.frequencies.push_back(static_cast<float>(frequency));
+    rope.frequencies.push_back(frequency);
   }
   if (type == "yarn") apply_yarn(config, *scaling, theta, rope);
   return rope;
