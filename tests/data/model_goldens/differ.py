@@ -6,10 +6,10 @@
 
 PARITY_BENCH is the program that bench/parity_bench.cc makes. Of every architecture N checkpoints are drawn, the seeds
 from S on, each saved by transformers, its config.json in either spelling and with or without keys that say what the
-class assumes, and read back. Texts have 40 or 150 tokens and a greedy continuation of up to 16, as far as it is no near-tie.
-Printed are those that specdec refuses, or whose logits are more than 1e-4 from those of transformers in float64;
-DIRECTORY keeps them. With --mlx each is what mlx-lm converts it to, quantised or not, and the logits are those of mlx-lm,
-which must be those of transformers where nothing is quantised: else mlx-lm computes something else, which is counted.
+class assumes, and read back. Texts have 40 or 150 tokens and a greedy continuation of up to 16, as far as it is no
+near-tie. Printed are those that specdec refuses, or whose logits are more than 1e-4 from those of transformers in
+float64; DIRECTORY keeps them. With --mlx each is what mlx-lm converts it to, quantised or not, and the logits are
+those of mlx-lm, which must be those of transformers before anything is quantised.
 """
 
 import argparse
@@ -24,10 +24,10 @@ import tempfile
 
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from model_goldens.cases import CASES, KIMI_OUTER, QWEN_VISION, SIGLIP, case  # noqa: E402
+from model_goldens.cases import KIMI_OUTER, QWEN_VISION, SIGLIP, case  # noqa: E402
 from model_goldens.checkpoints import build, load, raw_config  # noqa: E402
 
 TEXTS, GREEDY = [40, 40, 40, 150], 16
@@ -221,12 +221,9 @@ def glm_moe_dsa(r):
     return out | dict(
         types=dict(indexer_types=names), pattern=dict(index_topk_pattern="F" + "".join(later)),
         list=dict(index_topk_pattern=names), none={},
-        frequency=r.maybe(0.8, index_topk_freq=r.randrange(1, 4)) | r.maybe(0.8, index_skip_topk_offset=r.randrange(1, 4)),
+        frequency=r.maybe(0.8, index_topk_freq=r.randrange(1, 4)) | r.maybe(
+            0.8, index_skip_topk_offset=r.randrange(1, 4)),
     )[spelling]
-
-
-def kimi_k25(r):
-    return deepseek_v3(r)
 
 
 def nemotron_h(r):
@@ -305,8 +302,9 @@ def drawn_case(architecture, r):
     whole = architecture == "kimi_k25"  # transformers renames its tensors wrongly where it saves
     listed = architecture != "gpt_oss" and not config.keys().isdisjoint(["layer_types", "mlp_layer_types"])
     fp32 = ["A_log", ".D"] if r.coin(0.3) else []
-    return case(config, r.choice(["float32", "bfloat16", "float16"]), old=not listed and r.coin(), fused=not whole and r.coin(0.3), nested=nested,
-                extra=extra, shards="20KB" if not whole and r.coin(0.2) else None, fp32=fp32)
+    return case(config, r.choice(["float32", "bfloat16", "float16"]), old=not listed and r.coin(), extra=extra,
+                fused=not whole and r.coin(0.3), shards="20KB" if not whole and r.coin(0.2) else None, nested=nested,
+                fp32=fp32)
 
 
 SIZES = ("num_key_value_heads", "num_local_experts", "num_experts", "n_routed_experts", "num_experts_per_tok",
@@ -333,11 +331,13 @@ def logits_of(model, tokens):
 
 def make(directory, architecture, seed, mlx):
     """Writes checkpoint and golden; why not, if transformers does not take it or it is no test."""
+    if mlx:
+        from model_goldens import differ_mlx
     r = Draw(f"{architecture} {seed}")
     generator = torch.Generator().manual_seed(seed)
     c = drawn_case(architecture, r)
     if mlx:
-        make_common(c, architecture, r)
+        differ_mlx.make_common(c, architecture, r)
     os.makedirs(directory)
     build(directory, c, generator)
     if not mlx and r.coin():
@@ -359,117 +359,7 @@ def make(directory, architecture, seed, mlx):
         return "near-tie"
     save_file(dict(tokens=torch.tensor(tokens), logits=golden.float().contiguous()),
               os.path.join(directory, "golden.safetensors"))
-    return convert(directory, r) if mlx else None
-
-
-UNKNOWN_TO_MLX = ("layer_types", "mlp_layer_types", "mlp_only_layers", "hidden_act", "hidden_activation", "clip_qkv",
-                  "attention_bias", "mlp_bias", "use_bias", "swiglu_limit", "swiglu_alpha", "moe_latent_size",
-                  "rope_interleave", "indexer_types", "index_topk_pattern", "index_topk_freq", "index_skip_topk_offset",
-                  "final_logit_softcapping")
-
-
-def make_common(c, architecture, r):
-    """Changes a case into one that mlx-lm has, too, with sizes of whole groups, so that there is much to quantise."""
-    config = c["config"]
-    heads, layers = config["num_attention_heads"], config.get("num_hidden_layers")
-    for key in UNKNOWN_TO_MLX:
-        config.pop(key, None)
-    c |= dict(fused=architecture.startswith("qwen3_5"), shards=None, extra=dict(c["extra"]))
-    if c["nested"]:
-        c["nested"] = c["nested"] | dict(vocab_size=config["vocab_size"], tie_word_embeddings=False)
-    config["tie_word_embeddings"] = False
-    if "rope_parameters" in config and not architecture.startswith("gemma3"):
-        old = config["rope_parameters"]
-        config["rope_parameters"] = {k: v for k, v in old.items() if k in ("rope_theta", "partial_rotary_factor")} | dict(
-            rope_type="default")
-    if architecture.startswith("gemma3"):
-        pattern = c["extra"]["sliding_window_pattern"] = config["sliding_window_pattern"] = r.randrange(2, 4)
-        config["num_hidden_layers"] = layers = max(layers, pattern)
-        config["sliding_window"] = r.randrange(2, 20)
-        c["extra"] |= dict(rope_theta=1e4, rope_local_base_freq=1e4)
-        config["rope_parameters"] = {kind: dict(rope_type="default", rope_theta=1e4)
-                                     for kind in ("full_attention", "sliding_attention")}
-    if architecture == "gpt_oss":
-        config |= dict(num_hidden_layers=4, rope_parameters=r.rope(["yarn"]) | dict(truncate=True))
-        config["rope_parameters"].pop("attention_factor", None)
-    if architecture == "deepseek_v2":
-        config["rope_parameters"] = dict(rope_type="yarn", rope_theta=100.0, factor=4.0, mscale=0.7, mscale_all_dim=0.7,
-                                         original_max_position_embeddings=32)
-    if architecture.startswith("qwen3_5") or architecture == "qwen3_next":
-        interval = c["extra"]["full_attention_interval"] = config["full_attention_interval"] = r.randrange(2, 4)
-        config["num_hidden_layers"] = max(layers, interval)
-        config["linear_key_head_dim"], config["linear_value_head_dim"] = r.choice([(32, 32), (32, 16), (64, 32)])
-        config["rope_parameters"]["partial_rotary_factor"] = 0.25
-        config["linear_conv_kernel_dim"] = r.choice([2, 4])  # one tap has the same shape, turned or not
-        c["dtype"] = "float32"  # it adds 1 to norms and rounds
-    if architecture == "nemotron_h":
-        config.pop("layers_block_type", None)
-        config |= dict(hybrid_override_pattern="M*" + "".join(r.choice("ME*-") for _ in range(3)), n_shared_experts=1)
-    if "qk_rope_head_dim" in config or architecture == "glm4_moe":
-        config |= dict(n_shared_experts=max(config.get("n_shared_experts", 1), 1))
-        c["extra"] |= dict(moe_layer_freq=1) if architecture == "deepseek_v2" else dict(
-            scoring_func="sigmoid", topk_method="noaux_tc", moe_layer_freq=1)
-    c["old"] = architecture != "glm_moe_dsa" and not architecture.startswith("qwen3_5")
-    if "n_group" in config and architecture != "deepseek_v2":  # those it leaves out are zero, and may be chosen
-        config |= dict(n_group=1, topk_group=1)
-    if architecture in ("mixtral", "qwen2", "llama"):
-        config.pop("head_dim", None)
-    if architecture in ("mixtral", "llama"):
-        config["sliding_window"] = None
-    for key in ("sliding_window", "use_sliding_window", "max_window_layers"):
-        if architecture.startswith(("qwen", "mistral", "mixtral", "llama")):
-            config.pop(key, None)
-    if architecture == "mistral":
-        config["sliding_window"] = None
-    config["hidden_size"] = heads * 32 * r.choice([1, 2] if heads < 3 else [1])
-    if architecture.startswith("gemma3"):
-        config |= dict(hidden_size=64, num_attention_heads=2)  # the root of 64 is none that it rounds to bfloat16
-        config["num_key_value_heads"] = r.choice([1, 2])
-    if architecture == "gpt_oss":
-        c["mxfp4"] = True  # the one form of its experts that mlx-lm reads
-        c["extra"]["quantization_config"] = CASES["gpt_oss_mxfp4"]["extra"]["quantization_config"]
-        config |= dict(hidden_size=64, intermediate_size=r.choice([32, 64]))
-    if architecture in ("qwen3_moe", "glm4_moe"):
-        config["head_dim"] = r.choice([8, 16, 24])
-    for key in ("intermediate_size", "moe_intermediate_size", "kv_lora_rank", "q_lora_rank", "v_head_dim",
-                "shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "moe_latent_size"):
-        if config.get(key) and r.coin(0.7):
-            config[key] = r.choice([32, 64])
-
-
-def convert(directory, r):
-    """Makes a checkpoint one of mlx-lm, with its logits in the golden; why not, if that cannot be compared."""
-    import mlx.core as mx
-    from mlx.utils import tree_map
-    from mlx_lm.utils import load_model, quantize_model, save_config, save_model
-    from pathlib import Path
-
-    directory = Path(directory)
-    golden = load_file(directory / "golden.safetensors")
-    length = len(golden["logits"])
-    widened = lambda t: t.astype(mx.float32) if mx.issubdtype(t.dtype, mx.floating) else t
-
-    def logits():
-        model, _ = load_model(directory)
-        model.update(tree_map(widened, model.parameters()))
-        return torch.tensor(model(mx.array(golden["tokens"][None, :length].tolist()))[0].tolist())
-
-    plain = logits()
-    apart = (plain - golden["logits"]).abs().max()
-    if not apart <= 1e-3:
-        return f"mlx-lm is {apart:.2g} from transformers"
-    model, config = load_model(directory)
-    bits = r.choice([None, 4, 8])
-    if bits:
-        rule = lambda path, module: hasattr(module, "to_quantized") and module.weight.shape[-1] % 32 == 0 and dict(
-            group_size=32, bits=bits, mode="affine")
-        model, config = quantize_model(model, config, 32, bits, quant_predicate=rule)
-    shutil.rmtree(directory)
-    save_model(directory, model)
-    save_config(config, directory / "config.json")
-    save_file(dict(tokens=golden["tokens"][:length].contiguous(), logits=logits()),
-              os.path.join(directory, "golden.safetensors"))
-    return None
+    return differ_mlx.convert(directory, r) if mlx else None
 
 
 def main():
