@@ -2,7 +2,10 @@
 // number of rows nor of threads nor a tree around a row may change a bit.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "core/batch.h"
 #include "core/engine.h"
@@ -170,6 +173,43 @@ TEST(LongAttention, NeitherStepsNorThreadsNorBranchesChangeABit) {
       }
     }
   }
+}
+
+// A ring that a pass made wide enough for the whole text, or that was filled anew many times.
+TEST(SlidingWindow, KeepsWhatIsSeenWhateverTheWidthOfPasses) {
+  constexpr int kTokens = 700;
+  const Batch tree{{TokenId{5}, TokenId{6}, TokenId{9}, TokenId{8}, TokenId{7}}, {-1, 0, 0, 2, 1}};
+  for (const char* name : {"gpt_oss", "gemma3", "mistral"}) {
+    const TinyCheckpoint checkpoint(name);
+    const std::filesystem::path path = checkpoint.directory() / "config.json";
+    nlohmann::json config = nlohmann::json::parse(std::ifstream(path));
+    for (const int window : {8, 64, 65, 200}) {
+      config["sliding_window"] = window;
+      std::ofstream(path) << config;
+      Engine engine({.threads = 1});
+      const auto model = load_model(checkpoint.directory(), engine);
+      const auto whole = logits_after(*model, kTokens, kTokens, tree);
+      for (const int step : {1, 37, 200}) {
+        EXPECT_EQ(logits_after(*model, kTokens, step, tree), whole)
+            << name << ", window " << window << ", step " << step;
+      }
+    }
+  }
+}
+
+TEST(SlidingWindow, TakesNoMoreMemoryInALongText) {
+  const TinyCheckpoint checkpoint("mistral");  // all layers see 8 positions
+  Engine engine({.threads = 1});
+  const auto model = load_model(checkpoint.directory(), engine);
+  const auto state = model->new_state(1 << 20);
+  EXPECT_EQ(state->memory_bytes(), model->new_state(4 * kKvChunk)->memory_bytes());
+  std::int64_t early = 0;
+  while (state->length() < 1500) {
+    model->forward({{TokenId{1}, TokenId{2}}, {-1, 0}}, *state, {});
+    state->commit(std::array{0, 1});
+    if (state->length() == 10) early = state->memory_bytes();
+  }
+  EXPECT_EQ(state->memory_bytes(), early);
 }
 
 TEST(StateMemory, FollowsTheCacheAndTheWidestPass) {

@@ -107,7 +107,8 @@ Attention::Attention(WeightFile& file, const std::string& path, const AttentionS
 }
 
 std::unique_ptr<LayerCache> Attention::new_cache(const Engine& engine, int capacity) const {
-  return std::make_unique<KvCache>(spec_.kv_heads, KvLayout{engine.cache(), spec_.head_dim, spec_.head_dim}, capacity);
+  return std::make_unique<KvCache>(spec_.kv_heads, KvLayout{engine.cache(), spec_.head_dim, spec_.head_dim}, capacity,
+                                   spec_.window);
 }
 
 void Attention::add(const Pass& pass, int layer, const float* normed, float* x) const {

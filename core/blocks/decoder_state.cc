@@ -38,6 +38,9 @@ std::span<const RowView> DecoderState::append(const Batch& batch) {
   SPECDEC_ASSERT(batch.tokens.size() == batch.parents.size());
   const std::size_t first = views_.size();
   SPECDEC_ASSERT(length_ + static_cast<int>(first + batch.tokens.size()) <= capacity_);
+  for (const auto& cache : caches_) {
+    if (cache) cache->make_room(length_, static_cast<int>(first + batch.tokens.size()));
+  }
   int* branch = nullptr;
   for (const int parent : batch.parents) {
     const int slot = length_ + pending();

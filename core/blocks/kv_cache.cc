@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "core/blocks/decoder_state.h"
 #include "core/error.h"
 
 namespace specdec {
 namespace {
+
+// Pending rows that a ring has room for from the start, as many as guesses make.
+constexpr int kUsualRows = kKvChunk;
 
 // The key and value at one position of a chunk, to a position of another or of itself.
 template <typename Element>
@@ -33,14 +37,37 @@ void copy_position(const KvLayout& layout, const std::byte* from, int from_posit
 
 }  // namespace
 
-KvCache::KvCache(int kv_heads, const KvLayout& layout, int capacity)
-    : kv_heads_(kv_heads), capacity_(capacity), layout_(layout), chunk_bytes_(layout.chunk_bytes()) {
+KvCache::KvCache(int kv_heads, const KvLayout& layout, int capacity, int window)
+    : kv_heads_(kv_heads),
+      capacity_(capacity),
+      window_(window > 0 ? std::min(window, capacity) : capacity),
+      chunks_(chunks_for(kUsualRows)),
+      layout_(layout),
+      chunk_bytes_(layout.chunk_bytes()) {
   SPECDEC_ASSERT(capacity > 0 && chunk_bytes_ % 64 == 0);
   lines_ = std::make_unique_for_overwrite<Line[]>(static_cast<std::size_t>(memory_bytes() / 64));
 }
 
-std::int64_t KvCache::memory_bytes() const {
-  return (static_cast<std::int64_t>(capacity_) + kKvChunk - 1) / kKvChunk * kv_heads_ * chunk_bytes_;
+// Wherever the first of the positions lies in its chunk.
+int KvCache::chunks_for(int pending) const {
+  const int all = (capacity_ - 1) / kKvChunk + 1;
+  if (window_ >= capacity_ - pending) return all;
+  return std::min(all, (window_ - 1 + pending + kKvChunk - 2) / kKvChunk + 1);
+}
+
+void KvCache::make_room(int length, int pending) {
+  const int chunks = chunks_for(pending);
+  if (chunks <= chunks_) return;
+  const std::int64_t all_heads = kv_heads_ * chunk_bytes_;
+  auto lines = std::make_unique_for_overwrite<Line[]>(static_cast<std::size_t>(chunks * all_heads / 64));
+  const std::unique_ptr<Line[]> before = std::exchange(lines_, std::move(lines));
+  const int before_chunks = std::exchange(chunks_, chunks);
+  const int first = std::max(length + 1 - window_, 0) / kKvChunk;
+  for (int chunk = first; chunk < first + before_chunks; ++chunk) {
+    std::memcpy(chunk_of(0, chunk % chunks_),
+                reinterpret_cast<const std::byte*>(before.get()) + chunk % before_chunks * all_heads,
+                static_cast<std::size_t>(all_heads));
+  }
 }
 
 void KvCache::gather(int head, const RowView& view, int first, int count, std::byte* to) {
