@@ -175,6 +175,22 @@ TEST(LongAttention, NeitherStepsNorThreadsNorBranchesChangeABit) {
   }
 }
 
+// The rows see as many positions as longer spans begin at, one less and one more.
+TEST(LongAttention, NeitherWidthNorThreadsChangeABitWhereSpansGrow) {
+  constexpr int kTokens = 8190;
+  const auto token = [](int position) { return TokenId{position * 31 % kTinyVocab}; };  // of the long text
+  const TokenId before = token(kTokens), at = token(kTokens + 1), beyond = token(kTokens + 2);
+  const Batch chain{{before, at, beyond}, {-1, 0, 1}};
+  const Batch tree{{before, at, TokenId{9}, TokenId{8}, beyond}, {-1, 0, 0, 2, 1}};
+  const TinyCheckpoint checkpoint("qwen3");
+  Engine one({.threads = 1}), three({.threads = 3});
+  const auto model = load_model(checkpoint.directory(), one);
+  const auto shared = load_model(checkpoint.directory(), three);
+  const auto expected = logits_after(*model, kTokens + 2, 500, {{beyond}, {-1}});
+  EXPECT_EQ(logits_after(*shared, kTokens, 512, chain), expected);
+  EXPECT_EQ(logits_after(*shared, kTokens, 512, tree), expected);
+}
+
 // A ring that a pass made wide enough for the whole text, or that was filled anew many times.
 TEST(SlidingWindow, KeepsWhatIsSeenWhateverTheWidthOfPasses) {
   constexpr int kTokens = 700;

@@ -4,20 +4,25 @@
 #include <cmath>
 #include <limits>
 
+#include "core/error.h"
 #include "core/kernels/kernels.h"
 #include "core/pool.h"
 
 namespace specdec {
 namespace {
 
-// Positions of a row that are softened together before the parts are merged: parts are work for several threads.
+// Positions of a row that are softened together before the parts are merged: parts are work for several threads. A row
+// that sees more than kMostSpans of them has longer ones, so that what parts need has a bound.
 constexpr int kSpan = 8 * kKvChunk;
+constexpr int kMostSpans = 16;
+constexpr std::int64_t kMostPartBytes = 64 << 20;
 // Rows that walk over the keys together.
 constexpr std::int64_t kTileRows = 64;
-// Heads that do, of those that share a key head: fewer would read the keys more often than threads gain.
-constexpr int kLeastHeads = 8;
+// Queries that do, of the rows and of the heads that share a key head: fewer would read the keys more often than
+// threads gain.
+constexpr int kLeastQueries = 8;
 
-int spans_of(int positions) { return (positions + kSpan - 1) / kSpan; }
+int parts_of(int positions, int span) { return (positions + span - 1) / span; }
 
 }  // namespace
 
@@ -27,22 +32,28 @@ CacheAttention::CacheAttention(const Engine& engine, KvCache& cache, const Cache
   tiles_ = (count() + kTileRows - 1) / kTileRows;
   first_span_ = std::numeric_limits<int>::max();
   for (std::int64_t row = 0; row < count(); ++row) {
-    first_span_ = std::min(first_span_, first_seen(row) / kSpan);
-    end_span_ = std::max(end_span_, spans_of(queries_.rows[static_cast<std::size_t>(row)].length));
+    first_span_ = std::min(first_span_, first_seen(row) / span_of(row));
+    end_span_ = std::max(end_span_, parts_of(queries_.rows[static_cast<std::size_t>(row)].length, span_of(row)));
   }
   constexpr int kTasksOfThread = 4;
   const std::int64_t wanted = kTasksOfThread * engine.threads();
   const int group = queries_.heads / cache_.kv_heads();
-  while (tiles_ * cache_.kv_heads() * blocks_ < engine.threads() && group / (2 * blocks_) >= kLeastHeads &&
+  while (tiles_ * cache_.kv_heads() * blocks_ < engine.threads() && count() * group / (2 * blocks_) >= kLeastQueries &&
          group % (2 * blocks_) == 0) {
     blocks_ *= 2;
   }
   const bool few_tasks = tiles_ == 1 && cache_.kv_heads() * blocks_ < wanted;
-  spans_apart_ = end_span_ - first_span_ > 1 && few_tasks;
-  const std::int64_t parts = few_tasks ? std::max(spans_of(all_positions), 2) : 2;
-  const std::int64_t states = parts * count() * queries_.heads;
-  states_ = buffers.query_states.get(states);
-  values_ = buffers.query_values.get(states * cache_.layout().padded_dim());
+  const std::int64_t states = count() * queries_.heads;
+  const std::int64_t values = states * cache_.layout().padded_dim();
+  // The windows of a tile's rows begin within a span of one another, and anywhere in one.
+  const int seen = queries_.window > 0 ? std::min(all_positions, queries_.window + 2 * kSpan) : all_positions;
+  const int most_parts = std::clamp(parts_of(seen, kSpan), 2, kMostSpans + 2);
+  const bool fits = most_parts * values * static_cast<std::int64_t>(sizeof(float)) <= kMostPartBytes;
+  spans_apart_ = end_span_ - first_span_ > 1 && few_tasks && fits;
+  const std::int64_t parts = few_tasks && fits ? most_parts : 2;
+  SPECDEC_ASSERT(!spans_apart_ || end_span_ - first_span_ <= parts);
+  states_ = buffers.query_states.get(parts * states);
+  values_ = buffers.query_values.get(parts * values);
 }
 
 std::int64_t CacheAttention::walks() const {
@@ -62,6 +73,13 @@ std::int64_t CacheAttention::work() const {
 int CacheAttention::first_seen(std::int64_t row) const {
   const int length = queries_.rows[static_cast<std::size_t>(row)].length;
   return queries_.window > 0 ? std::max(length - queries_.window, 0) : 0;
+}
+
+int CacheAttention::span_of(std::int64_t row) const {
+  const int seen = queries_.rows[static_cast<std::size_t>(row)].length - first_seen(row);
+  int span = kSpan;
+  while (seen > std::int64_t{kMostSpans} * span) span *= 2;
+  return span;
 }
 
 QueryState& CacheAttention::state_of(std::int64_t part, std::int64_t row, int head) const {
@@ -94,11 +112,17 @@ void CacheAttention::walk_span(const Heads& heads, std::int64_t first, std::int6
   QueryState** queries = together.get(kTileRows * size);
   Seen* seen = seen_of.get(kTileRows * size);
   const KvLayout& layout = cache_.layout();
-  int begin = (span + 1) * kSpan;
-  int end = span * kSpan;
+  const auto seen_in_span = [&](std::int64_t row) {
+    const int positions = span_of(row);
+    return Seen{std::max(first_seen(row), span * positions),
+                std::min(queries_.rows[static_cast<std::size_t>(row)].length, (span + 1) * positions)};
+  };
+  int begin = std::numeric_limits<int>::max();
+  int end = 0;
   for (std::int64_t row = first; row < last; ++row) {
-    begin = std::min(begin, std::max(first_seen(row), span * kSpan) / kKvChunk * kKvChunk);
-    end = std::max(end, std::min(queries_.rows[static_cast<std::size_t>(row)].length, (span + 1) * kSpan));
+    const Seen sees = seen_in_span(row);
+    begin = std::min(begin, sees.first / kKvChunk * kKvChunk);
+    end = std::max(end, sees.last);
     for (int head = heads.first; head < heads.last; ++head) start(part, row, head);
   }
   for (int at = begin; at < end; at += kKvChunk) {
@@ -106,7 +130,8 @@ void CacheAttention::walk_span(const Heads& heads, std::int64_t first, std::int6
     int count_together = 0;
     for (std::int64_t row = first; row < last; ++row) {
       const RowView& view = queries_.rows[static_cast<std::size_t>(row)];
-      const Seen sees{std::max(first_seen(row) - at, 0), std::min(view.length - at, kKvChunk)};
+      const Seen in_span = seen_in_span(row);
+      const Seen sees{std::max(in_span.first - at, 0), std::min(in_span.last - at, kKvChunk)};
       if (sees.first >= sees.last) continue;
       for (int i = 0; i < size; ++i) {
         queries[count_together + i] = &state_of(part, row, heads.first + i);

@@ -44,6 +44,7 @@ class CacheAttention {
   Heads heads_of(std::int64_t task) const;
   std::int64_t count() const { return static_cast<std::int64_t>(queries_.rows.size()); }
   int first_seen(std::int64_t row) const;
+  int span_of(std::int64_t row) const;  // positions, by how many it sees
   QueryState& state_of(std::int64_t part, std::int64_t row, int head) const;
   void start(std::int64_t part, std::int64_t row, int head) const;
   void walk_span(const Heads& heads, std::int64_t first, std::int64_t last, int span, std::int64_t part) const;
