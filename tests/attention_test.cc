@@ -44,6 +44,7 @@ std::vector<float> attend(const AttentionKernels& kernels, Cache& cache, int pos
   std::vector<float> values(static_cast<std::size_t>(count * padded));
   std::vector<QueryState> states(static_cast<std::size_t>(count));
   std::vector<QueryState*> pointers;
+  std::vector<float> turned(static_cast<std::size_t>(cache.layout.turned_floats()));
   for (int i = 0; i < count; ++i) {
     QueryState& state = states[static_cast<std::size_t>(i)];
     state.query = queries.data() + i * dim;
@@ -55,11 +56,12 @@ std::vector<float> attend(const AttentionKernels& kernels, Cache& cache, int pos
     for (int i = 0; i < count && positions - i * fewer > at; ++i) {
       seen.push_back({0, std::min(kKvChunk, positions - i * fewer - at)});
     }
-    kernels.attend(cache.layout, cache.chunk(at), seen.data(), pointers.data(), static_cast<int>(seen.size()));
+    kernels.attend(cache.layout, cache.chunk(at), seen.data(), pointers.data(), static_cast<int>(seen.size()),
+                   turned.data());
   }
   std::vector<float> out;
   for (const QueryState& state : states) {
-    for (int d = 0; d < dim; ++d) out.push_back(state.values[d] / state.sum);
+    for (int d = 0; d < cache.layout.value_dim; ++d) out.push_back(state.values[d] / state.sum);
   }
   return out;
 }
@@ -134,6 +136,37 @@ TEST(AttentionKernels, QueriesThatSeeLessOfAChunkThanOthersSeeTheSame) {
                 << level->name << ", " << fewer << " fewer";
           }
         }
+      }
+    }
+  }
+}
+
+// Where a latent is kept once it gives the bits of a key and a value that are kept apart, but for codes, which have one
+// scale for the value and one for what rotates.
+TEST(AttentionKernels, LatentsAreKeysAndValues) {
+  constexpr int kQueries = 7;
+  for (const Kernels* level : kernel_levels()) {
+    const AttentionKernels& kernels = *level->attention;
+    for (const auto& [value_dim, rotated] : {std::pair{8, 4}, {24, 8}, {32, 0}, {30, 7}, {64, 64}, {80, 16}}) {
+      const int dim = value_dim + rotated;
+      const auto latents = random_floats(1, kPositions * dim);
+      const auto queries = random_floats(3, kQueries * dim);
+      const auto attended = [&](const KvLayout& layout, int fewer) {
+        Cache cache{layout};
+        for (int i = 0; i < kPositions; ++i) {
+          const float* latent = latents.data() + i * dim;
+          kernels.store(layout, cache.chunk(i), i % kKvChunk, latent, latent);
+        }
+        return attend(kernels, cache, kPositions, queries, fewer);
+      };
+      for (const int fewer : {0, 1, 20}) {
+        const auto exact = attended({KvType::f32, dim, value_dim}, fewer);
+        EXPECT_EQ(attended({KvType::f32, dim, value_dim, true}, fewer), exact) << level->name << " " << dim;
+        EXPECT_EQ(attended({KvType::f16, dim, value_dim, true}, fewer), attended({KvType::f16, dim, value_dim}, fewer))
+            << level->name << " " << dim;
+        const auto coded = attended({KvType::q8, dim, value_dim, true}, fewer);
+        for (std::size_t i = 0; i < exact.size(); ++i)
+          EXPECT_NEAR(coded[i], exact[i], 3e-2) << level->name << " " << dim;
       }
     }
   }

@@ -108,10 +108,12 @@ void CacheAttention::walk_span(const Heads& heads, std::int64_t first, std::int6
   thread_local Buffer<QueryState*> together;
   thread_local Buffer<Seen> seen_of;
   thread_local Buffer<std::byte> own;
+  thread_local Buffer<float> turned_of;
   const int size = heads.last - heads.first;
   QueryState** queries = together.get(kTileRows * size);
   Seen* seen = seen_of.get(kTileRows * size);
   const KvLayout& layout = cache_.layout();
+  float* turned = turned_of.get(layout.turned_floats());
   const auto seen_in_span = [&](std::int64_t row) {
     const int positions = span_of(row);
     return Seen{std::max(first_seen(row), span * positions),
@@ -143,9 +145,9 @@ void CacheAttention::walk_span(const Heads& heads, std::int64_t first, std::int6
       }
       std::byte* copy = own.get(layout.chunk_bytes());
       cache_.gather(heads.kv_head, view, at, sees.last, copy);
-      kernels_.attend(layout, copy, seen + count_together, queries + count_together, size);
+      kernels_.attend(layout, copy, seen + count_together, queries + count_together, size, turned);
     }
-    kernels_.attend(layout, chunk, seen, queries, count_together);
+    kernels_.attend(layout, chunk, seen, queries, count_together, turned);
   }
 }
 

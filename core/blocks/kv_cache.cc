@@ -16,13 +16,13 @@ constexpr int kUsualRows = kKvChunk;
 // The key and value at one position of a chunk, to a position of another or of itself.
 template <typename Element>
 void copy_elements(const KvLayout& layout, const std::byte* from, int from_position, std::byte* to, int to_position) {
+  const auto* values = reinterpret_cast<const Element*>(from + layout.values_at());
+  auto* to_values = reinterpret_cast<Element*>(to + layout.values_at());
+  std::copy_n(values + from_position * layout.row_dim(), layout.row_dim(), to_values + to_position * layout.row_dim());
+  if (layout.latent) return;
   const auto* keys = reinterpret_cast<const Element*>(from) + from_position;
   auto* to_keys = reinterpret_cast<Element*>(to) + to_position;
   for (int d = 0; d < layout.key_dim; ++d) to_keys[d * kKvChunk] = keys[d * kKvChunk];
-  const auto* values = reinterpret_cast<const Element*>(from + layout.values_at());
-  auto* to_values = reinterpret_cast<Element*>(to + layout.values_at());
-  std::copy_n(values + from_position * layout.padded_dim(), layout.padded_dim(),
-              to_values + to_position * layout.padded_dim());
 }
 
 void copy_position(const KvLayout& layout, const std::byte* from, int from_position, std::byte* to, int to_position) {

@@ -16,7 +16,7 @@ namespace {
 constexpr float kNormEps = 1e-6f;  // of the norms of latents, whatever the model's is
 
 struct LatentCache : LayerCache {
-  KvCache latents;  // with one key head: the latent and the rotated key, and the latent again as the value
+  KvCache latents;  // with one key head: the latent and the rotated key
   std::optional<IndexKeys> index_keys;
 
   LatentCache(const KvLayout& layout, int capacity) : latents(1, layout, capacity) {}
@@ -56,7 +56,7 @@ struct LatentAttention::Rows {
     kernels().rms_norm(latent, block.kv_norm_.data(), spec().kv_rank, kNormEps, latent);
     pass.rotate(spec().rope, row, latent + spec().kv_rank);
     const int slot = pass.slot(row);
-    kernels().attention->store(cache.layout(), cache.chunk(0, slot), slot % kKvChunk, latent, latent);
+    kernels().attention->store(cache.layout(), cache.chunk(0, slot), slot % kKvChunk, latent, nullptr);
   }
 
   // Of absorbed queries of a head: elements [first, last), and what rotates along with the first.
@@ -115,7 +115,8 @@ void LatentAttention::load_heads(WeightFile& file, const std::string& path) {
 }
 
 std::unique_ptr<LayerCache> LatentAttention::new_cache(const Engine& engine, int capacity) const {
-  auto cache = std::make_unique<LatentCache>(KvLayout{engine.cache(), spec_.key_dim(), spec_.kv_rank}, capacity);
+  const KvLayout layout{.type = engine.cache(), .key_dim = spec_.key_dim(), .value_dim = spec_.kv_rank, .latent = true};
+  auto cache = std::make_unique<LatentCache>(layout, capacity);
   if (indexer_) cache->index_keys.emplace(spec_.indexer->head_dim, capacity);
   return cache;
 }

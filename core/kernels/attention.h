@@ -16,15 +16,21 @@ inline constexpr int kKvChunk = 64;  // positions
 //   keys (key_dim, positions): a lane is a position, and a score needs no sum over lanes
 //   values (positions, padded_dim), zero past value_dim
 //   q8 only: the scales of the keys, then of the values, (positions) float32 each; x = scale * code
+// Latents, whose first value_dim elements are the value as well:
+//   (positions, row_dim), zero past key_dim; turned on the way into as many lanes
+//   q8 only: the scales of values, then of the other elements, (positions) float32 each
 struct KvLayout {
   KvType type = KvType::f16;
   int key_dim = 0, value_dim = 0;
+  bool latent = false;
 
   int padded_dim() const { return (value_dim + 15) / 16 * 16; }
+  int row_dim() const { return latent ? (key_dim + 15) / 16 * 16 : padded_dim(); }  // from one value to the next
   std::int64_t element_bytes() const { return type == KvType::f32 ? 4 : type == KvType::f16 ? 2 : 1; }
-  std::int64_t values_at() const { return kKvChunk * key_dim * element_bytes(); }
-  std::int64_t scales_at() const { return values_at() + kKvChunk * padded_dim() * element_bytes(); }
+  std::int64_t values_at() const { return latent ? 0 : kKvChunk * key_dim * element_bytes(); }
+  std::int64_t scales_at() const { return values_at() + kKvChunk * row_dim() * element_bytes(); }
   std::int64_t chunk_bytes() const { return scales_at() + (type == KvType::q8 ? 2 * kKvChunk * 4 : 0); }
+  std::int64_t turned_floats() const { return latent ? kKvChunk * row_dim() : 0; }
 };
 
 // One query on its way through the chunks: the sum of exp(score - top) over the positions so far, and of the values
@@ -42,11 +48,12 @@ struct Seen {
 };
 
 struct AttentionKernels {
-  // Writes the key (key_dim) and value (value_dim) of one position.
+  // Writes the key (key_dim) and value (value_dim) of one position; of latents the key alone is read.
   void (*store)(const KvLayout& layout, std::byte* chunk, int position, const float* key, const float* value);
   // Takes the positions seen[i] of a chunk, at least one, into query i. The bits of one do not depend on the others.
+  // turned: room for turned_floats().
   void (*attend)(const KvLayout& layout, const std::byte* chunk, const Seen* seen, QueryState* const* queries,
-                 int count);
+                 int count, float* turned);
   // Takes what `from` has seen into `into`, which saw the positions before.
   void (*merge)(const QueryState& from, int padded_dim, QueryState& into);
 };

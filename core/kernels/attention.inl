@@ -1,7 +1,8 @@
 // The attention kernels of one level. Included inside an anonymous namespace after portable.inl and after what the
 // level defines: Lanes (kWidth floats), kVectors (of them in a tile, fewer if it has more than 4 queries), kMostQueries
 // (4 or 8, in a tile), load, broadcast, store, multiply, multiply_add, of two vectors added and larger, and of the
-// lanes of one total and largest. NOLINTBEGIN
+// lanes of one total and largest; of two vectors, their lanes by turns: those of the first halves (zipped_low) and of
+// the second (zipped_high). NOLINTBEGIN
 
 struct Half {
   std::uint16_t bits;
@@ -23,8 +24,13 @@ inline void convert(float x, Half& to) { to.bits = f16_bits(x); }
 
 template <typename Element>
 void store_elements(const KvLayout& layout, std::byte* chunk, int position, const float* key, const float* value) {
+  auto* values = reinterpret_cast<Element*>(chunk + layout.values_at()) + position * layout.row_dim();
+  if (layout.latent) {
+    for (int d = 0; d < layout.key_dim; ++d) convert(key[d], values[d]);
+    for (int d = layout.key_dim; d < layout.row_dim(); ++d) values[d] = {};
+    return;
+  }
   auto* keys = reinterpret_cast<Element*>(chunk) + position;
-  auto* values = reinterpret_cast<Element*>(chunk + layout.values_at()) + position * layout.padded_dim();
   for (int d = 0; d < layout.key_dim; ++d) convert(key[d], keys[d * kKvChunk]);
   for (int d = 0; d < layout.value_dim; ++d) convert(value[d], values[d]);
   for (int d = layout.value_dim; d < layout.padded_dim(); ++d) values[d] = {};
@@ -42,9 +48,16 @@ inline void store_position(const KvLayout& layout, std::byte* chunk, int positio
                            const float* value) {
   if (layout.type == KvType::f32) return store_elements<float>(layout, chunk, position, key, value);
   if (layout.type == KvType::f16) return store_elements<Half>(layout, chunk, position, key, value);
-  auto* keys = reinterpret_cast<std::int8_t*>(chunk) + position;
-  auto* values = reinterpret_cast<std::int8_t*>(chunk + layout.values_at()) + position * layout.padded_dim();
+  auto* values = reinterpret_cast<std::int8_t*>(chunk + layout.values_at()) + position * layout.row_dim();
   auto* scales = reinterpret_cast<float*>(chunk + layout.scales_at()) + position;
+  if (layout.latent) {
+    scales[0] = store_codes(key, layout.value_dim, values, 1);
+    scales[kKvChunk] =
+        store_codes(key + layout.value_dim, layout.key_dim - layout.value_dim, values + layout.value_dim, 1);
+    for (int d = layout.key_dim; d < layout.row_dim(); ++d) values[d] = 0;
+    return;
+  }
+  auto* keys = reinterpret_cast<std::int8_t*>(chunk) + position;
   scales[0] = store_codes(key, layout.key_dim, keys, kKvChunk);
   scales[kKvChunk] = store_codes(value, layout.value_dim, values, 1);
   for (int d = layout.value_dim; d < layout.padded_dim(); ++d) values[d] = 0;
@@ -52,6 +65,42 @@ inline void store_position(const KvLayout& layout, std::byte* chunk, int positio
 
 inline int earlier(int a, int b) { return a < b ? a : b; }
 inline int later(int a, int b) { return a > b ? a : b; }
+
+// x[i] lane j <-> x[j] lane i.
+inline void transpose(Lanes (&x)[kWidth]) {
+#pragma GCC unroll 4
+  for (int round = 1; round < kWidth; round *= 2) {
+    Lanes zipped[kWidth];
+#pragma GCC unroll 8
+    for (int i = 0; i < kWidth / 2; ++i) {
+      zipped[2 * i] = zipped_low(x[i], x[i + kWidth / 2]);
+      zipped[2 * i + 1] = zipped_high(x[i], x[i + kWidth / 2]);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kWidth; ++i) x[i] = zipped[i];
+  }
+}
+
+// Latents of the positions that are seen as keys, (key_dim, positions) float32.
+template <typename Element>
+void turn_latents(const KvLayout& layout, const std::byte* chunk, Seen seen, float* turned) {
+  const auto* rows = reinterpret_cast<const Element*>(chunk);
+  const auto* scales = reinterpret_cast<const float*>(chunk + layout.scales_at());
+  const int stride = layout.row_dim();
+  for (int position = seen.first / kWidth * kWidth; position < seen.last; position += kWidth) {
+    for (int d = 0; d < stride; d += kWidth) {
+      Lanes tile[kWidth];
+      for (int i = 0; i < kWidth; ++i) tile[i] = load(rows + (position + i) * stride + d);
+      transpose(tile);
+      for (int i = 0; i < kWidth; ++i) {
+        if constexpr (sizeof(Element) == 1) {
+          tile[i] = multiply(tile[i], load(scales + (d + i < layout.value_dim ? 0 : kKvChunk) + position));
+        }
+        store(tile[i], turned + (d + i) * kKvChunk + position);
+      }
+    }
+  }
+}
 
 // Scores -> weights exp(score - top), in place, and what the sums so far are to be multiplied by.
 template <int kQueries>
@@ -115,8 +164,9 @@ void add_values(const Element* values, int stride, Seen shared, const Seen* seen
   }
 }
 
-template <typename Element, int kQueries>
-void attend_tile(const KvLayout& layout, const std::byte* chunk, const Seen* seen, QueryState* const* queries) {
+template <typename Key, typename Element, int kQueries>
+void attend_tile(const KvLayout& layout, const Key* keys, const std::byte* chunk, const Seen* seen,
+                 QueryState* const* queries) {
   constexpr int kCount = kQueries > 4 ? kVectors / 2 : kVectors;  // so that all sums fit the registers
   Seen any = seen[0];                                             // by at least one of them
   Seen shared = seen[0];
@@ -126,7 +176,6 @@ void attend_tile(const KvLayout& layout, const std::byte* chunk, const Seen* see
   }
   if (shared.first > shared.last) shared.last = shared.first;  // none
   alignas(64) float weights[kQueries][kKvChunk];
-  const auto* keys = reinterpret_cast<const Element*>(chunk);
   for (int position = any.first / (kCount * kWidth) * (kCount * kWidth); position < any.last;
        position += kCount * kWidth) {
     Lanes sums[kQueries][kCount];
@@ -152,15 +201,15 @@ void attend_tile(const KvLayout& layout, const std::byte* chunk, const Seen* see
     }
   };
   float factors[kQueries];
-  if constexpr (sizeof(Element) == 1) scale_by(scales);
+  if constexpr (sizeof(Key) == 1) scale_by(scales);
   weigh(weights, seen, queries, factors);
-  if constexpr (sizeof(Element) == 1) scale_by(scales + kKvChunk);
+  if constexpr (sizeof(Element) == 1) scale_by(layout.latent ? scales : scales + kKvChunk);
   const auto* values = reinterpret_cast<const Element*>(chunk + layout.values_at());
   const int columns = layout.padded_dim();
   int column = 0;
   const auto add_columns = [&]<int kSome>() {
     for (; column + kSome * kWidth <= columns; column += kSome * kWidth) {
-      add_values<Element, kQueries, kSome>(values, columns, shared, seen, weights, factors, queries, column);
+      add_values<Element, kQueries, kSome>(values, layout.row_dim(), shared, seen, weights, factors, queries, column);
     }
   };
   add_columns.template operator()<kCount>();
@@ -168,27 +217,41 @@ void attend_tile(const KvLayout& layout, const std::byte* chunk, const Seen* see
   if constexpr (kCount * kWidth > 16) add_columns.template operator()<16 / kWidth>();
 }
 
-template <typename Element>
-void attend_elements(const KvLayout& layout, const std::byte* chunk, const Seen* seen, QueryState* const* queries,
-                     int count) {
+template <typename Key, typename Element>
+void attend_tiles(const KvLayout& layout, const Key* keys, const std::byte* chunk, const Seen* seen,
+                  QueryState* const* queries, int count) {
   if constexpr (kMostQueries == 8) {
     // A larger head would be read in twice as many pieces as with 4 queries: slow if it comes from memory.
     const bool in_one_piece = layout.padded_dim() <= kVectors / 2 * kWidth;
     for (; in_one_piece && count >= 8; count -= 8, seen += 8, queries += 8) {
-      attend_tile<Element, 8>(layout, chunk, seen, queries);
+      attend_tile<Key, Element, 8>(layout, keys, chunk, seen, queries);
     }
   }
-  for (; count >= 4; count -= 4, seen += 4, queries += 4) attend_tile<Element, 4>(layout, chunk, seen, queries);
-  if (count == 3) attend_tile<Element, 3>(layout, chunk, seen, queries);
-  if (count == 2) attend_tile<Element, 2>(layout, chunk, seen, queries);
-  if (count == 1) attend_tile<Element, 1>(layout, chunk, seen, queries);
+  for (; count >= 4; count -= 4, seen += 4, queries += 4) {
+    attend_tile<Key, Element, 4>(layout, keys, chunk, seen, queries);
+  }
+  if (count == 3) attend_tile<Key, Element, 3>(layout, keys, chunk, seen, queries);
+  if (count == 2) attend_tile<Key, Element, 2>(layout, keys, chunk, seen, queries);
+  if (count == 1) attend_tile<Key, Element, 1>(layout, keys, chunk, seen, queries);
+}
+
+template <typename Element>
+void attend_elements(const KvLayout& layout, const std::byte* chunk, const Seen* seen, QueryState* const* queries,
+                     int count, float* turned) {
+  if (!layout.latent) {
+    return attend_tiles<Element, Element>(layout, reinterpret_cast<const Element*>(chunk), chunk, seen, queries, count);
+  }
+  Seen any{kKvChunk, 0};
+  for (int i = 0; i < count; ++i) any = {earlier(any.first, seen[i].first), later(any.last, seen[i].last)};
+  turn_latents<Element>(layout, chunk, any, turned);
+  attend_tiles<float, Element>(layout, turned, chunk, seen, queries, count);
 }
 
 inline void attend_chunk(const KvLayout& layout, const std::byte* chunk, const Seen* seen, QueryState* const* queries,
-                         int count) {
-  if (layout.type == KvType::f32) return attend_elements<float>(layout, chunk, seen, queries, count);
-  if (layout.type == KvType::f16) return attend_elements<Half>(layout, chunk, seen, queries, count);
-  attend_elements<std::int8_t>(layout, chunk, seen, queries, count);
+                         int count, float* turned) {
+  if (layout.type == KvType::f32) return attend_elements<float>(layout, chunk, seen, queries, count, turned);
+  if (layout.type == KvType::f16) return attend_elements<Half>(layout, chunk, seen, queries, count, turned);
+  attend_elements<std::int8_t>(layout, chunk, seen, queries, count, turned);
 }
 
 inline void merge_states(const QueryState& from, int padded_dim, QueryState& into) {

@@ -30,6 +30,12 @@ inline float largest(Lanes x) {
   const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
+inline Lanes zipped_low(Lanes a, Lanes b) {
+  return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x20);
+}
+inline Lanes zipped_high(Lanes a, Lanes b) {
+  return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x31);
+}
 inline void store(Lanes x, float* to) { _mm256_storeu_ps(to, x); }
 inline Lanes load(const float* x) { return _mm256_loadu_ps(x); }
 inline Lanes load(const std::int8_t* x) {

@@ -22,6 +22,14 @@ inline Lanes added(Lanes a, Lanes b) { return _mm512_add_ps(a, b); }
 inline Lanes larger(Lanes a, Lanes b) { return _mm512_max_ps(a, b); }
 inline float total(Lanes x) { return _mm512_reduce_add_ps(x); }
 inline float largest(Lanes x) { return _mm512_reduce_max_ps(x); }
+inline Lanes zipped_low(Lanes a, Lanes b) {
+  const __m512i lanes = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  return _mm512_permutex2var_ps(a, lanes, b);
+}
+inline Lanes zipped_high(Lanes a, Lanes b) {
+  const __m512i lanes = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  return _mm512_permutex2var_ps(a, lanes, b);
+}
 inline void store(Lanes x, float* to) { _mm512_storeu_ps(to, x); }
 inline Lanes load(const float* x) { return _mm512_loadu_ps(x); }
 inline Lanes load(const std::int8_t* x) {

@@ -47,6 +47,12 @@ inline float largest(const Lanes& x) {
   for (const float value : x.at) most = value > most ? value : most;
   return most;
 }
+inline Lanes zipped_low(const Lanes& a, const Lanes& b) {
+  return each([&](int i) { return (i % 2 == 0 ? a : b).at[i / 2]; });
+}
+inline Lanes zipped_high(const Lanes& a, const Lanes& b) {
+  return each([&](int i) { return (i % 2 == 0 ? a : b).at[(kWidth + i) / 2]; });
+}
 inline void store(const Lanes& x, float* to) {
   for (int i = 0; i < kWidth; ++i) to[i] = x.at[i];
 }

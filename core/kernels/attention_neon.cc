@@ -22,6 +22,8 @@ inline Lanes added(Lanes a, Lanes b) { return vaddq_f32(a, b); }
 inline Lanes larger(Lanes a, Lanes b) { return vmaxnmq_f32(a, b); }
 inline float total(Lanes x) { return vaddvq_f32(x); }
 inline float largest(Lanes x) { return vmaxnmvq_f32(x); }
+inline Lanes zipped_low(Lanes a, Lanes b) { return vzip1q_f32(a, b); }
+inline Lanes zipped_high(Lanes a, Lanes b) { return vzip2q_f32(a, b); }
 inline void store(Lanes x, float* to) { vst1q_f32(to, x); }
 inline Lanes load(const float* x) { return vld1q_f32(x); }
 inline Lanes load(const std::int8_t* x) {
