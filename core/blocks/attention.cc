@@ -113,18 +113,18 @@ std::unique_ptr<LayerCache> Attention::new_cache(const Engine& engine, int capac
 
 void Attention::add(const Pass& pass, int layer, const float* normed, float* x) const {
   const Engine& engine = pass.engine;
-  PassBuffers& buffers = pass.buffers();
+  auto& scratch = pass.scratch<MixerScratch>();
   const std::int64_t count = pass.count();
   const std::int64_t kv_size = spec_.kv_size();
   const std::int64_t q_size = spec_.q_size();
   auto& cache = static_cast<KvCache&>(*pass.state.cache(layer));
-  float* projected = buffers.query.get(count * (spec_.gated ? q_.out + q_size : q_size));
+  float* projected = scratch.query.get(count * (spec_.gated ? q_.out + q_size : q_size));
   float* query = spec_.gated ? projected + count * q_.out : projected;
-  float* new_keys = buffers.new_keys.get(count * kv_size);
-  float* new_values = buffers.new_values.get(count * kv_size);
-  float* attended = buffers.attended.get(count * q_size);
+  float* new_keys = scratch.new_keys.get(count * kv_size);
+  float* new_values = scratch.new_values.get(count * kv_size);
+  float* attended = scratch.attended.get(count * q_size);
 
-  const Activations read = activate(engine, normed, count, q_.in, buffers.activations);
+  const Activations read = activate(engine, normed, count, q_.in, pass.buffers().activations);
   std::array products{Product{&q_, read, nullptr, count, projected, q_.out},
                       Product{&k_, read, nullptr, count, new_keys, kv_size},
                       Product{&v_, read, nullptr, count, new_values, kv_size}};
@@ -137,8 +137,8 @@ void Attention::add(const Pass& pass, int layer, const float* normed, float* x) 
                                   .rows = pass.rows,
                                   .window = spec_.window,
                                   .sinks = sinks_.empty() ? nullptr : sinks_.data()},
-                                 pass.state.capacity(), buffers);
-  const AddProduct output(engine, o_, o_bias_, count, attended, buffers.attended_activations, x);
+                                 pass.state.capacity(), pass.scratch<PartScratch>());
+  const AddProduct output(engine, o_, o_bias_, count, attended, scratch.attended_activations, x);
 
   const bool norms_rows = spec_.qk_norm == AttentionSpec::QkNorm::of_rows;
   const bool places = attention.owns_key_heads();

@@ -27,8 +27,20 @@ struct Pass {
   // The slot of a row in caches; that of pending row 0 is state.length().
   int slot(std::int64_t row) const { return state.length() + state.pending() - static_cast<int>(count() - row); }
   PassBuffers& buffers() const { return state.buffers(); }
+  template <typename T>
+  T& scratch() const {
+    return buffers().scratch.of<T>();
+  }
   // By the angles of the row's position; a head's elements from its first that rotates.
   void rotate(int rope, std::int64_t row, float* head) const;
+};
+
+// Of blocks that look at other positions, one after the other.
+struct MixerScratch {
+  Buffer<float> query, new_keys, new_values, attended;
+  ActivationBuffer attended_activations;
+
+  std::int64_t bytes() const { return bytes_of(query, new_keys, new_values, attended, attended_activations); }
 };
 
 class Block {

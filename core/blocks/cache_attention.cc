@@ -27,7 +27,7 @@ int parts_of(int positions, int span) { return (positions + span - 1) / span; }
 }  // namespace
 
 CacheAttention::CacheAttention(const Engine& engine, KvCache& cache, const CacheQueries& queries, int all_positions,
-                               PassBuffers& buffers)
+                               PartScratch& scratch)
     : kernels_(*engine.kernels().attention), cache_(cache), queries_(queries) {
   tiles_ = (count() + kTileRows - 1) / kTileRows;
   first_span_ = std::numeric_limits<int>::max();
@@ -52,8 +52,8 @@ CacheAttention::CacheAttention(const Engine& engine, KvCache& cache, const Cache
   spans_apart_ = end_span_ - first_span_ > 1 && few_tasks && fits;
   const std::int64_t parts = few_tasks && fits ? most_parts : 2;
   SPECDEC_ASSERT(!spans_apart_ || end_span_ - first_span_ <= parts);
-  states_ = buffers.query_states.get(parts * states);
-  values_ = buffers.query_values.get(parts * values);
+  states_ = scratch.states.get(parts * states);
+  values_ = scratch.values.get(parts * values);
 }
 
 std::int64_t CacheAttention::walks() const {

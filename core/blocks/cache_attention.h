@@ -20,11 +20,18 @@ struct CacheQueries {
   const float* sinks = nullptr;  // (heads): a score that takes its share and has no value (gpt-oss); null: none
 };
 
+struct PartScratch {
+  Buffer<QueryState> states;
+  Buffer<float> values;
+
+  std::int64_t bytes() const { return bytes_of(states, values); }
+};
+
 class CacheAttention {
  public:
   // all_positions: of the longest row there can be, so that a growing text allocates nothing.
   CacheAttention(const Engine& engine, KvCache& cache, const CacheQueries& queries, int all_positions,
-                 PassBuffers& buffers);
+                 PartScratch& scratch);
 
   // A task walks over the keys of one key head for some of its heads and rows; then tasks join what lies apart.
   std::int64_t walks() const;

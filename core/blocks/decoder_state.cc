@@ -16,12 +16,7 @@ DecoderState::DecoderState(std::vector<std::unique_ptr<LayerCache>> caches, int 
 }
 
 std::int64_t PassBuffers::bytes() const {
-  const auto sum = [](const auto&... buffers) { return (buffers.bytes() + ...); };
-  std::int64_t bytes =
-      sum(x, normed, query, new_keys, new_values, attended, step, router, latent, logits, joined, expert_rows, chosen,
-          slots, heaviest, chosen_weight, expert_shares, expert_totals, shared_share, query_states, query_values,
-          query_latents, absorbed, index_keys, index_queries, index_shares, index_scores, head_products, chosen_views,
-          chosen_slots, latent_activations, activations, attended_activations, inner, shared_inner);
+  std::int64_t bytes = bytes_of(x, normed, step, logits, joined, activations, scratch);
   for (const Buffer<float>& tap : taps) bytes += tap.bytes();
   for (const Buffer<float>& of_rope : angles) bytes += of_rope.bytes();
   return bytes;
@@ -37,6 +32,7 @@ std::int64_t DecoderState::memory_bytes() const {
 std::span<const RowView> DecoderState::append(const Batch& batch) {
   SPECDEC_ASSERT(batch.tokens.size() == batch.parents.size());
   const std::size_t first = views_.size();
+  choice_ = {};
   SPECDEC_ASSERT(length_ + static_cast<int>(first + batch.tokens.size()) <= capacity_);
   for (const auto& cache : caches_) {
     if (cache) cache->make_room(length_, static_cast<int>(first + batch.tokens.size()));

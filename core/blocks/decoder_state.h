@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "core/blocks/layer_cache.h"
-#include "core/blocks/swiglu.h"
-#include "core/kernels/attention.h"
+#include "core/blocks/product.h"
+#include "core/blocks/scratch.h"
 #include "core/model.h"
 
 namespace specdec {
@@ -22,31 +22,15 @@ struct RowView {
   int position() const { return length - 1; }  // of a row that sees itself and all before it
 };
 
-// Buffers that a pass fills and its Output points into.
+// Buffers that a pass fills and its Output points into, and what its blocks work in.
 struct PassBuffers {
-  Buffer<float> x, normed, query, new_keys, new_values, attended, step;
+  Buffer<float> x, normed, step, logits, joined;
   std::vector<Buffer<float>> angles;  // of each kind of rope, (rows, dims): cosines, then sines of a row
-  Buffer<float> router;
-  Buffer<float> latent;  // what experts read, then what they say
-  Buffer<float> logits, joined;
   std::vector<Buffer<float>> taps;
   std::vector<MatView> tapped;
-  Buffer<int> expert_rows, chosen, slots, heaviest;
-  Buffer<float> chosen_weight, expert_shares, expert_totals, shared_share;
-  // Of latent attention and its indexers: chosen_views is what the rows see by the latest choice. latent_activations:
-  // of latent experts, too.
-  Buffer<float> query_latents, absorbed, index_keys, index_queries, index_shares, index_scores;
-  Buffer<Product> head_products;
-  Buffer<RowView> chosen_views;
-  Buffer<int> chosen_slots;
-  ActivationBuffer latent_activations;
-  Buffer<QueryState> query_states;
-  Buffer<float> query_values;
-  ActivationBuffer activations, attended_activations;
-  InnerBuffer inner, shared_inner;
-  std::vector<Branch> branches;
-  std::vector<int> wanted;  // experts of a layer, by their numbers in the store
   std::vector<RouterUse> routed;
+  ActivationBuffer activations;
+  Scratch scratch;
 
   std::int64_t bytes() const;
 };
@@ -68,6 +52,10 @@ class DecoderState : public State {
   // Of all pending rows, as in Batch: a pending row, or -1 for the last committed position.
   std::span<const int> parents() const { return parents_; }
 
+  // What the rows of the pass see by the positions that a layer chose for itself and others; empty until one has.
+  std::span<const RowView> choice() const { return choice_; }
+  void share_choice(std::span<const RowView> views) { choice_ = views; }
+
   int layers() const { return static_cast<int>(caches_.size()); }
   LayerCache* cache(int layer) { return caches_[static_cast<std::size_t>(layer)].get(); }
   PassBuffers& buffers() { return buffers_; }
@@ -80,6 +68,7 @@ class DecoderState : public State {
   std::vector<std::unique_ptr<LayerCache>> caches_;
   std::vector<RowView> views_;  // of the pending rows
   std::vector<int> parents_;
+  std::span<const RowView> choice_;
   std::vector<Buffer<int>> branches_;  // behind RowView::slots, one buffer for every append of a tree
   std::size_t appends_ = 0;            // since the last commit, those that used a buffer
   PassBuffers buffers_;

@@ -14,6 +14,27 @@
 namespace specdec {
 namespace {
 
+struct SwigluScratch {
+  InnerBuffer inner;
+
+  std::int64_t bytes() const { return inner.bytes(); }
+};
+
+struct MoeScratch {
+  Buffer<float> scores, chosen_weight, shares, totals, shared_share;
+  Buffer<int> chosen, heaviest, begin, rows;
+  Buffer<float> latent;  // what experts read, then what they say
+  ActivationBuffer latent_activations;
+  InnerBuffer shared_inner;
+  std::vector<Branch> branches;
+  std::vector<int> wanted;  // experts of a layer, by their numbers in the store
+
+  std::int64_t bytes() const {
+    return bytes_of(scores, chosen_weight, shares, totals, shared_share, chosen, heaviest, begin, rows, latent,
+                    latent_activations, shared_inner);
+  }
+};
+
 // Scores of all experts -> the chosen ones, ascending, with their weights. Ties go to the lowest id.
 // The rule of DeepSeek-V3 (arXiv 2412.19437, section 2.1.2) and GLM-4.5, and Qwen3's softmax.
 void choose(const MoeSpec& spec, const std::vector<float>& correction, float* scores, const Kernels& kernels,
@@ -66,14 +87,14 @@ void choose(const MoeSpec& spec, const std::vector<float>& correction, float* sc
 // The experts with the largest sums of weights over all rows, at most spec.experts_per_pass; ties go to the lowest id.
 // A row's other choices become kNoExpert, and its weights again sum to what they did if the architecture normalises
 // them. A row of which nothing is left takes the kept expert that it scores highest. (As MoE-Spec, arXiv 2602.16052.)
-void keep_heaviest(const MoeSpec& spec, const float* scores, std::int64_t rows, PassBuffers& buffers) {
+void keep_heaviest(const MoeSpec& spec, const float* scores, std::int64_t rows, MoeScratch& scratch) {
   const int experts = spec.experts;
   const int per_token = spec.experts_per_token;
   const std::int64_t slots = rows * per_token;
-  int* chosen = buffers.chosen.data();
-  float* weight = buffers.chosen_weight.data();
-  float* total = buffers.expert_totals.get(experts);
-  int* heaviest = buffers.heaviest.get(experts);
+  int* chosen = scratch.chosen.data();
+  float* weight = scratch.chosen_weight.data();
+  float* total = scratch.totals.get(experts);
+  int* heaviest = scratch.heaviest.get(experts);
   constexpr float kUnused = -1;
   const auto is_kept = [&](int expert) { return total[expert] >= 0; };
   std::fill_n(total, experts, kUnused);
@@ -116,16 +137,16 @@ void keep_heaviest(const MoeSpec& spec, const float* scores, std::int64_t rows, 
 }
 
 Routes route(const Engine& engine, const MoeSpec& spec, const Moe& weights, const float* normed, std::int64_t rows,
-             int hidden, PassBuffers& buffers) {
+             int hidden, MoeScratch& scratch) {
   const int experts = spec.experts;
   const int per_token = spec.experts_per_token;
   // The router in float32, whatever the engine does elsewhere: a flipped expert costs more than it saves.
-  float* scores = buffers.router.get(2 * rows * experts);
+  float* scores = scratch.scores.get(2 * rows * experts);
   float* choice = scores + rows * experts;
   Product router{&weights.router, {.x = normed, .stride = hidden, .q8 = std::nullopt}, nullptr, rows, scores, experts};
   multiply(engine, {&router, 1});
-  int* chosen = buffers.chosen.get(rows * per_token);
-  float* chosen_weight = buffers.chosen_weight.get(rows * per_token);
+  int* chosen = scratch.chosen.get(rows * per_token);
+  float* chosen_weight = scratch.chosen_weight.get(rows * per_token);
   const auto choose_row = [&](std::int64_t row) {
     add_bias(weights.router_bias, 0, experts, scores + row * experts);
     choose(spec, weights.correction, scores + row * experts, engine.kernels(), choice + row * experts,
@@ -133,15 +154,15 @@ Routes route(const Engine& engine, const MoeSpec& spec, const Moe& weights, cons
   };
   constexpr std::int64_t kLeastScores = 4096;
   engine.pool().for_each_if_worth(rows * experts, kLeastScores, rows, choose_row);
-  if (spec.experts_per_pass > 0 && rows > 1) keep_heaviest(spec, scores, rows, buffers);
+  if (spec.experts_per_pass > 0 && rows > 1) keep_heaviest(spec, scores, rows, scratch);
   return {chosen, chosen_weight};
 }
 
 // What the shared expert's results are multiplied by; null: 1. In float32, as the router.
 const float* shares_of_shared(const Engine& engine, const Moe& weights, const float* normed, std::int64_t rows,
-                              int hidden, PassBuffers& buffers) {
+                              int hidden, MoeScratch& scratch) {
   if (!weights.shared_gate) return nullptr;
-  float* shares = buffers.shared_share.get(rows);
+  float* shares = scratch.shared_share.get(rows);
   Product gate{&*weights.shared_gate, {.x = normed, .stride = hidden, .q8 = std::nullopt}, nullptr, rows, shares, 1};
   multiply(engine, {&gate, 1});
   engine.kernels().sigmoid(shares, rows);
@@ -150,9 +171,9 @@ const float* shares_of_shared(const Engine& engine, const Moe& weights, const fl
 
 // The next layer's router on this layer's input says what may be wanted there (Eliseev and Mazur, arXiv 2312.17238).
 void look_ahead(const Engine& engine, const MoeSpec& spec, const Moe& next, const float* normed, std::int64_t rows,
-                int hidden, PassBuffers& buffers) {
-  route(engine, spec, next, normed, rows, hidden, buffers);
-  int* chosen = buffers.chosen.data();
+                int hidden, MoeScratch& scratch) {
+  route(engine, spec, next, normed, rows, hidden, scratch);
+  int* chosen = scratch.chosen.data();
   const int* end = std::remove(chosen, chosen + rows * spec.experts_per_token, kNoExpert);
   next.store->prefetch(next.layer, {chosen, end});
 }
@@ -160,16 +181,16 @@ void look_ahead(const Engine& engine, const MoeSpec& spec, const Moe& next, cons
 // The branches of a mixture with a latent width: that of the shared expert reads the residual stream, those of the
 // others what the latent maps make of it, and what they say together is mapped back.
 void add_through_latent(const Engine& engine, const Moe& weights, const Activations& read, std::int64_t rows,
-                        int hidden, PassBuffers& buffers, float* x) {
+                        int hidden, MoeScratch& scratch, float* x) {
   const LatentMaps& maps = *weights.latent;
   const auto width = static_cast<int>(maps.in.out);
-  std::span<Branch> branches(buffers.branches);
+  std::span<Branch> branches(scratch.branches);
   if (weights.shared) {
     add_branches(engine, branches.first(1), read, rows, hidden, x);
     branches = branches.subspan(1);
     engine.lap(Part::shared);
   }
-  float* inside = buffers.latent.get(2 * rows * width);
+  float* inside = scratch.latent.get(2 * rows * width);
   float* sums = inside + rows * width;
   Product product{&maps.in, read, nullptr, rows, inside, width};
   multiply(engine, {&product, 1});
@@ -177,10 +198,10 @@ void add_through_latent(const Engine& engine, const Moe& weights, const Activati
   engine.lap(Part::latent);
 
   std::fill_n(sums, rows * width, 0.0f);
-  add_branches(engine, branches, activate(engine, inside, rows, width, buffers.latent_activations), rows, width, sums);
+  add_branches(engine, branches, activate(engine, inside, rows, width, scratch.latent_activations), rows, width, sums);
   engine.lap(Part::experts);
 
-  const AddProduct output(engine, maps.out, maps.out_bias, rows, sums, buffers.latent_activations, x);
+  const AddProduct output(engine, maps.out, maps.out_bias, rows, sums, scratch.latent_activations, x);
   const auto activate_row = [&](std::int64_t row) { output.activate(row); };
   const auto add_columns = [&](std::int64_t task) { output.run(task); };
   engine.pool().run_if_worth(output.work(), kLeastProducts,
@@ -285,14 +306,15 @@ Moe load_moe(WeightFile& file, ExpertStore& store, int layer, const std::string&
 
 void feed_forward(const Engine& engine, const Swiglu& weights, const float* normed, std::int64_t rows, int hidden,
                   PassBuffers& buffers, float* x, const float* shares) {
-  buffers.inner.make_room(engine, rows, weights.width());
-  Branch branch{.weights = &weights, .count = rows, .share = shares, .inner = &buffers.inner};
+  InnerBuffer& inner = buffers.scratch.of<SwigluScratch>().inner;
+  inner.make_room(engine, rows, weights.width());
+  Branch branch{.weights = &weights, .count = rows, .share = shares, .inner = &inner};
   add_branches(engine, {&branch, 1}, activate(engine, normed, rows, hidden, buffers.activations), rows, hidden, x);
 }
 
 void feed_forward(const Engine& engine, const MoeSpec& spec, const Moe& weights, int layer, const float* normed,
                   std::int64_t rows, int hidden, PassBuffers& buffers, float* x) {
-  const Routes routes = route(engine, spec, weights, normed, rows, hidden, buffers);
+  const Routes routes = route(engine, spec, weights, normed, rows, hidden, buffers.scratch.of<MoeScratch>());
   apply_experts(engine, spec, weights, layer, routes, normed, rows, hidden, buffers, x);
 }
 
@@ -302,14 +324,15 @@ void apply_experts(const Engine& engine, const MoeSpec& spec, const Moe& weights
   const int per_token = spec.experts_per_token;
   const std::int64_t choices = rows * per_token;
   const auto [chosen, chosen_weight] = routes;
+  auto& scratch = buffers.scratch.of<MoeScratch>();
   for (std::int64_t i = 0; i < choices; ++i) {
     if (chosen[i] != kNoExpert) buffers.routed.push_back({static_cast<int>(i / per_token), layer, chosen[i]});
   }
 
   // Group by expert: the rows of expert e, and their shares, are at [begin[e], begin[e + 1]).
-  int* begin = buffers.slots.get(experts + 1);
-  int* rows_of = buffers.expert_rows.get(choices);
-  float* shares = buffers.expert_shares.get(choices);
+  int* begin = scratch.begin.get(experts + 1);
+  int* rows_of = scratch.rows.get(choices);
+  float* shares = scratch.shares.get(choices);
   std::fill_n(begin, experts + 1, 0);
   for (std::int64_t i = 0; i < choices; ++i) {
     if (chosen[i] != kNoExpert) ++begin[chosen[i] + 1];
@@ -326,37 +349,38 @@ void apply_experts(const Engine& engine, const MoeSpec& spec, const Moe& weights
   begin[0] = 0;
   engine.lap(Part::router);
 
-  buffers.inner.make_room(engine, slots, spec.width);
-  buffers.shared_inner.make_room(engine, rows, spec.shared_width);
-  buffers.branches.clear();
-  buffers.branches.reserve(static_cast<std::size_t>(std::min<std::int64_t>(choices, experts) + 1));
-  buffers.wanted.clear();
-  buffers.wanted.reserve(static_cast<std::size_t>(std::min<std::int64_t>(choices, experts)));
+  InnerBuffer& inner = buffers.scratch.of<SwigluScratch>().inner;
+  inner.make_room(engine, slots, spec.width);
+  scratch.shared_inner.make_room(engine, rows, spec.shared_width);
+  scratch.branches.clear();
+  scratch.branches.reserve(static_cast<std::size_t>(std::min<std::int64_t>(choices, experts) + 1));
+  scratch.wanted.clear();
+  scratch.wanted.reserve(static_cast<std::size_t>(std::min<std::int64_t>(choices, experts)));
   // The shared expert first: its task has all rows, and what is begun last is waited for.
   if (weights.shared) {
-    buffers.branches.push_back({.weights = &*weights.shared,
+    scratch.branches.push_back({.weights = &*weights.shared,
                                 .count = rows,
-                                .share = shares_of_shared(engine, weights, normed, rows, hidden, buffers),
-                                .inner = &buffers.shared_inner});
+                                .share = shares_of_shared(engine, weights, normed, rows, hidden, scratch),
+                                .inner = &scratch.shared_inner});
   }
   for (int e = 0; e < experts; ++e) {  // ascending: the order in which a row's results are added up
     const std::int64_t first = begin[e];
     if (begin[e + 1] == first) continue;
-    buffers.wanted.push_back(weights.first_in_store + e);
-    buffers.branches.push_back({.weights = &weights.experts[static_cast<std::size_t>(e)],
+    scratch.wanted.push_back(weights.first_in_store + e);
+    scratch.branches.push_back({.weights = &weights.experts[static_cast<std::size_t>(e)],
                                 .rows = rows_of + first,
                                 .count = begin[e + 1] - first,
                                 .share = shares + first,
-                                .inner = &buffers.inner,
+                                .inner = &inner,
                                 .first_slot = first});
   }
-  weights.store->bring(buffers.wanted);
+  weights.store->bring(scratch.wanted);
   if (weights.next != nullptr && weights.store->looks_ahead()) {
-    look_ahead(engine, spec, *weights.next, normed, rows, hidden, buffers);
+    look_ahead(engine, spec, *weights.next, normed, rows, hidden, scratch);
   }
   const Activations read = activate(engine, normed, rows, hidden, buffers.activations);
-  if (weights.latent) return add_through_latent(engine, weights, read, rows, hidden, buffers, x);
-  add_branches(engine, buffers.branches, read, rows, hidden, x);
+  if (weights.latent) return add_through_latent(engine, weights, read, rows, hidden, scratch, x);
+  add_branches(engine, scratch.branches, read, rows, hidden, x);
   const auto routed_work = static_cast<double>(slots * spec.width);
   const auto shared_work = static_cast<double>(rows * spec.shared_width);
   engine.lap(Part::experts, routed_work / (routed_work + shared_work), Part::shared);
@@ -376,7 +400,8 @@ void MoeBlock::add(const Pass& pass, int layer, const float* normed, float* x) c
     return;
   }
   if (weights_.shared) {
-    const float* shares = shares_of_shared(pass.engine, weights_, normed, pass.count(), hidden, pass.buffers());
+    const float* shares =
+        shares_of_shared(pass.engine, weights_, normed, pass.count(), hidden, pass.scratch<MoeScratch>());
     feed_forward(pass.engine, *weights_.shared, normed, pass.count(), hidden, pass.buffers(), x, shares);
   }
   pass.engine.lap(Part::shared);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/blocks/block.h"
+#include "core/blocks/swiglu.h"
 #include "core/experts.h"
 #include "core/weights.h"
 

@@ -17,6 +17,14 @@ namespace {
 constexpr float kNormEps = 1e-6f;
 constexpr int kSlotsOfTask = 256;
 
+struct IndexerScratch {
+  Buffer<float> keys, queries, shares, scores;
+  Buffer<RowView> views;
+  Buffer<int> slots;
+
+  std::int64_t bytes() const { return bytes_of(keys, queries, shares, scores, views, slots); }
+};
+
 // Layer normalisation (Ba et al., arXiv 1607.06450), in place.
 void layer_norm(float* x, const std::vector<float>& w, const std::vector<float>& bias) {
   const auto size = static_cast<float>(w.size());
@@ -67,6 +75,7 @@ struct Indexer::Rows {
   float* query;         // (rows, heads, head_dim)
   const float* shares;  // (rows, heads)
   float* scores;        // (rows, capacity), by slot
+  int* chosen;          // (rows, top), of rows that choose
 
   const IndexerSpec& spec() const { return block.spec_; }
   const RowView& sees(std::int64_t row) const { return pass.rows[static_cast<std::size_t>(row)]; }
@@ -124,7 +133,7 @@ struct Indexer::Rows {
     std::nth_element(best, best + spec().top - 1, best + view.length, std::greater<>());
     const float least = best[spec().top - 1];
     auto of_least = spec().top - std::count_if(best, best + spec().top, [&](float score) { return score > least; });
-    int* slots = pass.buffers().chosen_slots.data() + row * spec().top;
+    int* slots = chosen + row * spec().top;
     for (int position = 0; position < view.length; ++position) {
       if (scored[position] < least || (scored[position] == least && of_least-- <= 0)) continue;
       *slots++ = view.slots == nullptr ? position : view.slots[position];
@@ -142,8 +151,9 @@ Indexer::Indexer(WeightFile& file, const std::string& path, const IndexerSpec& s
 }
 
 std::span<const RowView> Indexer::lay_out(const Pass& pass) const {
-  RowView* views = pass.buffers().chosen_views.get(pass.count());
-  int* slots = pass.buffers().chosen_slots.get(pass.count() * spec_.top);
+  auto& scratch = pass.scratch<IndexerScratch>();
+  RowView* views = scratch.views.get(pass.count());
+  int* slots = scratch.slots.get(pass.count() * spec_.top);
   for (std::size_t row = 0; row < pass.rows.size(); ++row, slots += spec_.top) {
     views[row] = pass.rows[row].length > spec_.top ? RowView{slots, spec_.top, 0} : pass.rows[row];
   }
@@ -152,13 +162,13 @@ std::span<const RowView> Indexer::lay_out(const Pass& pass) const {
 
 void Indexer::choose(const Pass& pass, IndexKeys& keys, const float* normed, const float* query_latents) const {
   const Engine& engine = pass.engine;
-  PassBuffers& buffers = pass.buffers();
+  auto& scratch = pass.scratch<IndexerScratch>();
   const std::int64_t count = pass.count();
   const Activations stream{.x = normed, .stride = key_.in, .q8 = std::nullopt};
   const Activations latents{.x = query_latents, .stride = query_.in, .q8 = std::nullopt};
-  float* key = buffers.index_keys.get(count * key_.out);
-  float* query = buffers.index_queries.get(count * query_.out);
-  float* shares = buffers.index_shares.get(count * share_.out);
+  float* key = scratch.keys.get(count * key_.out);
+  float* query = scratch.queries.get(count * query_.out);
+  float* shares = scratch.shares.get(count * share_.out);
   int most_slots = 0;  // of a row that chooses
   std::int64_t products_of_scores = 0;
   for (std::int64_t row = 0; row < count; ++row) {
@@ -167,8 +177,8 @@ void Indexer::choose(const Pass& pass, IndexKeys& keys, const float* normed, con
     products_of_scores += most_slots * query_.out;
   }
   // Whatever the length, so that a growing text allocates nothing.
-  float* scores = buffers.index_scores.get(most_slots > 0 ? count * pass.state.capacity() : 0);
-  const Rows rows{*this, pass, keys, key, query, shares, scores};
+  float* scores = scratch.scores.get(most_slots > 0 ? count * pass.state.capacity() : 0);
+  const Rows rows{*this, pass, keys, key, query, shares, scores, scratch.slots.data()};
   std::array all{Product{&key_, stream, nullptr, count, key, key_.out},
                  Product{&query_, latents, nullptr, count, query, query_.out},
                  Product{&share_, stream, nullptr, count, shares, share_.out}};

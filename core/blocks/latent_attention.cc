@@ -27,6 +27,14 @@ struct LatentCache : LayerCache {
   }
 };
 
+struct LatentScratch {
+  Buffer<float> query_latents, absorbed;
+  ActivationBuffer query_activations;
+  Buffer<Product> head_products;
+
+  std::int64_t bytes() const { return bytes_of(query_latents, absorbed, query_activations, head_products); }
+};
+
 }  // namespace
 
 // The rows of a pass between the products and the cache.
@@ -34,6 +42,7 @@ struct LatentAttention::Rows {
   const LatentAttention& block;
   const Pass& pass;
   KvCache& cache;
+  ActivationBuffer& query_activations;
   float* query_latents;  // (rows, q_rank)
   float* latents;        // (rows, kv_rank + rope_dims)
   float* queries;        // (rows, heads, nope + rope_dims)
@@ -47,7 +56,7 @@ struct LatentAttention::Rows {
     float* latent = query_latents + row * spec().q_rank;
     add_bias(block.q_a_bias_, 0, spec().q_rank, latent);
     kernels().rms_norm(latent, block.q_norm_.data(), spec().q_rank, kNormEps, latent);
-    activate_part(pass.engine, query_latents, row, spec().q_rank, 0, spec().q_rank, pass.buffers().latent_activations);
+    activate_part(pass.engine, query_latents, row, spec().q_rank, 0, spec().q_rank, query_activations);
   }
 
   void place(std::int64_t row) const {
@@ -127,27 +136,28 @@ const char* LatentAttention::why_never_skipped() const {
 
 void LatentAttention::add(const Pass& pass, int layer, const float* normed, float* x) const {
   const Engine& engine = pass.engine;
-  PassBuffers& buffers = pass.buffers();
+  auto& mixer = pass.scratch<MixerScratch>();
+  auto& scratch = pass.scratch<LatentScratch>();
   const std::int64_t count = pass.count();
   const std::int64_t absorbed_size = static_cast<std::int64_t>(spec_.heads) * spec_.key_dim();
   const std::int64_t attended_size = static_cast<std::int64_t>(spec_.heads) * spec_.kv_rank;
   auto& cache = static_cast<LatentCache&>(*pass.state.cache(layer));
-  float* queries = buffers.query.get(count * spec_.q_size());
-  float* query_latents = buffers.query_latents.get(count * spec_.q_rank);
-  float* latents = buffers.new_keys.get(count * spec_.key_dim());
-  float* absorbed = buffers.absorbed.get(count * absorbed_size);
-  float* attended = buffers.attended.get(count * attended_size);
-  float* values = buffers.new_values.get(count * spec_.value_size());
+  float* queries = mixer.query.get(count * spec_.q_size());
+  float* query_latents = scratch.query_latents.get(count * spec_.q_rank);
+  float* latents = mixer.new_keys.get(count * spec_.key_dim());
+  float* absorbed = scratch.absorbed.get(count * absorbed_size);
+  float* attended = mixer.attended.get(count * attended_size);
+  float* values = mixer.new_values.get(count * spec_.value_size());
 
   const bool of_latents = spec_.q_rank > 0;
-  const Activations read = activate(engine, normed, count, kv_a_.in, buffers.activations);
+  const Activations read = activate(engine, normed, count, kv_a_.in, pass.buffers().activations);
   std::array down{Product{&kv_a_, read, nullptr, count, latents, kv_a_.out},
                   of_latents ? Product{&q_a_, read, nullptr, count, query_latents, q_a_.out}
                              : Product{&q_, read, nullptr, count, queries, q_.out}};
-  if (of_latents) make_room(engine, count, spec_.q_rank, buffers.latent_activations);
-  std::array up{Product{&q_, activations_in(engine, query_latents, spec_.q_rank, buffers.latent_activations), nullptr,
+  if (of_latents) make_room(engine, count, spec_.q_rank, scratch.query_activations);
+  std::array up{Product{&q_, activations_in(engine, query_latents, spec_.q_rank, scratch.query_activations), nullptr,
                         count, queries, q_.out}};
-  const std::span into(buffers.head_products.get(2 * spec_.heads), static_cast<std::size_t>(spec_.heads));
+  const std::span into(scratch.head_products.get(2 * spec_.heads), static_cast<std::size_t>(spec_.heads));
   const std::span out_of(into.data() + spec_.heads, into.size());
   for (int head = 0; head < spec_.heads; ++head) {
     const auto i = static_cast<std::size_t>(head);
@@ -162,13 +172,15 @@ void LatentAttention::add(const Pass& pass, int layer, const float* normed, floa
   const std::int64_t out_of_tasks = plan(engine, out_of);
 
   std::span<const RowView> sees = pass.rows;
-  if (spec_.indexer) sees = indexer_ ? indexer_->lay_out(pass) : std::span(buffers.chosen_views.data(), sees.size());
-  const Rows rows{*this, pass, cache.latents, query_latents, latents, queries, absorbed};
+  if (spec_.indexer) sees = indexer_ ? indexer_->lay_out(pass) : pass.state.choice();
+  SPECDEC_ASSERT(sees.size() == pass.rows.size());
+  if (spec_.choice == LatentSpec::Choice::lent) pass.state.share_choice(sees);
+  const Rows rows{*this, pass, cache.latents, scratch.query_activations, query_latents, latents, queries, absorbed};
   const int most_seen = spec_.indexer ? std::min(spec_.indexer->top, pass.state.capacity()) : pass.state.capacity();
   const CacheAttention attention(engine, cache.latents,
                                  {.heads = spec_.heads, .query = absorbed, .attended = attended, .rows = sees},
-                                 most_seen, buffers);
-  const AddProduct output(engine, o_, o_bias_, count, values, buffers.attended_activations, x);
+                                 most_seen, pass.scratch<PartScratch>());
+  const AddProduct output(engine, o_, o_bias_, count, values, mixer.attended_activations, x);
 
   const auto multiply_down = [&](std::int64_t task) { run_task(engine, down, task); };
   const auto finish_row = [&](std::int64_t row) {

@@ -33,13 +33,15 @@ class Buffer {
   std::int64_t size_ = 0;
 };
 
+std::int64_t bytes_of(const auto&... buffers) { return (buffers.bytes() + ...); }
+
 // Where a set of activation rows keeps its other forms.
 struct ActivationBuffer {
   Buffer<std::int8_t> q;
   Buffer<float> scale, sum;
   Buffer<std::uint16_t> bf16;
 
-  std::int64_t bytes() const { return q.bytes() + scale.bytes() + sum.bytes() + bf16.bytes(); }
+  std::int64_t bytes() const { return bytes_of(q, scale, sum, bf16); }
 };
 
 // x (rows, in) as the products want it: in int8 and bf16, too, if the engine quantises.

@@ -50,7 +50,7 @@ float RecurrentBlock::softplus_of(int head, float dt) const {
 
 void RecurrentBlock::add(const Pass& pass, int layer, const float* normed, float* x) const {
   const Engine& engine = pass.engine;
-  PassBuffers& buffers = pass.buffers();
+  auto& scratch = pass.scratch<MixerScratch>();
   const std::int64_t count = pass.count();
   const std::int64_t values = shape_.values_of_row();
   auto& cache = static_cast<RecurrentCache&>(*pass.state.cache(layer));
@@ -58,9 +58,9 @@ void RecurrentBlock::add(const Pass& pass, int layer, const float* normed, float
 
   std::int64_t width = 0;
   for (const Weight& weight : weights_.in) width += weight.out;
-  float* products = buffers.query.get(count * width);
-  float* y = buffers.attended.get(count * values);
-  const Activations read = activate(engine, normed, count, weights_.out.out, buffers.activations);
+  float* products = scratch.query.get(count * width);
+  float* y = scratch.attended.get(count * values);
+  const Activations read = activate(engine, normed, count, weights_.out.out, pass.buffers().activations);
   std::array<Product, 4> all;
   std::int64_t at = 0;
   for (std::size_t i = 0; i < weights_.in.size(); ++i) {
@@ -69,7 +69,7 @@ void RecurrentBlock::add(const Pass& pass, int layer, const float* normed, float
   }
   const std::span<Product> projections(all.data(), weights_.in.size());
   const std::int64_t product_tasks = plan(engine, projections);
-  const AddProduct output(engine, weights_.out, weights_.out_bias, count, y, buffers.attended_activations, x);
+  const AddProduct output(engine, weights_.out, weights_.out_bias, count, y, scratch.attended_activations, x);
 
   const int first_slot = pass.state.pending() - static_cast<int>(count);
   const auto multiply_in = [&](std::int64_t task) { run_task(engine, projections, task); };
