@@ -246,9 +246,9 @@ have the embedding and the head again, as their files do.
 
 FOOT = """Trees of guesses work over every architecture. Over recurrent layers (Mamba2, gated DeltaNet) a branch is computed again
 from the last accepted position, so a wide tree costs time there. `self` cannot skip a layer whose indexer chooses for others
-(GLM-5.2), and says so. Latents are kept twice, as keys and as values, and layers with a window keep all positions: a
-sequence takes more memory here than `specdec inspect` counts. Nemotron-H's time steps are not clamped, as in the decode step of
-transformers; its prefill there clamps them.
+(GLM-5.2), and says so. A sequence keeps what `specdec inspect` counts: latents once, and of layers with a window little more
+than that. Keys of an indexer are float32 here, and recurrent states are there twice, once for guesses; `inspect` says both.
+Nemotron-H's time steps are not clamped, as in the decode step of transformers; its prefill there clamps them.
 """
 
 

@@ -130,23 +130,26 @@ std::string bytes_section(const Inspection& found) {
   return text;
 }
 
+std::string kibibytes(std::int64_t bytes) { return fmt::format("{:.2f} KiB", static_cast<double>(bytes) / 1024); }
+
 std::string cache_section(const Inspection& found) {
   const CacheShape& cache = found.inventory->cache;
   std::string text = "\nkept per sequence (16-bit values)\n";
-  text += line("keys and values",
-               fmt::format("{:.2f} KiB", static_cast<double>(CacheShape::kValueBytes * cache.per_position) / 1024),
-               "for each position");
+  text += line("keys and values", kibibytes(CacheShape::kValueBytes * cache.per_position), "for each position");
   if (cache.windowed > 0) {
-    text += line("  of layers with a window",
-                 fmt::format("{:.2f} KiB", static_cast<double>(CacheShape::kValueBytes * cache.windowed) / 1024),
+    text += line("  of layers with a window", kibibytes(CacheShape::kValueBytes * cache.windowed),
                  fmt::format("only the last {} positions", cache.window));
   }
   if (cache.index_keys > 0) {
-    text += line("keys of the indexer",
-                 fmt::format("{:.2f} KiB", static_cast<double>(CacheShape::kValueBytes * cache.index_keys) / 1024),
-                 "for each position");
+    text += line("keys of the indexer", kibibytes(CacheShape::kValueBytes * cache.index_keys),
+                 fmt::format("for each position; here {} in float32",
+                             kibibytes(CacheShape::kIndexBytesHere * cache.index_keys)));
   }
-  if (cache.state_bytes > 0) text += line("recurrent state", bytes_text(cache.state_bytes), "whatever the length");
+  if (cache.states > 0) {
+    text += line("recurrent state", bytes_text(cache.state_bytes()),
+                 fmt::format("whatever the length; here {}, in float32 and a copy for guesses",
+                             bytes_text(cache.state_bytes_here())));
+  }
   return text;
 }
 
@@ -241,7 +244,10 @@ Json cache_json(const CacheShape& cache) {
           {"of_them_in_a_window", CacheShape::kValueBytes * cache.windowed},
           {"window", cache.window},
           {"indexer_bytes_per_position", CacheShape::kValueBytes * cache.index_keys},
-          {"state_bytes", cache.state_bytes}};
+          {"state_bytes", cache.state_bytes()},
+          {"here",
+           {{"indexer_bytes_per_position", CacheShape::kIndexBytesHere * cache.index_keys},
+            {"state_bytes", cache.state_bytes_here()}}}};
 }
 
 }  // namespace

@@ -40,16 +40,24 @@ struct TensorSpec {
   bool is_matrix() const;         // a map that weight formats are for, not a bias or a norm
 };
 
-// What decoding keeps, in values; a value of a cache is two bytes here.
+// What decoding keeps, in values.
 struct CacheShape {
   std::int64_t per_position = 0;  // keys and values, or latents, of all layers
   std::int64_t windowed = 0;      // those of them that only the last `window` positions keep
   int window = 0;
-  std::int64_t index_keys = 0;   // of sparse attention, per position
-  std::int64_t state_bytes = 0;  // of a sequence: float32 state, 16-bit tails of convolutions
+  std::int64_t index_keys = 0;         // of sparse attention, per position
+  std::int64_t states = 0, tails = 0;  // of a sequence: recurrent states, and what convolutions look back at
 
+  // As models mean it: 16-bit values, and states in float32.
   static constexpr std::int64_t kValueBytes = 2;
+  std::int64_t state_bytes() const { return 4 * states + kValueBytes * tails; }
   std::int64_t bytes_at(std::int64_t context) const;
+
+  // As specdec keeps it with a cache of 16-bit values. Index keys decide what is seen, so they are float32, and so is
+  // what convolutions look back at; states are there twice, as committed and as the rows guessed since leave them.
+  static constexpr std::int64_t kIndexBytesHere = 4;
+  std::int64_t state_bytes_here() const { return 8 * states + 4 * tails; }
+  std::int64_t kept_at(std::int64_t context) const;
 };
 
 struct Inventory {

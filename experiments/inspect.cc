@@ -453,13 +453,13 @@ Fit fit_of(const InspectOptions& options, const Inspection& found, const Packing
   }
   for (const auto& [of_layer, more] : packing.routed) experts += more;
   fit.least_bytes = fit.weight_bytes - experts + layer;
-  fit.cache_bytes = cache.bytes_at(found.context);
+  fit.cache_bytes = cache.kept_at(found.context);
   fit.experts_on_disk = fit.least_bytes < fit.weight_bytes && fit.memory_bytes < fit.weight_bytes + fit.cache_bytes;
   const std::int64_t left = fit.memory_bytes - (fit.experts_on_disk ? fit.least_bytes : fit.weight_bytes);
   std::int64_t below = 0, above = std::int64_t{1} << 24;
   while (below + 1 < above) {
     const std::int64_t middle = (below + above) / 2;
-    (cache.bytes_at(middle) <= left ? below : above) = middle;
+    (cache.kept_at(middle) <= left ? below : above) = middle;
   }
   fit.most_context = below;
   return fit;

@@ -58,7 +58,7 @@ TEST(Inventory, ParametersAreTheReferences) {
     EXPECT_EQ(sum_of(account.mtp).parameters, unknown ? 643706176 : model["mtp"].get<std::int64_t>());
     EXPECT_EQ(CacheShape::kValueBytes * inventory.cache.per_position, model["kv_bytes"]);
     EXPECT_EQ(CacheShape::kValueBytes * inventory.cache.index_keys, model["index_bytes"]);
-    EXPECT_EQ(inventory.cache.state_bytes, model["state_bytes"]);
+    EXPECT_EQ(inventory.cache.state_bytes(), model["state_bytes"]);
   }
 }
 
@@ -236,7 +236,7 @@ TEST(Inventory, CachesGrowWithTheContext) {
   EXPECT_EQ(gemma.cache.bytes_at(512), 512 * 18 * 1024);
   EXPECT_EQ(gemma.cache.bytes_at(1024), 1024 * 3 * 1024 + 512 * 15 * 1024);
   const Inventory nemotron = inventory_of("nemotron-3-nano");
-  EXPECT_EQ(nemotron.cache.bytes_at(10), nemotron.cache.state_bytes + 10 * 6 * 1024);
+  EXPECT_EQ(nemotron.cache.bytes_at(10), nemotron.cache.state_bytes() + 10 * 6 * 1024);
 }
 
 TEST(Inventory, RefusesWhatNoModelHas) {

@@ -20,6 +20,7 @@ struct CacheQueries {
   const float* sinks = nullptr;  // (heads): a score that takes its share and has no value (gpt-oss); null: none
 };
 
+// What tasks have seen of the parts of rows.
 struct PartScratch {
   Buffer<QueryState> states;
   Buffer<float> values;

@@ -1,6 +1,6 @@
 // The keys and values of one layer. Committed positions lie at slots 0, 1, …; pending rows at the slots after them in
 // the order of appending. Slots lie in chunks of kKvChunk, one for every key head. Where rows see a window, the chunks
-// are a ring: one that lies wholly before all that any row to come sees is filled anew.
+// are a ring, which grows with the rows of a pass: a chunk wholly before all that any row to come sees is filled anew.
 #pragma once
 
 #include <memory>

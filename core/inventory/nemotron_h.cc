@@ -67,11 +67,6 @@ void add_layer(Inventory& inventory, const std::string& path, const Layout& layo
   }
 }
 
-std::int64_t mamba_state_bytes(const Inventory& inventory, const Layout& layout) {
-  return product(inventory, {4, layout.inner(), layout.state}) +
-         product(inventory, {CacheShape::kValueBytes, layout.convolved(), layout.kernel - 1});
-}
-
 Layout read_layout(const ConfigReader& config, bool routed) {
   Layout layout{.gqa = read_gqa(config, 128)};
   layout.biased = config.boolean("use_bias", false);
@@ -104,7 +99,9 @@ Inventory take(const ConfigReader& config) {
   add_embedding_and_head(inventory, "backbone.embeddings");
   for (std::size_t layer = 0; layer < blocks.size(); ++layer) {
     add_layer(inventory, fmt::format("backbone.layers.{}", layer), layout, blocks[layer], Keeps::all);
-    if (blocks[layer] == HybridBlock::mamba) inventory.cache.state_bytes += mamba_state_bytes(inventory, layout);
+    if (blocks[layer] != HybridBlock::mamba) continue;
+    inventory.cache.states += product(inventory, {layout.inner(), layout.state});
+    inventory.cache.tails += product(inventory, {layout.convolved(), layout.kernel - 1});
   }
   add(inventory, "backbone.norm_f.weight", {inventory.hidden});
 

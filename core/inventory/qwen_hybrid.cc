@@ -33,8 +33,8 @@ void add_delta_net(Inventory& inventory, const std::string& path, const Layout& 
   add(inventory, path + ".A_log", {layout.value_heads});
   add(inventory, path + ".norm.weight", {layout.value_dim});
   add(inventory, path + ".out_proj.weight", {hidden, layout.values()});
-  inventory.cache.state_bytes += product(inventory, {4, layout.value_heads, layout.key_dim, layout.value_dim}) +
-                                 product(inventory, {CacheShape::kValueBytes, layout.convolved(), layout.kernel - 1});
+  inventory.cache.states += product(inventory, {layout.value_heads, layout.key_dim, layout.value_dim});
+  inventory.cache.tails += product(inventory, {layout.convolved(), layout.kernel - 1});
 }
 
 enum class ExpertNames { apart, fused };
