@@ -247,8 +247,10 @@ have the embedding and the head again, as their files do.
 FOOT = """Trees of guesses work over every architecture. Over recurrent layers (Mamba2, gated DeltaNet) a branch is computed again
 from the last accepted position, so a wide tree costs time there. `self` cannot skip a layer whose indexer chooses for others
 (GLM-5.2), and says so. Latents are kept twice, as keys and as values, and layers with a window keep all positions: a
-sequence takes more memory here than `specdec inspect` counts. Nemotron-H's time steps are not clamped, as in the decode step of
-transformers; its prefill there clamps them.
+sequence takes more memory here than `specdec inspect` counts. Nemotron-H's time steps are kept within `time_step_limit`, as
+mlx-lm and kernels do and transformers' decode step does; its prefill there makes them at least `time_step_min`:
+`--time-steps min` does that everywhere. What `config.json` says is read as transformers 5.23 reads it; what contradicts
+itself, or the tensors, is refused in one line, and so is a size that is missing, although transformers has defaults for them.
 """
 
 
