@@ -14,6 +14,9 @@ std::vector<Option> with_engine_options(std::vector<Option> own, EngineOptions& 
               {"expert-prefetch", &engine.expert_prefetch,
                "experts read before a pass wants them: none, next-layer, or draft: those of guessed tokens"},
               {"expert-reads", &engine.expert_reads, "how experts are read: io_uring, threads, or auto"},
+              {"time-steps", &engine.time_steps,
+               "of Mamba2: limit: within config.json's time_step_limit; min: at least time_step_min, as transformers' "
+               "prefill"},
               {"cpu", &engine.cpu, "instruction set: auto, or one of those this machine has"}});
   return own;
 }

@@ -56,7 +56,7 @@ const Architecture& find_architecture(const ConfigReader& config) {
     names.push_back(architecture.name);
   }
   for (const Architecture& architecture : architectures()) {  // its text model in a file of its own
-    if (type == fmt::format("{}_text", architecture.name)) return architecture;
+    if (has_inventory(type) && type == fmt::format("{}_text", architecture.name)) return architecture;
   }
   throw Error("{}: model_type is '{}'; this version runs: {}", config.origin(), type, fmt::join(names, ", "));
 }

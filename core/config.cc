@@ -81,7 +81,7 @@ ConfigReader ConfigReader::of_file(const std::filesystem::path& path) {
 ConfigReader ConfigReader::with_defaults(std::string_view json) const {
   nlohmann::json value = parse_json(json, origin_);
   for (const auto& [key, own] : json_->value.items()) {
-    if (!own.is_null()) value[key] = own;
+    if (!own.is_null() || !value.contains(key)) value[key] = own;
   }
   return ConfigReader(std::make_shared<Json>(Json{std::move(value)}), origin_);
 }
@@ -105,9 +105,23 @@ int ConfigReader::count(std::string_view key, int fallback, int most) const {
   return value;
 }
 
+int ConfigReader::positive_count(std::string_view key, int fallback) const { return has(key) ? count(key) : fallback; }
+
 double ConfigReader::number(std::string_view key, double fallback) const {
   const nlohmann::json* found = json_->find(key);
   return found == nullptr ? fallback : to_number(origin_, key, *found);
+}
+
+double ConfigReader::positive(std::string_view key, double fallback) const {
+  const double value = number(key, fallback);
+  if (value <= 0) throw Error("{}: '{}' is {}; expected a number above 0", origin_, key, value);
+  return value;
+}
+
+double ConfigReader::not_negative(std::string_view key, double fallback) const {
+  const double value = number(key, fallback);
+  if (value < 0) throw Error("{}: '{}' is {}; expected a number of at least 0", origin_, key, value);
+  return value;
 }
 
 std::vector<double> ConfigReader::numbers(std::string_view key) const {
@@ -119,9 +133,24 @@ std::vector<double> ConfigReader::numbers(std::string_view key) const {
   return values;
 }
 
-bool ConfigReader::boolean(std::string_view key, bool fallback) const {
+std::array<double, 2> ConfigReader::interval(std::string_view key, const std::array<double, 2>& fallback) const {
   const nlohmann::json* found = json_->find(key);
   if (found == nullptr) return fallback;
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const auto end_of = [&](const nlohmann::json& item, double open) {
+    const bool is_open = item.is_null() || (item.is_object() && item.contains("__float__"));
+    return is_open ? open : to_number(origin_, key, item);
+  };
+  if (!found->is_array() || found->size() != 2)
+    throw wrong(origin_, key, *found, "two numbers, the least and the most");
+  const std::array<double, 2> ends{end_of((*found)[0], -kInfinity), end_of((*found)[1], kInfinity)};
+  if (ends[0] > ends[1]) throw wrong(origin_, key, *found, "the least before the most");
+  return ends;
+}
+
+bool ConfigReader::boolean(std::string_view key, bool fallback) const {
+  const nlohmann::json* found = json_->find(key);
+  if (found == nullptr) return fallback && !is_null(key);  // a null is false, as it is to transformers
   if (!found->is_boolean()) throw wrong(origin_, key, *found, "true or false");
   return found->get<bool>();
 }

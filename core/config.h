@@ -2,6 +2,7 @@
 // expected. JSON stays inside config.cc.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -23,13 +24,18 @@ class ConfigReader {
   int count(std::string_view key) const;
   int count(std::string_view key, int fallback) const;
   int count(std::string_view key, int fallback, int most) const;  // 1 to most
+  int positive_count(std::string_view key, int fallback) const;   // at least 1
   double number(std::string_view key, double fallback) const;
+  double positive(std::string_view key, double fallback) const;      // above 0
+  double not_negative(std::string_view key, double fallback) const;  // at least 0
   bool boolean(std::string_view key, bool fallback) const;
   std::string text(std::string_view key, std::string_view fallback) const;
   std::vector<std::string> texts(std::string_view key) const;    // empty if absent
   std::vector<std::string> letters(std::string_view key) const;  // the same, or of a string one by one
   std::vector<int> integers(std::string_view key) const;         // a list or a single number; empty if absent
   std::vector<double> numbers(std::string_view key) const;       // empty if absent
+  // [least, most]; an end that is null or an infinity of Python's is open.
+  std::array<double, 2> interval(std::string_view key, const std::array<double, 2>& fallback) const;
   std::optional<ConfigReader> object(std::string_view key) const;
   std::vector<ConfigReader> objects(std::string_view key) const;      // a list of them; empty if absent
   std::optional<ConfigReader> object_if(std::string_view key) const;  // nothing if the value is of another type

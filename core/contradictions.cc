@@ -38,6 +38,11 @@ void check_spellings(const ConfigReader& config, std::vector<std::string>& found
     }
     if (first.empty()) first = key;
   }
+  if (config.has("head_dim") && config.has("attention_head_dim") &&
+      config.count("head_dim") != config.count("attention_head_dim")) {
+    found.push_back(fmt::format("{}: 'head_dim' is {}, but 'attention_head_dim' is {}; which of them is right?",
+                                config.origin(), config.count("head_dim"), config.count("attention_head_dim")));
+  }
   const std::optional<ConfigReader> rope = config.object("rope_parameters");
   for (const std::string_view key : {"rope_theta", "partial_rotary_factor"}) {
     if (!rope || !rope->has(key) || !config.has(key) || rope->number(key, 0) == config.number(key, 0)) continue;
@@ -46,18 +51,28 @@ void check_spellings(const ConfigReader& config, std::vector<std::string>& found
   }
 }
 
+// Of a list and a pattern that say which layers have an indexer of their own.
+void check_indexers(const ConfigReader& config, std::vector<std::string>& found) {
+  const auto own = [&](std::string_view key) {
+    std::vector<bool> full;
+    for (const std::string& type : config.letters(key)) full.push_back(type == "full" || type == "F");
+    return full;
+  };
+  const std::vector<bool> listed = own("indexer_types");
+  const std::vector<bool> drawn = own("index_topk_pattern");
+  if (listed.empty() || drawn.empty() || listed == drawn) return;
+  found.push_back(fmt::format(
+      "{}: 'indexer_types' and 'index_topk_pattern' say different layers; which of them is right?", config.origin()));
+}
+
 void check_windows(const ConfigReader& config, std::vector<std::string>& found) {
   const std::vector<std::string> types = config.texts("layer_types");
   if (std::ranges::find(types, "sliding_attention") == types.end()) return;
   const std::string type = config.text("model_type", "");
   if (type != "qwen2" && type != "qwen3") return;  // others have a window of their own accord
-  if (!config.has("sliding_window")) {
-    found.push_back(fmt::format("{}: 'layer_types' has sliding_attention, but 'sliding_window' is missing or null",
-                                config.origin()));
-  } else if (!config.boolean("use_sliding_window", true)) {
-    found.push_back(
-        fmt::format("{}: 'layer_types' has sliding_attention, but 'use_sliding_window' is false", config.origin()));
-  }
+  if (config.boolean("use_sliding_window", false)) return;
+  found.push_back(
+      fmt::format("{}: 'layer_types' has sliding_attention, but 'use_sliding_window' is not true", config.origin()));
 }
 
 }  // namespace
@@ -67,6 +82,7 @@ std::vector<std::string> contradictions(const ConfigReader& outer) {
   std::vector<std::string> found;
   check_lists(config, found);
   check_spellings(config, found);
+  check_indexers(config, found);
   check_windows(config, found);
   if (const auto stored = outer.object("quantization_config")) {
     if (std::string foreign = foreign_fp8_blocks(*stored); !foreign.empty()) found.push_back(std::move(foreign));

@@ -51,6 +51,11 @@ KvType find_cache(const std::string& name, bool quantises_activations) {
   throw UsageError("no cache of keys and values is called '{}'; there are: auto, f32, f16, q8", name);
 }
 
+void check_time_steps(const std::string& name) {
+  if (name == "limit" || name == "min") return;
+  throw UsageError("no bound of time steps is called '{}'; there are: limit, min", name);
+}
+
 // "static:FILE" as static and FILE.
 std::pair<const ExpertPolicyKind*, std::string> find_policy(const std::string& text) {
   using Knows = ExpertPolicyKind::Knows;
@@ -97,6 +102,7 @@ Engine::Engine(const EngineOptions& options)
       pool_(std::make_unique<Pool>(count_threads(options.threads))) {
   std::tie(expert_policy_, expert_trace_) = find_policy(options.expert_policy);
   check_read_queue(options.expert_reads);
+  check_time_steps(options.time_steps);
   expert_budget(0);  // throws now, not when a model has been loaded
 }
 

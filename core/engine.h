@@ -31,6 +31,10 @@ struct EngineOptions {
   std::string expert_policy = "lru";
   std::string expert_prefetch = "none";
   std::string expert_reads = "auto";
+  // How large a step of Mamba2 is: "limit": within time_step_limit of config.json, as kernels and mlx-lm have it;
+  // "min": at least time_step_min, as transformers has it while it reads a prompt, but not where it goes on token by
+  // token.
+  std::string time_steps = "limit";
   std::string cache = "auto";     // keys and values as "f32", "f16" or "q8"; "auto": f32 if compute is, else f16
   std::int64_t memory_bytes = 0;  // what the machine has left, for "auto"; 0 = as it is when a model is loaded
 
@@ -53,6 +57,7 @@ class Engine {
   const Kernels& kernels() const { return kernels_; }
   bool quantises_activations() const { return quantises_activations_; }
   KvType cache() const { return cache_; }
+  bool lengthens_time_steps() const { return options_.time_steps == "min"; }
   // How much memory experts may have that take `all_bytes` together. What was promised to others and perhaps not yet
   // filled is not there to be had.
   std::int64_t expert_budget(std::int64_t all_bytes) const;

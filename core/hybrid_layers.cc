@@ -10,7 +10,7 @@
 namespace specdec {
 namespace {
 
-std::vector<HybridBlock> read_blocks(const ConfigReader& config, std::string_view list, std::string_view pattern) {
+std::vector<HybridBlock> to_blocks(const ConfigReader& config, std::string_view key) {
   static const std::map<std::string, HybridBlock, std::less<>> kNames{{"M", HybridBlock::mamba},
                                                                       {"mamba", HybridBlock::mamba},
                                                                       {"linear_attention", HybridBlock::mamba},
@@ -21,20 +21,25 @@ std::vector<HybridBlock> read_blocks(const ConfigReader& config, std::string_vie
                                                                       {"moe", HybridBlock::moe},
                                                                       {"-", HybridBlock::dense},
                                                                       {"mlp", HybridBlock::dense}};
-  std::vector<std::string> names = config.texts(list);
-  if (names.empty()) {
-    for (const char c : config.text(pattern, "")) names.emplace_back(1, c);
-  }
   std::vector<HybridBlock> blocks;
-  for (const std::string& name : names) {
+  for (const std::string& name : config.letters(key)) {
     const auto found = kNames.find(name);
     if (found == kNames.end()) {
-      throw Error("{}: '{}' has a layer '{}'; expected mamba, attention, moe or mlp (M, *, E, -)", config.origin(),
-                  config.has(list) ? list : pattern, name);
+      throw Error("{}: '{}' has a layer '{}'; expected mamba, attention, moe or mlp (M, *, E, -)", config.origin(), key,
+                  name);
     }
     blocks.push_back(found->second);
   }
   return blocks;
+}
+
+std::vector<HybridBlock> read_blocks(const ConfigReader& config, std::string_view list, std::string_view pattern) {
+  const std::vector<HybridBlock> named = to_blocks(config, list);
+  const std::vector<HybridBlock> lettered = to_blocks(config, pattern);
+  if (!named.empty() && !lettered.empty() && named != lettered) {
+    throw Error("{}: '{}' and '{}' say different layers; which of them is right?", config.origin(), list, pattern);
+  }
+  return named.empty() ? lettered : named;
 }
 
 }  // namespace
@@ -59,7 +64,7 @@ std::vector<bool> full_attention_layers(const ConfigReader& config, int layers) 
   if (!types.empty() && types.size() != static_cast<std::size_t>(layers)) {
     throw Error("{}: 'layer_types' lists {} layers of {}", config.origin(), types.size(), layers);
   }
-  const int every = std::max(config.count("full_attention_interval", 4), 1);
+  const int every = config.positive_count("full_attention_interval", 4);
   std::vector<bool> full;
   for (int layer = 0; layer < layers; ++layer) {
     if (types.empty()) {
@@ -76,10 +81,10 @@ std::vector<bool> full_attention_layers(const ConfigReader& config, int layers) 
 }
 
 std::vector<bool> qwen_routed_layers(const ConfigReader& config, int layers) {
-  const int every = config.count("decoder_sparse_step", 1);
+  const int every = config.positive_count("decoder_sparse_step", 1);
   const std::vector<int> dense = config.integers("mlp_only_layers");
   return routed_layers(config, layers, [&](int layer) {
-    return every > 0 && (layer + 1) % every == 0 && std::ranges::find(dense, layer) == dense.end();
+    return (layer + 1) % every == 0 && std::ranges::find(dense, layer) == dense.end();
   });
 }
 

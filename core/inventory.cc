@@ -1,8 +1,10 @@
 #include "core/inventory.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
+#include "core/blocks/rope.h"
 #include "core/error.h"
 #include "core/traffic.h"
 #include "core/windows.h"
@@ -98,8 +100,32 @@ bool has_inventory(std::string_view model_type) {
 }
 
 ConfigReader text_part(const ConfigReader& config) {
+  static const std::map<std::string, std::vector<std::string_view>, std::less<>> kInside{
+      {"gemma3", {"gemma3_text"}},
+      {"kimi_k25", {"kimi_k2", "deepseek_v3"}},
+      {"qwen3_5", {"qwen3_5_text"}},
+      {"qwen3_5_moe", {"qwen3_5_moe_text"}}};
   const std::optional<ConfigReader> text = config.object("text_config");
-  return text ? *text : config;
+  const std::string type = config.text("model_type", "");
+  const auto known = kInside.find(type);
+  if (known == kInside.end()) {
+    if (text && has_inventory(type)) {
+      throw Error("{}: model_type is '{}', which has no 'text_config'; is it the model_type of the whole?",
+                  config.origin(), type);
+    }
+    return text ? *text : config;
+  }
+  const std::vector<std::string_view>& types = known->second;
+  if (!text && !config.has("hidden_size")) {
+    throw Error("{}: 'text_config' is missing; expected that of a {}", config.origin(), types.front());
+  }
+  if (!text) return config;
+  const std::string inside = text->text("model_type", types.front());
+  if (std::ranges::find(types, inside) == types.end()) {
+    throw Error("{}: model_type is '{}' inside a {}; expected {}", text->origin(), inside, type,
+                fmt::join(types, " or "));
+  }
+  return *text;
 }
 
 Inventory take_inventory(const ConfigReader& config) {
@@ -213,7 +239,13 @@ Inventory begin_inventory(const ConfigReader& config, bool tied_fallback, int la
   }
   inventory.vocab = static_cast<int>(size_of(config, "vocab_size"));
   inventory.hidden = static_cast<int>(size_of(config, "hidden_size"));
-  inventory.context = config.count("max_position_embeddings", 0);
+  inventory.context = read_context(config, 0);
+  if (inventory.context < config.count("max_position_embeddings", 0)) {
+    inventory.notes.push_back(
+        fmt::format("longrope: {} positions of {}; beyond them the frequencies of all positions change, also of those "
+                    "that are cached",
+                    inventory.context, config.count("max_position_embeddings", 0)));
+  }
   inventory.tied = config.boolean("tie_word_embeddings", tied_fallback);
   return inventory;
 }

@@ -82,7 +82,8 @@ std::span<const InventoryKind> inventory_kinds();
 // Throws Error if no family knows the model_type, a size is missing or absurd.
 Inventory take_inventory(const ConfigReader& config);
 bool has_inventory(std::string_view model_type);
-// The part of a config.json that describes the language model: text_config if there is one.
+// The part of a config.json that describes the language model: text_config if there is one. Throws Error if that is
+// missing, or of another model.
 ConfigReader text_part(const ConfigReader& config);
 
 // How a tensor is stored. Routers, norms and other small tensors are bf16 in all of these.
@@ -158,6 +159,7 @@ int count_mtp_layers(const ConfigReader& config, std::string_view key = "num_nex
 // choice of the last one before them that has.
 std::vector<bool> deepseek_routed_layers(const ConfigReader& config, int layers);
 int deepseek_shared_experts(const ConfigReader& config);
+bool is_indexed(const ConfigReader& config);  // whether there are any
 std::vector<bool> deepseek_indexed_layers(const ConfigReader& config, int layers);
 
 // What DeepSeek-V3 (arXiv 2412.19437) adds to the decoder layer `path` that predicts a further token.

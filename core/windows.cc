@@ -11,21 +11,25 @@ namespace {
 // What transformers does where config.json is silent.
 struct Rule {
   std::function<bool(int layer)> windowed;  // where layer_types is missing, or not asked
-  int fallback = 0;                         // of sliding_window; 0: it must be there
+  int fallback = 4096;                      // of sliding_window
   bool asks_types = true;
 };
 
 Rule rule_of(const ConfigReader& config) {
   const std::string type = config.text("model_type", "");
-  const auto all = [](int) { return true; };
-  if (type == "mistral") return {all, 4096};
-  if (type == "mixtral") return {[any = config.has("sliding_window")](int) { return any; }, 0, false};
+  const auto all_if = [](bool any) { return [any](int) { return any; }; };
+  const bool given = !config.is_null("sliding_window");
+  if (type == "mistral") return {all_if(given)};
+  if (type == "mixtral") return {all_if(config.has("sliding_window")), 0, false};
   if (type == "gpt_oss") return {[](int layer) { return layer % 2 == 0; }, 128};
   if (type.starts_with("gemma3")) {
-    const int every = config.count("sliding_window_pattern", 6);
-    return {[every](int layer) { return every == 0 || (layer + 1) % every != 0; }, 4096};
+    const int every = config.positive_count("sliding_window_pattern", 6);
+    return {[every](int layer) { return (layer + 1) % every != 0; }};
   }
-  const bool any = (type == "qwen2" || type == "qwen3") && config.boolean("use_sliding_window", false);
+  const bool asked = config.boolean("use_sliding_window", false);
+  const bool any = given && asked;
+  if (type == "qwen3_moe") return {all_if(any), 4096, false};
+  if (type != "qwen2" && type != "qwen3") return {all_if(false), 0, false};
   const int first = config.count("max_window_layers", 28);
   return {[=](int layer) { return any && layer >= first; }};
 }
@@ -35,7 +39,6 @@ Rule rule_of(const ConfigReader& config) {
 LayerWindows read_windows(const ConfigReader& config, int layers) {
   const Rule rule = rule_of(config);
   LayerWindows windows{0, std::vector<bool>(static_cast<std::size_t>(layers), false)};
-  if (config.is_null("sliding_window")) return windows;
   const std::vector<std::string> types = rule.asks_types ? config.texts("layer_types") : std::vector<std::string>{};
   if (!types.empty() && std::ssize(types) != layers) {
     throw Error("{}: 'layer_types' lists {} layers of {}", config.origin(), types.size(), layers);
@@ -50,8 +53,11 @@ LayerWindows read_windows(const ConfigReader& config, int layers) {
     windows.layers[i] = kind.empty() ? rule.windowed(layer) : kind == "sliding_attention";
   }
   if (std::ranges::find(windows.layers, true) == windows.layers.end()) return windows;
-  windows.size = rule.fallback > 0 ? config.count("sliding_window", rule.fallback) : config.count("sliding_window");
-  if (windows.size < 1) throw Error("{}: 'sliding_window' is {}; expected at least 1", config.origin(), windows.size);
+  if (config.is_null("sliding_window")) {
+    throw Error("{}: layers of sliding_attention, but 'sliding_window' is null; expected a number of positions",
+                config.origin());
+  }
+  windows.size = config.positive_count("sliding_window", rule.fallback);
   return windows;
 }
 

@@ -46,6 +46,7 @@ constexpr std::array kOptions{
     ArmOption{"expert_policy", Type::text, "which experts make room for others: lru, lfu, or static:FILE"},
     ArmOption{"expert_prefetch", Type::text, "experts read before a pass wants them: none, next-layer, or draft"},
     ArmOption{"expert_reads", Type::text, "how experts are read: io_uring, threads, or auto"},
+    ArmOption{"time_steps", Type::text, "of Mamba2: within config.json's limit, or at least its min"},
     ArmOption{"cpu", Type::text, "instruction set"},
 };
 

@@ -49,7 +49,8 @@ struct Arm {
 // until it is here, too.
 template <typename Options, typename Visit>
 void each_engine_option(Options& options, const Visit& visit) {
-  auto& [threads, compute, cpu, expert_cache, expert_policy, expert_prefetch, expert_reads, cache, memory] = options;
+  auto& [threads, compute, cpu, expert_cache, expert_policy, expert_prefetch, expert_reads, time_steps, cache, memory] =
+      options;
   static_cast<void>(memory);  // a fact of the machine
   visit("threads", threads);
   visit("compute", compute);
@@ -58,6 +59,7 @@ void each_engine_option(Options& options, const Visit& visit) {
   visit("expert_policy", expert_policy);
   visit("expert_prefetch", expert_prefetch);
   visit("expert_reads", expert_reads);
+  visit("time_steps", time_steps);
   visit("cpu", cpu);
 }
 

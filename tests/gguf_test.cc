@@ -198,9 +198,14 @@ TEST(GgufConfig, IsThatOfTransformers) {
   for (int head_dim = 1; head_dim <= 256; ++head_dim) {
     for (const int dims : {1, head_dim / 2, head_dim - 2}) {
       if (dims < 1) continue;
-      Model partial("qwen3");
-      partial.count("qwen3", "attention.key_length", static_cast<std::uint32_t>(head_dim));
-      partial.count("qwen3", "rope.dimension_count", static_cast<std::uint32_t>(dims));
+      Model partial("glm4moe");
+      for (const char* key : {"expert_count", "expert_used_count", "expert_feed_forward_length", "expert_shared_count",
+                              "leading_dense_block_count"}) {
+        partial.count("glm4moe", key, 2);
+      }
+      partial.writer.number("glm4moe.expert_weights_norm", GgufType::boolean, std::uint8_t{1});
+      partial.count("glm4moe", "attention.key_length", static_cast<std::uint32_t>(head_dim));
+      partial.count("glm4moe", "rope.dimension_count", static_cast<std::uint32_t>(dims));
       const double factor = partial.config()["partial_rotary_factor"];
       ASSERT_EQ(static_cast<int>(head_dim * factor), dims) << head_dim;
     }
@@ -227,6 +232,9 @@ TEST(GgufConfig, WhatIsNotUnderstoodIsNamed) {
   with("llama", [](Model& m) { m.count("llama", "expert_count", 8); }, {"llama.expert_count"});
   with("llama", [](Model& m) { m.count("llama", "attention.value_length", 8); }, {"llama.attention.value_length"});
   with("llama", [](Model& m) { m.count("llama", "rope.dimension_count", 9); }, {"llama.rope.dimension_count"});
+  with("qwen3",
+       [](Model& m) { m.count("qwen3", "attention.key_length", 8), m.count("qwen3", "rope.dimension_count", 4); },
+       {"qwen3.rope.dimension_count", "as many as a head has"});
   with("llama", [](Model& m) { m.writer.text("llama.rope.scaling.type", "linear"); }, {"llama.rope.scaling.factor"});
   with("llama",
        [](Model& m) {

@@ -176,7 +176,7 @@ TEST(Inspect, RefusesWhatLoadingRefuses) {
   with("num_local_experts", 9);
   with("rope_parameters", {{"rope_theta", 5}, {"rope_type", "default"}});
   with("moe_intermediate_size", 64);
-  with("layer_types", {"full_attention", "sliding_attention", "full_attention"});
+  with("layer_types", {"full_attention", "linear_attention", "full_attention"});
   with("model_type", "glm9");
   expect_same(
       [](const fs::path& path) { std::ofstream(path / "generation_config.json") << R"({"eos_token_id": 99})"; });

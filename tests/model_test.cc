@@ -89,11 +89,23 @@ TEST(BadConfig, EachKeyIsNamed) {
       {"hidden_act", "mish", {"'hidden_act' is 'mish'", "silu"}},
       {"partial_rotary_factor", 1.5, {"partial_rotary_factor is 1.5"}},
       {"rope_theta", 0, {"rope_theta is 0"}},
-      {"rope_scaling", {{"rope_type", "longrope"}, {"factor", 4}}, {"rope type 'longrope'", "llama3"}},
+      {"rope_scaling", {{"rope_type", "su"}, {"factor", 4}}, {"rope type 'su'", "llama3"}},
+      {"rope_scaling", {{"rope_type", "longrope"}, {"factor", 4}}, {"'short_factor' lists 0 numbers; expected 4"}},
+      {"rope_parameters", {{"full_attention", {{"rope_theta", 1}}}}, {"'full_attention'", "one for all layers"}},
       {"num_experts_per_tok", 9, {"9 experts per token of 8"}},
       {"n_group", 3, {"groups", "8 experts"}},
-      {"use_sliding_window", true, {"'use_sliding_window' is true"}},
-      {"layer_types", {"full_attention", "sliding_attention", "full_attention"}, {"'sliding_attention' is not one of"}},
+      {"n_group", 0, {"'n_group' is 0", "1 to"}},
+      {"topk_group", 2, {"'topk_group' is 2", "1 of 'n_group'"}},
+      {"routed_scaling_factor", -1.5, {"'routed_scaling_factor' is -1.5", "above 0"}},
+      {"rms_norm_eps", 2, {"'rms_norm_eps' is 2", "0 to 1"}},
+      {"rms_norm_eps", -1, {"'rms_norm_eps' is -1", "0 to 1"}},
+      {"num_attention_heads", 0, {"'num_attention_heads' is 0", "at least 1"}},
+      {"max_position_embeddings", 0, {"'max_position_embeddings' is 0"}},
+      {"num_nextn_predict_layers",
+       2,
+       {"1 multi-token-prediction layers are stored", "'num_nextn_predict_layers' is 2"}},
+      {"layer_types", {"full_attention", "linear_attention", "full_attention"}, {"'linear_attention' is not one of"}},
+      {"text_config", Json::object(), {"'glm4_moe'", "has no 'text_config'"}},
       {"eos_token_id", "end", {"'eos_token_id' is \"end\""}},
   };
   for (const Bad& bad : all) {
@@ -121,7 +133,7 @@ TEST(BadCheckpoint, ConfigAndWeightsDisagree) {
   expect_words(load_error(more), {"model.layers.3.input_layernorm.weight", "missing"});
   const TinyCheckpoint fewer("llama");
   edit_config(fewer, [](Json& config) { config["num_hidden_layers"] = 2; });
-  expect_words(load_error(fewer), {"layer 2", "not used", "num_nextn_predict_layers"});
+  expect_words(load_error(fewer), {"model.layers.2", "not used", "'num_nextn_predict_layers' is missing"});
 }
 
 TEST(BadCheckpoint, MissingAndForeignTensors) {
@@ -310,6 +322,109 @@ TEST(Rope, FrequenciesAreThoseOfTransformers) {
   EXPECT_EQ(blended.frequencies[1], 0x1.70ceap-1F);
   EXPECT_EQ(blended.frequencies[3], 0x1.7a98eap-2F);
   EXPECT_EQ(blended.frequencies[8], 0x1.048fdap-4F);
+}
+
+TEST(BadConfig, WhatContradictsItselfIsTold) {
+  const auto error_of = [](const char* name, const std::function<void(Json&)>& edit) {
+    const TinyCheckpoint tiny(name);
+    edit_config(tiny, edit);
+    return load_error(tiny);
+  };
+  const auto with = [&](const char* name, const char* key, const Json& value) {
+    return error_of(name, [&](Json& config) { config[key] = value; });
+  };
+  expect_words(with("llama", "model_type", "llama_text"), {"model_type is 'llama_text'"});
+  expect_words(error_of("gemma3", [](Json& c) { c["text_config"]["model_type"] = "llama"; }),
+               {"model_type is 'llama' inside a gemma3", "gemma3_text"});
+  for (const char* name : {"gemma3", "kimi_k25", "qwen3_5", "qwen3_5_moe"}) {
+    expect_words(error_of(name, [](Json& c) { c.erase("text_config"); }), {"'text_config' is missing"});
+  }
+  for (const char* name : {"deepseek_v32", "glm_moe_dsa"}) {
+    expect_words(error_of(name, [](Json& c) { c.erase("index_topk"); }), {"'index_topk' is missing"});
+    expect_words(with(name, "index_topk", 0), {"'index_topk' is 0", "at least 1"});
+  }
+  expect_words(error_of("glm_moe_dsa",
+                        [](Json& c) {
+                          c["indexer_types"] = {"full", "full", "shared"};
+                          c["index_topk_pattern"] = "FSS";
+                        }),
+               {"'indexer_types' and 'index_topk_pattern'", "which of them is right"});
+  expect_words(with("nemotron_h", "layers_block_type", {"mamba", "moe", "attention"}),
+               {"'layers_block_type' and 'hybrid_override_pattern'", "which of them is right"});
+  expect_words(with("nemotron_h", "attention_head_dim", 7), {"'head_dim' is 12, but 'attention_head_dim' is 7"});
+  expect_words(with("nemotron_h", "time_step_limit", {0.1}), {"'time_step_limit' is [0.1]", "two numbers"});
+  expect_words(with("nemotron_h", "layer_norm_epsilon", -1), {"'layer_norm_epsilon' is -1"});
+  expect_words(with("gpt_oss", "swiglu_limit", 0), {"'swiglu_limit' is 0", "above 0"});
+  expect_words(with("gpt_oss", "sliding_window", nullptr), {"sliding_attention", "'sliding_window' is null"});
+  expect_words(with("olmoe", "clip_qkv", -1), {"'clip_qkv' is -1", "above 0"});
+  expect_words(with("mistral", "sliding_window", 0), {"'sliding_window' is 0", "at least 1"});
+  expect_words(with("qwen2", "layer_types", {"sliding_attention", "full_attention", "full_attention"}),
+               {"'use_sliding_window' is not true"});
+  expect_words(error_of("qwen3_5_moe", [](Json& c) { c["text_config"]["mtp_num_hidden_layers"] = 0; }),
+               {"mtp.layers.0", "not used", "'mtp_num_hidden_layers' is 0"});
+}
+
+std::vector<float> logits_with(const char* name, const std::function<void(Json&)>& edit) {
+  const TinyCheckpoint tiny(name);
+  edit_config(tiny, edit);
+  Engine engine({.threads = 1, .compute = "f32"});
+  const auto model = load_model(tiny.directory(), engine);
+  const auto state = model->new_state(16);
+  std::vector<TokenId> text;
+  for (int i = 0; i < 12; ++i) text.push_back(TokenId{(7 * i + 3) % kTinyVocab});
+  const Output out = model->forward(chain_of(text), *state, {});
+  return {out.logits.data(), out.logits.data() + out.logits.size()};
+}
+
+TEST(Config, KeysThatTransformersIgnoresChangeNothing) {
+  const auto expect_same = [](const char* name, const char* key, const Json& value) {
+    EXPECT_EQ(logits_with(name, [&](Json& c) { c[key] = value; }), logits_with(name, [](Json&) {})) << name << key;
+  };
+  for (const char* name : {"llama", "qwen2", "qwen3", "qwen3_moe", "mistral", "olmoe"}) {
+    expect_same(name, "partial_rotary_factor", 0.5);
+  }
+  for (const char* name : {"llama", "olmoe", "glm4_moe"}) expect_same(name, "use_sliding_window", true);
+  expect_same("deepseek_v3", "index_topk", 4);
+  EXPECT_NE(logits_with("glm4_moe", [](Json& c) { c["partial_rotary_factor"] = 0.25; }),
+            logits_with("glm4_moe", [](Json&) {}));
+}
+
+TEST(Config, OlderKeysSayTheSame) {
+  EXPECT_EQ(logits_with("nemotron_h",
+                        [](Json& c) {
+                          c["attention_head_dim"] = c["head_dim"];
+                          c.erase("head_dim");
+                        }),
+            logits_with("nemotron_h", [](Json&) {}));
+  EXPECT_NE(logits_with("nemotron_h",
+                        [](Json& c) {
+                          c["time_step_limit"] = {0.5, Json::object({{"__float__", "Infinity"}})};
+                        }),
+            logits_with("nemotron_h", [](Json&) {}));
+}
+
+// A null is no missing key: false, or no part of a head left out.
+TEST(Config, NullsSayWhatTheySayToTransformers) {
+  const auto expect_same = [](const char* name, const char* key, const Json& value) {
+    EXPECT_EQ(logits_with(name, [&](Json& c) { c[key] = nullptr; }),
+              logits_with(name, [&](Json& c) { c[key] = value; }))
+        << name << key;
+  };
+  expect_same("glm4_moe", "partial_rotary_factor", 1.0);
+  expect_same("deepseek_v3", "norm_topk_prob", false);
+  const auto without = [](Json& c) { c.erase("rope_scaling"); };
+  EXPECT_EQ(logits_with("gpt_oss", [](Json& c) { c["rope_scaling"] = Json::object(); }),
+            logits_with("gpt_oss", without));
+}
+
+TEST(Config, LongropeEndsWhereItsFrequenciesWouldChange) {
+  const TinyCheckpoint tiny("llama");
+  edit_config(tiny, [](Json& c) {
+    const std::vector<double> factors(8, 1.5);
+    c["rope_scaling"] = {{"rope_type", "longrope"}, {"short_factor", factors}, {"long_factor", factors}};
+    c["original_max_position_embeddings"] = 128;
+  });
+  EXPECT_EQ(describe_model(tiny.directory()).context, 128);
 }
 
 // As a Kimi checkpoint is found in the wild: compressed-tensors weights, an MLX block that somebody added to the

@@ -63,7 +63,7 @@ double relative_error(const std::vector<float>& ours, const std::vector<float>& 
   return std::sqrt(difference / size);
 }
 
-// Of the rows of a vocabulary, the median. Where rounded scores choose experts or what a row sees, a near tie may fall
+// Of the rows of a vocabulary, the median: where rounded scores choose experts or what a row sees, a near tie may fall
 // otherwise, and a recurrence carries it on.
 double median_row_error(const std::vector<float>& ours, const std::vector<float>& theirs, std::ptrdiff_t vocab) {
   std::vector<double> errors;
@@ -74,6 +74,15 @@ double median_row_error(const std::vector<float>& ours, const std::vector<float>
   return errors[errors.size() / 2];
 }
 
+std::vector<float> logits_of(const Model& model, const Golden& golden) {
+  std::vector<float> logits;
+  for (const auto& list : golden.lists) {
+    const auto state = model.new_state(64);
+    append(model.forward(chain_of(list), *state, {}).logits, logits);
+  }
+  return logits;
+}
+
 class Parity : public testing::TestWithParam<std::string> {};
 
 TEST_P(Parity, LogitsEqualTransformers) {
@@ -82,19 +91,29 @@ TEST_P(Parity, LogitsEqualTransformers) {
     for (const char* compute : {"f32", "default"}) {
       Engine engine({.threads = 2, .compute = compute, .cpu = std::string(cpu)});
       const auto model = load_model(kData / GetParam(), engine);
-      std::vector<float> logits;
-      for (const auto& list : golden.lists) {
-        const auto state = model->new_state(64);
-        append(model->forward(chain_of(list), *state, {}).logits, logits);
-      }
+      const std::vector<float> logits = logits_of(*model, golden);
       const auto& expected = golden.values.at("logits");
       ASSERT_EQ(logits.size(), expected.size());
       const bool exact = std::string_view(compute) == "f32";
-      const double error =
-          exact ? relative_error(logits, expected) : median_row_error(logits, expected, model->info().vocab);
+      const bool chooses = model->info().experts > 0;  // indexers are of models with experts
+      const double error = exact || !chooses ? relative_error(logits, expected)
+                                             : median_row_error(logits, expected, model->info().vocab);
       EXPECT_LT(error, exact ? kTolerance : kInt8Tolerance) << cpu << " " << compute;
     }
   }
+}
+
+// transformers lengthens Mamba's steps where it reads a prompt, and not where it decodes.
+TEST(TimeSteps, AreWithinTheLimitOrAtLeastTheMin) {
+  const Golden golden = read_golden(kData / "nemotron_h_steps");
+  const auto error_of = [&](const char* time_steps, const char* name) {
+    Engine engine({.threads = 1, .compute = "f32", .time_steps = time_steps});
+    const auto model = load_model(kData / "nemotron_h_steps", engine);
+    return relative_error(logits_of(*model, golden), golden.values.at(name));
+  };
+  EXPECT_LT(error_of("limit", "logits"), kTolerance);
+  EXPECT_LT(error_of("min", "lengthened_logits"), kTolerance);
+  EXPECT_GT(error_of("min", "logits"), 100 * kTolerance);
 }
 
 // Row i of the k-th is the k-th draft of a chain that starts at i and is fed the true tokens: keys of the first step at

@@ -360,7 +360,8 @@ TEST_F(SweepOf, AutoMeansTheSameMemoryFromBeginningToEnd) {
     EXPECT_EQ(options.at("memory_bytes"), kMemory);
     EXPECT_EQ(options.at("expert_cache"), "auto");
     EXPECT_EQ(options.at("threads"), 1);
-    for (const char* option : {"compute", "cache", "expert_policy", "expert_prefetch", "expert_reads", "cpu"})
+    for (const char* option :
+         {"compute", "cache", "expert_policy", "expert_prefetch", "expert_reads", "time_steps", "cpu"})
       EXPECT_TRUE(options.at(option).is_string()) << option;
   }
   ResultStore other(at("other.db"), Mode::write);

@@ -27,7 +27,8 @@ class TinyCheckpoint {
   int intermediate_;
 };
 
-// Every architecture in float32, and glm4_moe in every other weight format: "glm4_moe:affine".
+// Every architecture in float32, what else of tests/data/models computes in its own way, and glm4_moe in every other
+// weight format: "glm4_moe:affine".
 std::vector<std::string> tiny_checkpoints();
 
 inline constexpr int kTinyVocab = 96;

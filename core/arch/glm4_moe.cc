@@ -13,14 +13,14 @@ DecoderSpec read(const ConfigReader& config) {
   expect_full_attention(config);
   spec.moe.sigmoid = true;
   spec.moe.normalise = config.boolean("norm_topk_prob", true);
-  spec.moe.scaling = static_cast<float>(config.number("routed_scaling_factor", 1));
+  spec.moe.scaling = static_cast<float>(config.positive("routed_scaling_factor", 1));
   spec.moe.groups = config.count("n_group", 1);
   spec.moe.groups_kept = config.count("topk_group", 1);
   spec.info.shared_experts = config.count("n_shared_experts", 1);
   read_experts(config, config.first_of({"n_routed_experts", "num_experts", "num_local_experts"}), spec);
   const int dense = config.count("first_k_dense_replace", 1);
   spec.routed = routed_layers(config, spec.info.layers, [&](int layer) { return layer >= dense; });
-  spec.info.mtp_layers = count_mtp_layers(config);
+  read_mtp_layers(config, spec);
   return spec;
 }
 

@@ -5,8 +5,12 @@ namespace specdec {
 namespace {
 
 DecoderSpec read(const ConfigReader& config) {
-  return read_latent_decoder(
-      config, {.rms_norm_eps = 1e-5, .groups = 1, .groups_kept = 1, .scaling = 1.8, .carries_raw = false});
+  return read_latent_decoder(config, {.rms_norm_eps = 1e-5,
+                                      .partial_rotary_factor = 1,
+                                      .groups = 1,
+                                      .groups_kept = 1,
+                                      .scaling = 1.8,
+                                      .carries_raw = false});
 }
 
 }  // namespace

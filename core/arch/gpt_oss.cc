@@ -8,11 +8,11 @@ namespace {
 constexpr double kTheta = 150000;
 
 // What the class takes where config.json is silent.
-constexpr std::string_view kYarn = R"({"rope_scaling": {"rope_type": "yarn", "factor": 32, "beta_fast": 32,
+constexpr std::string_view kYarn = R"({"rope_parameters": {"rope_type": "yarn", "factor": 32, "beta_fast": 32,
   "beta_slow": 1, "truncate": false, "original_max_position_embeddings": 4096}})";
 
 DecoderSpec read(const ConfigReader& given) {
-  const ConfigReader config = given.has("rope_parameters") ? given : given.with_defaults(kYarn);
+  const ConfigReader config = given.with_defaults(kYarn);
   DecoderSpec spec = read_decoder(config, {.rms_norm_eps = 1e-5, .head_dim = 64, .rope_theta = kTheta});
   spec.attention.qkv_bias = spec.attention.output_bias = config.boolean("attention_bias", true);
   spec.attention.sinks = true;
@@ -22,7 +22,7 @@ DecoderSpec read(const ConfigReader& given) {
   read_experts(config, config.first_of({"num_local_experts", "num_experts"}), spec, "intermediate_size");
   moe.router_bias = moe.expert_bias = moe.alternating = true;
   moe.activation = Activation::clamped;
-  moe.limit = static_cast<float>(config.number("swiglu_limit", 7));
+  moe.limit = static_cast<float>(config.positive("swiglu_limit", 7));
   moe.alpha = static_cast<float>(config.number("swiglu_alpha", 1.702));
   spec.routed.assign(spec.routed.size(), true);
   return spec;

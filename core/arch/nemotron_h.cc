@@ -1,9 +1,11 @@
 // Nemotron-H and Nemotron 3: each layer one of Mamba2, attention without positions, experts, dense (arXiv 2504.03624).
 // transformers: models/nemotron_h.
 #include <algorithm>
+#include <limits>
 
 #include "core/blocks/decoder.h"
 #include "core/blocks/mamba.h"
+#include "core/engine.h"
 #include "core/error.h"
 #include "core/hybrid_layers.h"
 #include "core/inventory.h"
@@ -18,14 +20,20 @@ void expect_activation(const ConfigReader& config, std::string_view key, std::st
 
 MambaSpec read_mamba(const ConfigReader& config, float eps) {
   constexpr int kMost = 1 << 12;
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const auto [least, most] = config.interval(config.first_of({"mamba_dt_limit", "time_step_limit"}), {0, kInfinity});
+  const double min = config.not_negative(config.first_of({"mamba_dt_min", "time_step_min"}), 1e-3);
   const MambaSpec mamba{.heads = config.count("mamba_num_heads", 128, kMost),
                         .head_dim = config.count("mamba_head_dim", 64, kMost),
-                        .groups = config.count(config.first_of({"n_groups", "mamba_n_groups"}), 8, kMost),
+                        .groups = config.count(config.first_of({"mamba_n_groups", "n_groups"}), 8, kMost),
                         .state = config.count("ssm_state_size", 128, kMost),
-                        .taps = config.count(config.first_of({"conv_kernel", "mamba_d_conv"}), 4, kMostTaps),
+                        .taps = config.count(config.first_of({"mamba_d_conv", "conv_kernel"}), 4, kMostTaps),
                         .biased = config.boolean("use_bias", false),
-                        .conv_biased = config.boolean(config.first_of({"use_conv_bias", "mamba_conv_bias"}), true),
-                        .eps = eps};
+                        .conv_biased = config.boolean(config.first_of({"mamba_conv_bias", "use_conv_bias"}), true),
+                        .eps = eps,
+                        .least_step = static_cast<float>(least),
+                        .most_step = static_cast<float>(most),
+                        .lengthened_step = static_cast<float>(min)};
   if (mamba.heads % mamba.groups != 0) {
     throw Error("{}: {} Mamba heads do not divide over {} groups", config.origin(), mamba.heads, mamba.groups);
   }
@@ -36,7 +44,7 @@ void read_nemotron_experts(const ConfigReader& config, DecoderSpec& spec) {
   MoeSpec& moe = spec.moe;
   moe.sigmoid = true;
   moe.normalise = config.boolean("norm_topk_prob", true);
-  moe.scaling = static_cast<float>(config.number("routed_scaling_factor", 1));
+  moe.scaling = static_cast<float>(config.positive("routed_scaling_factor", 1));
   moe.groups = config.count("n_group", 1);
   moe.groups_kept = config.count("topk_group", 1);
   moe.latent = config.count("moe_latent_size", 0);
@@ -49,7 +57,10 @@ void read_nemotron_experts(const ConfigReader& config, DecoderSpec& spec) {
 std::unique_ptr<Block> load_mixer(const LayerFile& at, HybridBlock block, const MambaSpec& mamba) {
   const DecoderSpec& spec = at.spec;
   const std::string path = at.path + ".mixer";
-  if (block == HybridBlock::mamba) return std::make_unique<Mamba>(at.file, path, mamba, spec.hidden);
+  if (block == HybridBlock::mamba) {
+    const bool lengthens = at.engine.lengthens_time_steps();
+    return std::make_unique<Mamba>(at.file, path, lengthens ? mamba.lengthened() : mamba, spec.hidden);
+  }
   if (block == HybridBlock::attention) {
     return std::make_unique<Attention>(at.file, path, spec.attention, spec.hidden);
   }
@@ -59,11 +70,13 @@ std::unique_ptr<Block> load_mixer(const LayerFile& at, HybridBlock block, const 
 DecoderSpec read(const ConfigReader& config) {
   const std::vector<HybridBlock> blocks = nemotron_blocks(config);
   constexpr int kHeadDim = 128;
-  DecoderSpec spec = read_decoder(config, {.head_dim = kHeadDim, .layers = static_cast<int>(blocks.size())});
+  DecoderSpec spec = read_decoder(
+      config, {.head_dim = config.positive_count("attention_head_dim", kHeadDim),  // as older configs call it
+               .layers = static_cast<int>(blocks.size()),
+               .own_rope = true});
   expect_activation(config, "mlp_hidden_act", "relu2");
   expect_activation(config, "mamba_hidden_act", "silu");
-  spec.eps = static_cast<float>(config.number("layer_norm_epsilon", 1e-5));
-  spec.ropes.clear();
+  spec.eps = read_eps(config, "layer_norm_epsilon", 1e-5);
   spec.attention.rope = -1;
   spec.activation = Activation::relu2;
   spec.mlp_bias = config.boolean("mlp_bias", false);
@@ -74,7 +87,7 @@ DecoderSpec read(const ConfigReader& config) {
   spec.tied = false;                   // whatever 'tie_word_embeddings' says
   spec.routed.clear();
   for (const HybridBlock block : blocks) spec.routed.push_back(block == HybridBlock::moe);
-  spec.info.mtp_layers = count_mtp_layers(config);
+  read_mtp_layers(config, spec);
   const std::vector<HybridBlock> mtp_blocks = nemotron_mtp_blocks(config);
   const auto any = [&](HybridBlock kind) {
     const auto is_in = [&](const std::vector<HybridBlock>& of) { return std::ranges::find(of, kind) != of.end(); };

@@ -10,7 +10,7 @@ DecoderSpec read(const ConfigReader& config) {
   expect_full_attention(config);
   spec.attention.qkv_bias = spec.attention.output_bias = config.boolean("attention_bias", false);
   spec.attention.qk_norm = AttentionSpec::QkNorm::of_rows;
-  spec.attention.clip = static_cast<float>(config.number("clip_qkv", 0));
+  if (config.has("clip_qkv")) spec.attention.clip = static_cast<float>(config.positive("clip_qkv", 0));
   spec.moe.normalise = config.boolean("norm_topk_prob", false);
   read_experts(config, config.first_of({"num_experts", "num_local_experts"}), spec, "intermediate_size");
   spec.routed.assign(spec.routed.size(), true);

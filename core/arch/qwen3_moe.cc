@@ -9,7 +9,7 @@ DecoderSpec read(const ConfigReader& config) {
   DecoderSpec spec = read_decoder(config);
   spec.attention.qkv_bias = spec.attention.output_bias = config.boolean("attention_bias", false);
   spec.attention.qk_norm = AttentionSpec::QkNorm::of_heads;
-  expect_full_attention(config);
+  read_windows(config, spec);
   spec.moe.normalise = config.boolean("norm_topk_prob", false);
   read_experts(config, config.first_of({"num_experts", "num_local_experts"}), spec);
   spec.routed = qwen_routed_layers(config, spec.info.layers);

@@ -65,7 +65,7 @@ class Decoder : public Model {
     Moe* before = nullptr;
     for (int layer = 0; layer < spec_.info.layers; ++layer) {
       layers_.push_back(spec_.load_layer(
-          {file, experts_, spec_, layer, path_of(layer), spec_.routed[static_cast<std::size_t>(layer)]}));
+          {file, experts_, spec_, layer, path_of(layer), spec_.routed[static_cast<std::size_t>(layer)], engine_}));
       for (const Sublayer& sublayer : layers_.back().sublayers) {
         Moe* moe = sublayer.block->experts();
         if (moe == nullptr) continue;
@@ -75,17 +75,8 @@ class Decoder : public Model {
     }
     norm_ = load_norm(file, fmt::format("{}.{}.weight", names.root, names.norm), spec_.hidden, spec_.zero_centred);
     head_ = spec_.tied ? table : file.linear(names.head, shape);
-    // Published configs of Qwen3-Next do not say that there is one.
-    if (spec_.mtp && file.has_prefix(spec_.mtp->root + ".")) spec_.info.mtp_layers = std::max(spec_.info.mtp_layers, 1);
+    spec_.info.mtp_layers = count_mtp_layers();
     if (spec_.info.mtp_layers > 0) mtp_ = load_mtp(file_, experts_, spec_, embedding_, head_, engine);
-    const int beyond = spec_.info.layers + (spec_.mtp ? 0 : spec_.info.mtp_layers);
-    if (file.has_prefix(path_of(beyond) + ".")) {
-      throw Error(
-          "{}: tensors of layer {} are not used: by config.json there are {} layers and 'num_nextn_predict_layers' is "
-          "{}",
-          file.directory().string(), beyond, spec_.info.layers, spec_.info.mtp_layers);
-    }
-    if (mtp_ == nullptr) spec_.info.mtp_layers = 0;
 
     // Computed anew; scales of a cache of 8-bit floats, which is not kept here.
     std::vector<std::string> ignored = names.ignored;
@@ -95,10 +86,8 @@ class Decoder : public Model {
       ignored.push_back(names.head + ".");
     }
     // One head is chained, however many are stored.
-    const int of_head = spec_.mtp ? spec_.mtp->layers : 1;
-    for (int more = of_head; more < of_head * spec_.info.mtp_layers; ++more) {
-      ignored.push_back(
-          (spec_.mtp ? fmt::format("{}.layers.{}", spec_.mtp->root, more) : path_of(spec_.info.layers + more)) + ".");
+    for (int more = 1; more < spec_.info.mtp_layers; ++more) {
+      for (const std::string& path : mtp_paths(more)) ignored.push_back(path + ".");
     }
     file.expect_all_used(ignored);
     if (file.packs()) experts_.settle(spec_.moe.experts);
@@ -166,6 +155,32 @@ class Decoder : public Model {
         "{}: 'tie_word_embeddings' is true, but '{}' is stored and is not the embedding; set it to false in "
         "config.json to use what is stored, or remove the tensor",
         file.directory().string(), head->name);
+  }
+
+  // Of the head with this number: where its layers are stored.
+  std::vector<std::string> mtp_paths(int head) const {
+    if (!spec_.mtp) return {path_of(spec_.info.layers + head)};
+    std::vector<std::string> paths;
+    for (int i = 0; i < spec_.mtp->layers; ++i) {
+      paths.push_back(fmt::format("{}.layers.{}", spec_.mtp->root, head * spec_.mtp->layers + i));
+    }
+    return paths;
+  }
+
+  // As many as are stored: none if a conversion left them out. Throws Error if config.json says another number.
+  int count_mtp_layers() const {
+    int stored = 0;
+    while (file_->has_prefix(mtp_paths(stored).front() + ".")) ++stored;
+    const bool unsaid = spec_.mtp_key.empty() && spec_.mtp;  // published configs of Qwen3-Next do not say it
+    if (stored == 0 || unsaid || stored == spec_.info.mtp_layers) return stored;
+    if (spec_.info.mtp_layers == 0) {
+      throw Error("{}: tensors of {} are not used: by config.json there are {} layers and '{}' is {}",
+                  file_->directory().string(), mtp_paths(0).front(), spec_.info.layers,
+                  spec_.mtp_key.empty() ? "num_nextn_predict_layers" : spec_.mtp_key,
+                  spec_.mtp_key.empty() ? "missing" : "0");
+    }
+    throw Error("{}: {} multi-token-prediction layers are stored, but '{}' is {} in config.json; which is right?",
+                file_->directory().string(), stored, spec_.mtp_key, spec_.info.mtp_layers);
   }
 
   std::string path_of(int layer) const { return fmt::format("{}.layers.{}", spec_.names.root, layer); }
@@ -257,9 +272,9 @@ DecoderSpec read_decoder(const ConfigReader& config, const DecoderDefaults& defa
   spec.info.vocab = config.count("vocab_size");
   spec.info.hidden = spec.hidden = config.count("hidden_size");
   spec.info.layers = defaults.layers > 0 ? defaults.layers : config.count("num_hidden_layers");
-  spec.info.context = config.count("max_position_embeddings", 2048);
+  spec.info.context = read_context(config, 2048);
   spec.intermediate = config.count("intermediate_size", 0);
-  spec.eps = static_cast<float>(config.number("rms_norm_eps", defaults.rms_norm_eps));
+  spec.eps = read_eps(config, "rms_norm_eps", defaults.rms_norm_eps);
   spec.tied = config.boolean("tie_word_embeddings", defaults.tied);
   constexpr int kMostLayers = 10000;  // a config that says more is damaged: do not try to allocate for it
   require(spec.info.layers <= kMostLayers, config,
@@ -277,7 +292,9 @@ DecoderSpec read_decoder(const ConfigReader& config, const DecoderDefaults& defa
   constexpr int kMostDim = 1 << 16;
   require(attention.head_dim >= 1 && attention.head_dim <= kMostDim, config,
           fmt::format("'head_dim' is {}; expected 1 to {}", attention.head_dim, kMostDim));
-  spec.ropes = {read_rope(config, attention.head_dim, defaults.partial_rotary_factor, defaults.rope_theta)};
+  if (!defaults.own_rope) {
+    spec.ropes = {read_rope(config, attention.head_dim, defaults.partial_rotary_factor, defaults.rope_theta)};
+  }
 
   const std::string_view key = config.first_of({"hidden_activation", "hidden_act"});
   const std::string activation = config.text(key, "silu");
@@ -306,11 +323,9 @@ void read_windows(const ConfigReader& config, DecoderSpec& spec) {
 
 void expect_full_attention(const ConfigReader& config) {
   for (const std::string& type : config.texts("layer_types")) {
-    require(type == "full_attention", config,
+    require(type == "full_attention" || type == "sliding_attention", config,
             fmt::format("layer type '{}' is not one of this architecture; full_attention is", type));
   }
-  require(!config.boolean("use_sliding_window", false), config,
-          "'use_sliding_window' is true; this architecture runs without a window");
 }
 
 void read_experts(const ConfigReader& config, std::string_view experts_key, DecoderSpec& spec,
@@ -332,14 +347,34 @@ void read_experts(const ConfigReader& config, std::string_view experts_key, Deco
           fmt::format("'scoring_func' is '{}'; this architecture routes with {}", asked, scores));
   moe.shared_width = moe.width * spec.info.shared_experts;
   require(moe.experts_per_token <= moe.experts, config,
-          fmt::format("{} experts per token of {} experts", moe.experts_per_token, moe.experts));
-  require(moe.groups >= 1 && moe.groups <= kMostGroups && moe.experts % moe.groups == 0 && moe.groups_kept >= 1 &&
-              moe.groups_kept <= moe.groups && moe.experts / moe.groups * moe.groups_kept >= moe.experts_per_token,
-          config,
-          fmt::format("{} of {} groups kept do not fit {} of {} experts per token", moe.groups_kept, moe.groups,
+          fmt::format("'num_experts_per_tok' is {}: {} experts per token of {} experts", moe.experts_per_token,
                       moe.experts_per_token, moe.experts));
+  require(moe.groups >= 1 && moe.groups <= kMostGroups, config,
+          fmt::format("'n_group' is {}; expected 1 to {}", moe.groups, kMostGroups));
+  require(moe.groups_kept >= 1 && moe.groups_kept <= moe.groups, config,
+          fmt::format("'topk_group' is {}; expected 1 to the {} of 'n_group'", moe.groups_kept, moe.groups));
+  const int of_group = moe.experts / moe.groups;
+  require(moe.experts % moe.groups == 0, config,
+          fmt::format("{} experts do not divide over the {} groups of 'n_group'", moe.experts, moe.groups));
+  require(moe.groups == 1 || of_group >= moe.group_scored_by, config,
+          fmt::format("a group of 'n_group' {} has {} of {} experts; expected at least {}", moe.groups, of_group,
+                      moe.experts, moe.group_scored_by));
+  require(of_group * moe.groups_kept >= moe.experts_per_token, config,
+          fmt::format("the {} groups of 'topk_group' have {} experts; expected the {} of 'num_experts_per_tok'",
+                      moe.groups_kept, of_group * moe.groups_kept, moe.experts_per_token));
   spec.info.experts = moe.experts;
   spec.info.experts_per_token = moe.experts_per_token;
+}
+
+float read_eps(const ConfigReader& config, std::string_view key, double fallback) {
+  const double eps = config.number(key, fallback);
+  require(eps >= 0 && eps < 1, config, fmt::format("'{}' is {}; expected 0 to 1", key, eps));
+  return static_cast<float>(eps);
+}
+
+void read_mtp_layers(const ConfigReader& config, DecoderSpec& spec, std::string_view key) {
+  spec.info.mtp_layers = count_mtp_layers(config, key);
+  if (config.has(key)) spec.mtp_key = key;
 }
 
 std::unique_ptr<Model> make_decoder(DecoderSpec spec, WeightFile file, Engine& engine) {

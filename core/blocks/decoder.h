@@ -28,6 +28,7 @@ struct LayerFile {
   int layer;         // its number in the router trace, and to the store
   std::string path;  // "model.layers.0"
   bool routed;       // whether it has a mixture of experts, where that is a choice
+  const Engine& engine;
 };
 
 // What checkpoints call the parts outside of layers.
@@ -73,8 +74,9 @@ struct DecoderSpec {
   std::vector<DecoderNames> other_names;  // that checkpoints may have instead
   // Whether norms hold what they multiply by although the architecture is zero-centred; none: they never do.
   std::function<bool(const WeightFile&)> holds_whole_norms;
-  HeadReading mtp_reading;  // of the MTP layer, unless another is asked for
-  float logit_softcap = 0;  // logits become cap * tanh(logits / cap); 0: they stay
+  HeadReading mtp_reading;   // of the MTP layer, unless another is asked for
+  std::string_view mtp_key;  // where config.json says how many MTP layers there are; empty: it does not say
+  float logit_softcap = 0;   // logits become cap * tanh(logits / cap); 0: they stay
   std::function<DecoderLayer(const LayerFile& at)> load_layer = [](const LayerFile& at) {
     return load_decoder_layer(at);
   };
@@ -85,18 +87,20 @@ struct DecoderSpec {
 
 // What transformers takes for keys that a config.json leaves out.
 struct DecoderDefaults {
-  double partial_rotary_factor = 1;
+  double partial_rotary_factor = 0;  // 0: heads rotate as a whole, whatever the key says
   double rms_norm_eps = 1e-6;
   int head_dim = 0;  // 0 = hidden_size / num_attention_heads
   bool tied = false;
   double rope_theta = 10000;
-  int layers = 0;  // where a list says how many there are; 0: num_hidden_layers
+  int layers = 0;         // where a list says how many there are; 0: num_hidden_layers
+  bool own_rope = false;  // the caller says how positions are told, and how much of a head rotates
 };
 
 // The keys that most architectures spell alike. The caller adds what is its own.
 DecoderSpec read_decoder(const ConfigReader& config, const DecoderDefaults& defaults = {});
 
-// Throws Error unless every layer sees all positions; for architectures that have no other layers.
+// For architectures whose layers all see all positions: windows that a config gives them are ignored, as transformers
+// does. Throws Error if it has layers of another kind.
 void expect_full_attention(const ConfigReader& config);
 void read_windows(const ConfigReader& config, DecoderSpec& spec);  // as core/windows.h
 
@@ -104,6 +108,9 @@ void read_windows(const ConfigReader& config, DecoderSpec& spec);  // as core/wi
 // info.shared_experts.
 void read_experts(const ConfigReader& config, std::string_view experts_key, DecoderSpec& spec,
                   std::string_view width_key = "moe_intermediate_size");
+
+float read_eps(const ConfigReader& config, std::string_view key, double fallback);
+void read_mtp_layers(const ConfigReader& config, DecoderSpec& spec, std::string_view key = "num_nextn_predict_layers");
 
 std::unique_ptr<Model> make_decoder(DecoderSpec spec, WeightFile file, Engine& engine);
 

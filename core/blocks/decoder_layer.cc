@@ -32,6 +32,10 @@ std::unique_ptr<Block> load_feed_forward(const LayerFile& at) {
   if (at.routed) {
     return std::make_unique<MoeBlock>(load_moe(at.file, at.experts, at.layer, path, spec.moe, spec.hidden));
   }
+  if (spec.intermediate < 1) {
+    throw Error("{}: 'intermediate_size' of config.json is 0 or missing; expected the width of {}",
+                at.file.directory().string(), path);
+  }
   return std::make_unique<DenseBlock>(
       load_swiglu(at.file, path, spec.hidden,
                   {.width = spec.intermediate, .biased = spec.mlp_bias, .activation = spec.activation}));

@@ -20,19 +20,20 @@ DecoderLayer load_layer(const LayerFile& at) {
 
 // Full layers first, then those with a window, as DecoderSpec::window_rope says.
 std::vector<Rope> read_ropes(const ConfigReader& config, int head_dim) {
-  const double theta = config.number("rope_theta", 1e6);
-  const double local = config.number("rope_local_base_freq", 1e4);
-  if (const std::optional<ConfigReader> both = config.object("rope_parameters")) {
-    const auto of = [&](std::string_view kind, double fallback) {
-      const std::optional<ConfigReader> own = both->object(kind);
-      if (!own)
-        throw Error("{}: 'rope_parameters' has no '{}'; expected full_attention and sliding_attention", config.origin(),
-                    kind);
-      return make_rope(config, own, own->number("rope_theta", fallback), head_dim);
-    };
-    return {of("full_attention", theta), of("sliding_attention", local)};
+  const std::optional<ConfigReader> both = config.object("rope_parameters");
+  if (both && !both->keys().empty() && !both->has("full_attention") && !both->has("sliding_attention")) {
+    throw Error("{}: 'rope_parameters' has no 'full_attention'; expected full_attention and sliding_attention",
+                config.origin());
   }
-  return {make_rope(config, config.object("rope_scaling"), theta, head_dim), make_rope(config, {}, local, head_dim)};
+  const std::optional<ConfigReader> older = config.object("rope_scaling");  // of full layers, where it wins
+  const auto rope_of = [&](std::string_view kind, std::string_view theta_key, double fallback) {
+    const std::optional<ConfigReader> own = both ? both->object(kind) : std::nullopt;
+    const std::optional<ConfigReader>& scaling = older && kind == "full_attention" ? older : own;
+    double theta = config.positive(theta_key, fallback);
+    if (own) theta = own->number("rope_theta", theta);
+    return make_rope(config, scaling, scaling ? scaling->number("rope_theta", theta) : theta, head_dim);
+  };
+  return {rope_of("full_attention", "rope_theta", 1e6), rope_of("sliding_attention", "rope_local_base_freq", 1e4)};
 }
 
 }  // namespace
@@ -44,7 +45,7 @@ ConfigReader gemma3_text(const ConfigReader& config) {
 }
 
 DecoderSpec read_gemma3(const ConfigReader& config) {
-  DecoderSpec spec = read_decoder(config, {.head_dim = 256, .tied = true});
+  DecoderSpec spec = read_decoder(config, {.head_dim = 256, .tied = true, .own_rope = true});
   spec.ropes = read_ropes(config, spec.attention.head_dim);
   if (!config.has("hidden_activation")) spec.activation = Activation::gelu_tanh;
   spec.zero_centred = spec.attention.zero_centred = true;
@@ -53,9 +54,11 @@ DecoderSpec read_gemma3(const ConfigReader& config) {
   AttentionSpec& attention = spec.attention;
   attention.qk_norm = AttentionSpec::QkNorm::of_heads;
   attention.qkv_bias = attention.output_bias = config.boolean("attention_bias", false);
-  attention.scale = 1 / std::sqrt(static_cast<float>(config.number("query_pre_attn_scalar", 256)));
+  attention.scale = 1 / std::sqrt(static_cast<float>(config.positive("query_pre_attn_scalar", 256)));
   read_windows(config, spec);
-  spec.logit_softcap = static_cast<float>(config.number("final_logit_softcapping", 0));
+  if (config.has("final_logit_softcapping")) {
+    spec.logit_softcap = static_cast<float>(config.positive("final_logit_softcapping", 0));
+  }
   if (config.has("use_bidirectional_attention") && !config.is_false("use_bidirectional_attention")) {
     throw Error("{}: 'use_bidirectional_attention' is set; expected a model that reads from left to right",
                 config.origin());

@@ -12,7 +12,7 @@ namespace {
 float score_scale(const ConfigReader& config, int dim) {
   const double scale = 1 / std::sqrt(static_cast<double>(dim));
   const std::optional<ConfigReader> scaling = rope_scaling(config);
-  const double mscale = scaling ? scaling->number("mscale_all_dim", 0) : 0;
+  const double mscale = scaling ? scaling->not_negative("mscale_all_dim", 0) : 0;
   if (mscale == 0 || scaling->text(scaling->first_of({"rope_type", "type"}), "default") == "default") {
     return static_cast<float>(scale);
   }
@@ -59,7 +59,7 @@ void read_mixture(const ConfigReader& config, const LatentDefaults& defaults, De
   MoeSpec& moe = spec.moe;
   moe.sigmoid = defaults.sigmoid;
   moe.normalise = defaults.sigmoid && config.boolean("norm_topk_prob", true);
-  moe.scaling = static_cast<float>(config.number("routed_scaling_factor", defaults.scaling));
+  moe.scaling = static_cast<float>(config.positive("routed_scaling_factor", defaults.scaling));
   const std::string method = config.text("topk_method", defaults.sigmoid ? "noaux_tc" : "greedy");
   if (defaults.sigmoid ? method != "noaux_tc" : method != "greedy" && method != "group_limited_greedy") {
     throw Error("{}: 'topk_method' is '{}'; expected {}", config.origin(), method,
@@ -80,23 +80,24 @@ void read_mixture(const ConfigReader& config, const LatentDefaults& defaults, De
 
 DecoderSpec read_latent_decoder(const ConfigReader& config, const LatentDefaults& defaults) {
   const int rope_dims = static_cast<int>(size_of(config, "qk_rope_head_dim"));
-  DecoderSpec spec = read_decoder(config, {.rms_norm_eps = defaults.rms_norm_eps, .head_dim = rope_dims});
+  DecoderSpec spec =
+      read_decoder(config, {.rms_norm_eps = defaults.rms_norm_eps, .head_dim = rope_dims, .own_rope = true});
   LatentSpec latent = read_attention(config, spec);
-  spec.ropes = {read_rope(config, rope_dims, 1, DecoderDefaults{}.rope_theta)};
+  spec.ropes = {read_rope(config, rope_dims, defaults.partial_rotary_factor, DecoderDefaults{}.rope_theta)};
   if (spec.ropes[0].dims != rope_dims) {
     throw Error("{}: 'partial_rotary_factor' rotates {} elements; expected the {} of 'qk_rope_head_dim'",
                 config.origin(), spec.ropes[0].dims, rope_dims);
   }
   spec.ropes[0].interleaved = !defaults.may_split || config.boolean("rope_interleave", true);
   std::vector<bool> indexed;
-  if (config.has("index_topk")) {
+  if (is_indexed(config)) {
     spec.ropes.push_back(spec.ropes[0]);
     spec.ropes[1].interleaved = defaults.index_interleaved;
     latent.indexer = read_indexer(config, latent, 1);
     indexed = deepseek_indexed_layers(config, spec.info.layers);
   }
   read_mixture(config, defaults, spec);
-  spec.info.mtp_layers = count_mtp_layers(config);
+  read_mtp_layers(config, spec);
   spec.mtp_reading.normed_carried = !defaults.carries_raw;
   spec.load_layer = [latent, indexed](const LayerFile& at) {
     LatentSpec of_layer = latent;

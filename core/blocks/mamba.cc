@@ -41,7 +41,7 @@ void Mamba::read_row(float* products, float* inputs) const {
   float* decays = inputs + spec_.convolved();
   float* rates = decays + spec_.heads;
   for (int head = 0; head < spec_.heads; ++head) {
-    rates[head] = softplus_of(head, dt[head]);
+    rates[head] = std::clamp(softplus_of(head, dt[head]), spec_.least_step, spec_.most_step);
     decays[head] = std::exp(-weights_.rate[static_cast<std::size_t>(head)] * rates[head]);
   }
 }

@@ -2,6 +2,8 @@
 // neighbouring heads share B and C.
 #pragma once
 
+#include <limits>
+
 #include "core/blocks/recurrent_block.h"
 
 namespace specdec {
@@ -13,7 +15,15 @@ struct MambaSpec {
   int taps = 0;
   bool biased = false, conv_biased = false;  // projections, the convolution
   float eps = 1e-5f;
+  float least_step = 0, most_step = std::numeric_limits<float>::infinity();  // of dt
+  float lengthened_step = 1e-3f;                                             // the least if steps are lengthened
 
+  MambaSpec lengthened() const {
+    MambaSpec spec = *this;
+    spec.least_step = lengthened_step;
+    spec.most_step = std::numeric_limits<float>::infinity();
+    return spec;
+  }
   std::int64_t inner() const { return static_cast<std::int64_t>(heads) * head_dim; }
   std::int64_t convolved() const { return inner() + 2L * groups * state; }
 };

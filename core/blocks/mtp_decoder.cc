@@ -42,7 +42,7 @@ class MtpDecoder : public DraftHead {
     hidden_norm_ = norm(mtp.hidden_norm);
     head_norm_ = norm(mtp.norm);
     join_ = weights.linear(mtp.join, {spec.hidden, 2L * spec.hidden});
-    layers_.push_back(mtp.load_layer({weights, experts, spec, spec.info.layers, path, spec.moe.experts > 0}));
+    layers_.push_back(mtp.load_layer({weights, experts, spec, spec.info.layers, path, spec.moe.experts > 0, engine}));
     if (weights.has_prefix(path + ".embed_tokens.")) {
       embedding_ = weights.copied(weights.table(path + ".embed_tokens", {embedding.out, spec.hidden}));
     }

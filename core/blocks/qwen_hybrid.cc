@@ -21,8 +21,8 @@ DeltaNetSpec read_delta_net(const ConfigReader& config, DeltaLayout layout, floa
                           .by_key_head = layout == DeltaLayout::by_key_head,
                           .eps = eps};
   if (spec.value_heads % spec.key_heads != 0) {
-    throw Error("{}: {} linear value heads do not divide over {} key heads", config.origin(), spec.value_heads,
-                spec.key_heads);
+    throw Error("{}: 'linear_num_value_heads' is {}; expected a multiple of the {} of 'linear_num_key_heads'",
+                config.origin(), spec.value_heads, spec.key_heads);
   }
   return spec;
 }
@@ -60,7 +60,7 @@ DecoderSpec read_qwen_hybrid(const ConfigReader& outer, DeltaLayout layout) {
                        .head = "language_model.lm_head",
                        .ignored = {"vision_tower.", "model.visual."}}};  // MLX's
   spec.holds_whole_norms = was_converted_by_mlx;
-  spec.info.mtp_layers = count_mtp_layers(config, "mtp_num_hidden_layers");
+  read_mtp_layers(config, spec, "mtp_num_hidden_layers");
   spec.mtp = {.root = "mtp",
               .embedding_norm = "mtp.pre_fc_norm_embedding",
               .hidden_norm = "mtp.pre_fc_norm_hidden",

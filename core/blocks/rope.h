@@ -16,12 +16,19 @@ struct Rope {
   float magnitude = 1;  // what is rotated is multiplied by it (YaRN's attention factor)
 };
 
-// Reads rope_parameters (transformers 5) or rope_theta, rope_scaling and partial_rotary_factor.
-// Types: default, linear, llama3, yarn (Peng et al., arXiv 2309.00071), and factors (by which each frequency is
-// divided, as GGUF has them); others are refused by name.
+// What config.json says, as transformers reads it: rope_scaling if it says anything, else rope_parameters; rope_theta
+// and partial_rotary_factor inside of these or beside them. Types: default, linear, proportional, llama3, yarn (Peng et
+// al., arXiv 2309.00071), dynamic and longrope (Ding et al., arXiv 2402.13753) within the context that needs no
+// stretching, and factors (by which each frequency is divided, as GGUF has them). partial_fallback 0: heads rotate as a
+// whole, whatever the key says.
 Rope read_rope(const ConfigReader& config, int head_dim, double partial_fallback, double theta_fallback);
-// The same of `dims` elements, from what scales the frequencies; none: default.
-Rope make_rope(const ConfigReader& config, const std::optional<ConfigReader>& scaling, double theta, int dims);
+// The same from what scales the frequencies; none: default.
+Rope make_rope(const ConfigReader& config, const std::optional<ConfigReader>& scaling, double theta, int head_dim,
+               double partial_fallback = 0);
+
+// The positions that a model sees: max_position_embeddings, but where longrope would change the frequencies of what is
+// already cached, only those before that.
+int read_context(const ConfigReader& config, int fallback);
 
 // What scales the frequencies by config.json; nothing: nothing does.
 std::optional<ConfigReader> rope_scaling(const ConfigReader& config);

@@ -170,7 +170,9 @@ void add_rope(const Keys& keys, const GgufMetadata& metadata, const GgufFind& fi
               Json& config) {
   config["rope_theta"] = keys.number("rope.freq_base").value_or(10000);
   const std::int64_t dims = keys.find_count("rope.dimension_count").value_or(head_dim);
-  keys.refuse(dims < 1 || dims > head_dim, "rope.dimension_count", fmt::format("from 1 to {}", head_dim));
+  const bool whole = keys.architecture != "glm4moe";
+  keys.refuse(dims < (whole ? head_dim : 1) || dims > head_dim, "rope.dimension_count",
+              whole ? fmt::format("{}, as many as a head has", head_dim) : fmt::format("from 1 to {}", head_dim));
   double partial = static_cast<double>(dims) / static_cast<double>(head_dim);
   if (static_cast<std::int64_t>(partial * static_cast<double>(head_dim)) < dims) partial = std::nextafter(partial, 1);
   config["partial_rotary_factor"] = partial;

@@ -78,7 +78,7 @@ Inventory take(const ConfigReader& outer) {
   layout.dense = size_of(config, "intermediate_size");
   layout.correction = config.text("scoring_func", type == "deepseek_v2" ? "softmax" : "sigmoid") == "sigmoid";
   const std::vector<bool> indexed = deepseek_indexed_layers(config, inventory.layers);
-  const bool sparse = config.has("index_topk");
+  const bool sparse = is_indexed(config);
   if (sparse) {
     layout.index_heads = size_of(config, "index_n_heads");
     layout.index_dim = size_of(config, "index_head_dim");
@@ -117,9 +117,16 @@ int deepseek_shared_experts(const ConfigReader& config) {
   return config.count("n_shared_experts", config.text("model_type", "") == "deepseek_v2" ? 2 : 1);
 }
 
+bool is_indexed(const ConfigReader& config) {
+  const std::string type = config.text("model_type", "");
+  return type == "deepseek_v32" || type == "glm_moe_dsa";
+}
+
 std::vector<bool> deepseek_indexed_layers(const ConfigReader& config, int layers) {
   const auto count = static_cast<std::size_t>(layers);
-  if (!config.has("index_topk")) return std::vector<bool>(count, false);
+  if (!is_indexed(config)) return std::vector<bool>(count, false);
+  // The class of DeepSeek-V3.2 knows no sharing.
+  if (config.text("model_type", "") == "deepseek_v32") return std::vector<bool>(count, true);
   std::vector<std::string> types = config.texts("indexer_types");
   if (types.empty()) types = config.letters("index_topk_pattern");
   if (!types.empty() && types.size() != count) {

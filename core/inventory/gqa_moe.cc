@@ -60,10 +60,10 @@ Inventory take(const ConfigReader& config) {
   if (glm) layout.shared = layout.width * config.count("n_shared_experts", 1);
 
   const int first = glm ? config.count("first_k_dense_replace", 1) : 0;
-  const int every = config.count("decoder_sparse_step", 1);
+  const int every = config.positive_count("decoder_sparse_step", 1);
   const std::vector<int> dense = config.integers("mlp_only_layers");
   const std::vector<bool> routed = routed_layers(config, inventory.layers, [&](int layer) {
-    return layer >= first && every > 0 && (layer + 1) % every == 0 && std::ranges::find(dense, layer) == dense.end();
+    return layer >= first && (layer + 1) % every == 0 && std::ranges::find(dense, layer) == dense.end();
   });
   const std::vector<bool> windowed = windowed_layers(config, inventory);
 

@@ -68,15 +68,15 @@ void add_layer(Inventory& inventory, const std::string& path, const Layout& layo
 }
 
 Layout read_layout(const ConfigReader& config, bool routed) {
-  Layout layout{.gqa = read_gqa(config, 128)};
+  Layout layout{.gqa = read_gqa(config, size_of(config, "attention_head_dim", 128))};
   layout.biased = config.boolean("use_bias", false);
   layout.mlp_biased = config.boolean("mlp_bias", false);
-  layout.mamba_heads = size_of(config, "mamba_num_heads");
-  layout.mamba_dim = size_of(config, "mamba_head_dim");
-  layout.groups = size_of(config, config.first_of({"n_groups", "mamba_n_groups"}), 8);
+  layout.mamba_heads = size_of(config, "mamba_num_heads", 128);
+  layout.mamba_dim = size_of(config, "mamba_head_dim", 64);
+  layout.groups = size_of(config, config.first_of({"mamba_n_groups", "n_groups"}), 8);
   layout.state = size_of(config, "ssm_state_size", 128);
-  layout.kernel = size_of(config, config.first_of({"conv_kernel", "mamba_d_conv"}), 4);
-  layout.conv_bias = config.boolean(config.first_of({"use_conv_bias", "mamba_conv_bias"}), true);
+  layout.kernel = size_of(config, config.first_of({"mamba_d_conv", "conv_kernel"}), 4);
+  layout.conv_bias = config.boolean(config.first_of({"mamba_conv_bias", "use_conv_bias"}), true);
   layout.dense = size_of(config, "intermediate_size", 0);
   if (!routed) return layout;
   layout.width = size_of(config, "moe_intermediate_size");

@@ -84,13 +84,13 @@ Inventory take(const ConfigReader& outer) {
   layout.gqa.qk_norm = true;
   layout.gqa.query_parts = 2;
   layout.flat = config.text("model_type", "") != "qwen3_next";
-  layout.key_heads = size_of(config, "linear_num_key_heads");
-  layout.value_heads = size_of(config, "linear_num_value_heads");
-  layout.key_dim = size_of(config, "linear_key_head_dim");
-  layout.value_dim = size_of(config, "linear_value_head_dim");
-  layout.kernel = size_of(config, "linear_conv_kernel_dim");
+  layout.key_heads = size_of(config, "linear_num_key_heads", 16);
+  layout.value_heads = size_of(config, "linear_num_value_heads", 32);
+  layout.key_dim = size_of(config, "linear_key_head_dim", 128);
+  layout.value_dim = size_of(config, "linear_value_head_dim", 128);
+  layout.kernel = size_of(config, "linear_conv_kernel_dim", 4);
   layout.width = size_of(config, "moe_intermediate_size", 0);
-  layout.shared = size_of(config, "shared_expert_intermediate_size", 0);
+  layout.shared = size_of(config, "shared_expert_intermediate_size", has_experts ? 512 : 0);
   layout.dense = size_of(config, "intermediate_size", 0);
 
   const std::vector<bool> routed = has_experts ? qwen_routed_layers(config, inventory.layers)

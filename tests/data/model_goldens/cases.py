@@ -12,22 +12,24 @@ GLM = TINY | dict(model_type="glm4_moe", head_dim=12, n_routed_experts=4, num_ex
                   moe_intermediate_size=8, n_shared_experts=1, first_k_dense_replace=1, n_group=1, topk_group=1,
                   use_qk_norm=True, norm_topk_prob=True, routed_scaling_factor=1.8, attention_bias=True,
                   eos_token_id=[2, 5], partial_rotary_factor=0.5, rope_theta=1e4, num_nextn_predict_layers=0)
+PROPORTIONAL = dict(rope_type="proportional", rope_theta=100.0, factor=2.0)
 DEFAULT_ROPE = dict(rope_type="default", rope_theta=1e4)
 
 
 def case(config, dtype="bfloat16", old=False, matters=(), shards=None, fused=False, drop=(), extra={}, affine=None,
-         positions=10, same=(), nested=None, mtp=False, mxfp4=False, fp32=()):
+         positions=10, same=(), nested=None, mtp=False, mxfp4=False, fp32=(), small_steps=False):
     """One case.
 
     old: config.json in transformers 4 spelling; in any spelling without the keys in `drop` and with those in `extra`.
     fused: the tensors as transformers holds them in memory, otherwise under their published names.
     matters, same: settings that must and must not change the logits.
     nested: the outer config of a multimodal model whose text_config this is; only text tensors are written.
+    small_steps: Mamba's steps are smaller than time_step_min.
     mtp: with multi-token-prediction layers. mxfp4: experts as gpt-oss publishes them. fp32: names kept in float32.
     """
     return dict(config=config, dtype=dtype, old=old, matters=list(matters), shards=shards, fused=fused, drop=list(drop),
                 extra=extra, affine=affine, positions=positions, lists=1 if positions > 20 else 2, same=list(same),
-                nested=nested, mtp=mtp, mxfp4=mxfp4, fp32=tuple(fp32))
+                nested=nested, mtp=mtp, mxfp4=mxfp4, fp32=tuple(fp32), small_steps=small_steps)
 
 
 def affine_qwen3_moe_bits(path):
@@ -49,6 +51,8 @@ def affine_qwen3_moe_bits(path):
 
 YARN = dict(rope_type="yarn", rope_theta=100.0, factor=4.0, original_max_position_embeddings=32, beta_fast=4.0,
             beta_slow=1.0)  # of 4 frequencies one kept, one blended, two scaled
+LONGROPE = dict(rope_type="longrope", rope_theta=100.0, original_max_position_embeddings=32,
+                short_factor=[1.0, 1.1, 1.3, 1.7], long_factor=[2.0, 4.0, 8.0, 16.0])
 WINDOW = dict(sliding_window=8)
 GEMMA3 = TINY | WINDOW | dict(model_type="gemma3_text", num_hidden_layers=3, head_dim=12, query_pre_attn_scalar=20,
                               layer_types=["sliding_attention", "full_attention", "sliding_attention"])
@@ -116,6 +120,20 @@ CASES = {
                   old=True, extra=dict(use_sliding_window=False, sliding_window=4, max_window_layers=1)),
     "qwen2_layer_types": case(TINY | dict(model_type="qwen2", rope_theta=1e4), "float16"),
     "qwen3": case(TINY | dict(model_type="qwen3", head_dim=12, tie_word_embeddings=True, rope_theta=1e6), old=True),
+    "llama_longrope": case(TINY | dict(model_type="llama", num_hidden_layers=1, rope_parameters=LONGROPE), old=True,
+                           positions=24, matters=[dict(rope_parameters=LONGROPE | dict(factor=1.0)),
+                                                  dict(rope_parameters=LONGROPE | dict(short_factor=[1.0] * 4))]),
+    "qwen2_dynamic": case(
+        TINY | dict(model_type="qwen2", num_hidden_layers=1,
+                    rope_parameters=dict(rope_type="dynamic", factor=4.0, rope_theta=100.0)), positions=24, old=True,
+        same=[dict(rope_parameters=dict(rope_type="default", rope_theta=100.0))]),
+    "qwen3_proportional": case(
+        TINY | dict(model_type="qwen3", head_dim=12,
+                    rope_parameters=PROPORTIONAL | dict(partial_rotary_factor=0.5)), positions=24,
+        matters=[dict(rope_parameters=PROPORTIONAL), dict(rope_parameters=DEFAULT_ROPE)]),
+    "qwen3_moe_window": case(
+        QWEN_MOE | WINDOW | dict(use_sliding_window=True), positions=24, old=True,
+        extra=dict(max_window_layers=9), matters=[dict(sliding_window=None), dict(sliding_window=9)]),
     "qwen3_moe": case(QWEN_MOE | dict(mlp_only_layers=[0]), old=True,
                       matters=[dict(norm_topk_prob=False)]),
     "qwen3_moe_unnormed": case(QWEN_MOE | dict(norm_topk_prob=False, decoder_sparse_step=2, num_experts=6,
@@ -236,6 +254,9 @@ CASES = {
     "nemotron_h_fused": case(
         NEMOTRON | dict(layers_block_type=["mamba", "moe", "attention"], n_shared_experts=0, tie_word_embeddings=True),
         fused=True, same=[NO_CLAMP, dict(n_shared_experts=1)]),
+    "nemotron_h_steps": case(
+        NEMOTRON | dict(hybrid_override_pattern="M*"), positions=24, old=True, drop=NEMOTRON_DROP, small_steps=True,
+        matters=[NO_CLAMP], extra=dict(hybrid_override_pattern="M*", num_hidden_layers=2)),
     "qwen3_next": case(
         GATED | GATED_MOE | dict(model_type="qwen3_next", rope_theta=1e4, partial_rotary_factor=0.25), old=True,
         positions=24, extra=dict(full_attention_interval=4), matters=[dict(norm_topk_prob=False)]),
@@ -276,6 +297,10 @@ CASES = {
         MLA | dict(model_type="glm4_moe_lite", routed_scaling_factor=1.8, norm_topk_prob=True, moe_intermediate_size=6,
                    eos_token_id=[2, 5], rms_norm_eps=1e-5, num_nextn_predict_layers=1), positions=9,
         old=True, mtp=True, drop=["rope_interleave"]),
+    "deepseek_v32_mtp": case(
+        DSA | dict(model_type="deepseek_v32", n_group=4, topk_group=2, moe_intermediate_size=6,
+                   rope_parameters=YARN | dict(mscale=1.0, mscale_all_dim=1.0)), positions=11, old=True, mtp=True,
+        drop=["head_dim", "mlp_bias"], extra=HUB_V3 | dict(num_nextn_predict_layers=1), matters=[DENSE]),
     "glm_moe_dsa_mtp": case(
         GLM_DSA | dict(num_hidden_layers=3, index_topk_freq=2, moe_intermediate_size=6), positions=11,
         mtp=True, drop=["indexer_types"], matters=[DENSE],

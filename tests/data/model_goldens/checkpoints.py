@@ -104,6 +104,8 @@ def build(directory, c, generator):
         for name, tensor in itertools.chain(model.named_parameters(), model.named_buffers()):
             if not any(part in name for part in ("inv_freq", "embed_scale", "vision", "visual", "projector")):
                 values = random_tensor(name, tensor.shape, config, generator)
+                if c["small_steps"] and name.endswith(("dt_bias", ".D")):
+                    values = values - 9 if name.endswith("dt_bias") else 0.01 * values
                 if c["mxfp4"] and ".experts." in name and not name.endswith("bias"):
                     values = mxfp4_rounded(values)
                 tensor.copy_(values.to(stored_dtype(name, c)).float())
@@ -167,7 +169,7 @@ def mtp_tensors(tensors, config, c, generator):
         if config.model_type != "nemotron_h":
             shapes[first + "shared_head.norm.weight"] = (h,)
         shapes[first + "eh_proj.weight"] = (h, 2 * h)
-    if config.model_type in ("deepseek_v3", "glm4_moe_lite"):  # their files repeat both
+    if config.model_type in ("deepseek_v3", "deepseek_v32", "glm4_moe_lite"):  # their files repeat both
         out = {first + "embed_tokens.weight": tensors["model.embed_tokens.weight"].clone(),
                first + "shared_head.head.weight": tensors["lm_head.weight"].clone()}
     return out | {n: random_tensor(n, s, config, generator).to(stored_dtype(n, c)) for n, s in shapes.items()}

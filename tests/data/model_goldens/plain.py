@@ -9,7 +9,7 @@ What transformers 5.23.0 does and shared/reference/models.md does not say, or sa
   * deepseek_v2 never normalises the chosen weights, whatever norm_topk_prob says.
   * first_k_dense_replace does nothing in glm4_moe_lite, whose mlp_layer_types default to one dense layer.
   * nemotron_h limits the Mamba step to time_step_min from below in scans of several rows, with fused kernels too, and
-    in decoding one row not at all; the cases keep above it. attention_bias and mamba_proj_bias do nothing in it.
+    in decoding one row not at all; all cases but nemotron_h_steps keep above it. attention_bias and mamba_proj_bias do nothing in it.
   * qwen3_next and qwen3_5 take partial_rotary_factor 0.25 when it is absent.
 """
 
@@ -31,14 +31,21 @@ def gain(factor, m):
     return 0.1 * m * math.log(factor) + 1 if factor > 1 else 1.0
 
 
-def frequencies(d, rope):
+def frequencies(d, rope, context=None):
     """Inverse frequencies of d rotary dimensions and the multiplier of cos and sin."""
     theta, kind = rope["rope_theta"], rope.get("rope_type", rope.get("type", "default"))
     f = theta ** -(torch.arange(0, d, 2).double() / d)
     if kind == "linear":
         return f / rope["factor"], 1.0
-    if kind == "default":
+    if kind in ("default", "dynamic"):  # within max_position_embeddings
         return f, 1.0
+    if kind == "proportional":
+        turning = torch.arange(d // 2) < int(rope.get("partial_rotary_factor", 1.0) * d // 2)
+        return f * turning / rope.get("factor", 1.0), 1.0
+    if kind == "longrope":  # within the original context
+        factor = rope.get("factor") or context / rope["original_max_position_embeddings"]
+        multiplier = (1 + math.log(factor) / math.log(rope["original_max_position_embeddings"])) ** 0.5
+        return f / torch.tensor(rope["short_factor"]).double(), rope.get("attention_factor") or multiplier
     if kind == "llama3":
         old, low, high = rope["original_max_position_embeddings"], rope["low_freq_factor"], rope["high_freq_factor"]
         kept = ((old * f / (2 * math.pi) - low) / (high - low)).clamp(0, 1)
@@ -92,6 +99,7 @@ class Plain:
             kinds = c.get("layers_block_type") or c["hybrid_override_pattern"]
             self.kinds = [LETTERS.get(k, k) for k in kinds]
         self.layers = len(self.kinds) if self.family == "nemotron_h" else c["num_hidden_layers"]
+        self.least_step = 0.0
         self.selected = {}  # position -> the indexer's latest selection, which shared layers take over
 
     # ---- settings
@@ -117,7 +125,7 @@ class Plain:
             return "full_attention" if i % 2 else "sliding_attention"
         if self.family in GATED:
             return "full_attention" if (i + 1) % c.get("full_attention_interval", 4) == 0 else "linear_attention"
-        window = self.family in ("mistral", "mixtral") and c.get("sliding_window")
+        window = c.get("sliding_window") and (self.family in ("mistral", "mixtral") or c.get("use_sliding_window"))
         return "sliding_attention" if window else "full_attention"
 
     # ---- pieces
@@ -155,7 +163,8 @@ class Plain:
             rope = self.rope(kind)
             default = 0.25 if family in GATED else 1.0
             part = c.get("partial_rotary_factor", rope.get("partial_rotary_factor", default))
-            f = frequencies(int(d * part), rope)
+            part = 1.0 if rope.get("rope_type", rope.get("type")) == "proportional" else part
+            f = frequencies(int(d * part), rope, c["max_position_embeddings"])
             q, k = rotate(q, position, f), rotate(k, position, f)
         cache["k"].append(k)
         cache["v"].append(v)
@@ -217,7 +226,7 @@ class Plain:
         xbc = self.convolve(p + "conv1d", xbc, cache)
         x, b, cc = xbc.split([di, groups * n, groups * n])
         x, b, cc = x.view(heads, hd), *(y.view(groups, n).repeat_interleave(heads // groups, 0) for y in (b, cc))
-        dt = softplus(dt + self.t[p + "dt_bias"])
+        dt = softplus(dt + self.t[p + "dt_bias"]).clamp(min=self.least_step)
         decay = torch.exp(-dt * self.t[p + "A_log"].exp())
         state = cache.get("state", torch.zeros(heads, hd, n).double()) * decay[:, None, None]
         cache["state"] = state = state + (dt[:, None] * x)[:, :, None] * b[:, None, :]
