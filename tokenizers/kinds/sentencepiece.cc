@@ -189,8 +189,8 @@ class SentencePiece : public Tokenizer {
                               spec.byte_fallback ? " with byte fallback" : "");
     if (!spec.normalization.empty())
       steps.normalizer.push_back(spec.normalization_name.empty() ? "a table of its own" : spec.normalization_name);
-    if (spec.joins_spaces) steps.normalizer.push_back("joins spaces, drops those at the ends");
-    if (spec.adds_leading_space) steps.normalizer.push_back("puts ' ' before the text");
+    if (spec.joins_spaces) steps.normalizer.emplace_back("joins spaces, drops those at the ends");
+    if (spec.adds_leading_space) steps.normalizer.emplace_back("puts ' ' before the text");
     steps.normalizer.push_back(fmt::format("replaces ' ' by '{}'", kSpaceMark));
     return steps;
   }
