@@ -238,8 +238,8 @@ decoding. *1 row*, *4 rows*: of one pass, in ms. *time*: of that of one row by k
 
 MTP_LAYERS = f"""
 The MTP layers of these slices, with {GUESSES} guesses a step. *a guess reads*: bytes of weights, with those of the head, that a
-drafting run was counted to read; *counted*, *text*: as above; *1 guess*: its time in ms. An MTP layer is whole but for the experts that its slice lacks; those of DeepSeek and of GLM-4.7-Flash
-have the embedding and the head again, as their files do.
+drafting run was counted to read; *counted*, *text*: as above; *1 guess*: its time in ms. An MTP layer is whole but for the
+experts that its slice lacks; those of DeepSeek and of GLM-4.7-Flash have the embedding and the head again, as their files do.
 
 | model | MTP layer | a guess reads | counted | text | 1 guess |
 |---|---|---|---|---|---|"""

@@ -20,7 +20,7 @@
 #include "core/weights.h"
 #include "draft/drafter.h"
 #include "experiments/machine.h"
-#include "experiments/mlx_names.h"
+#include "experiments/stored_names.h"
 
 namespace specdec {
 namespace {
@@ -124,16 +124,25 @@ std::vector<Stored> ways_of(const TensorSpec& tensor) {
   return ways;
 }
 
-// gate and up of all experts in one: what Weight has no name for in an inventory of experts apart.
+// The same of all experts in one, where gate and up may be together: what Weight has no name for in an inventory of
+// experts apart.
 std::vector<Stored> fused_of(const TensorSpec& tensor) {
-  constexpr std::string_view kGate = ".experts.*.gate_proj.weight", kDown = ".experts.*.down_proj.weight";
-  const auto fused = [&](std::string_view from, std::string_view to, std::int64_t factor) {
-    return Stored{tensor.name.substr(0, tensor.name.size() - from.size()) + std::string(to),
-                  {tensor.copies, factor * tensor.shape.front(), tensor.shape.back()}};
+  struct Fusion {
+    std::string_view apart, fused;
+    std::int64_t parts;
   };
-  if (tensor.name.ends_with(kGate)) return {fused(kGate, ".experts.gate_up_proj", 2)};
-  if (tensor.name.ends_with(kDown)) return {fused(kDown, ".experts.down_proj", 1)};
-  return {};
+  constexpr std::array<Fusion, 5> kFusions{{{".experts.*.gate_proj.weight", ".experts.gate_up_proj", 2},
+                                            {".experts.*.up_proj.weight", ".experts.up_proj", 1},
+                                            {".experts.*.down_proj.weight", ".experts.down_proj", 1},
+                                            {".block_sparse_moe.experts.*.w1.weight", ".mlp.experts.gate_up_proj", 2},
+                                            {".block_sparse_moe.experts.*.w2.weight", ".mlp.experts.down_proj", 1}}};
+  std::vector<Stored> ways;
+  for (const auto& [apart, fused, parts] : kFusions) {
+    if (!tensor.name.ends_with(apart)) continue;
+    ways.push_back({tensor.name.substr(0, tensor.name.size() - apart.size()) + std::string(fused),
+                    {tensor.copies, parts * tensor.shape.front(), tensor.shape.back()}});
+  }
+  return ways;
 }
 
 // What weights take in memory beyond what they are stored in: codes of 2 and 3 bits have room in 4 there, those of 6
@@ -251,23 +260,11 @@ class Look {
   // Opens every map of the inventory that is there, as loading would.
   void find_formats() {
     if (!found_.inventory) return;
-    respell();
-    respell_as_mlx(*found_.inventory, file_);
+    respell_as_stored(*found_.inventory, file_);
     for (const TensorSpec& tensor : found_.inventory->tensors) {
       known_.insert(tensor.name);
       for (const Stored& way : ways_of(tensor)) open(tensor, way);
       for (const Stored& way : fused_of(tensor)) open(tensor, way);
-    }
-  }
-
-  // A text model inside another has two spellings: that of its hub files, which inventories have, and transformers 5's.
-  void respell() {
-    constexpr std::string_view kHub = "language_model.", kOther = "model.language_model.";
-    if (!file_.has_prefix(std::string(kOther))) return;
-    for (TensorSpec& tensor : found_.inventory->tensors) {
-      if (!tensor.name.starts_with(kHub)) continue;
-      tensor.name.erase(0, kHub.size());
-      if (tensor.name.starts_with("model.")) tensor.name.replace(0, std::string_view("model.").size(), kOther);
     }
   }
 

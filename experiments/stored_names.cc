@@ -1,15 +1,16 @@
-#include "experiments/mlx_names.h"
+#include "experiments/stored_names.h"
 
 #include <array>
 
 namespace specdec {
 namespace {
 
-// Ends of names. What has two by MLX is halved.
+// Ends of names. What is stored as two is halved.
 struct Spelling {
-  std::string_view published, mlx, mlx_second;
+  std::string_view published, stored, second;
 };
-constexpr std::array<Spelling, 11> kSpellings{{
+constexpr std::array<Spelling, 12> kSpellings{{
+    {".block_sparse_moe.gate.weight", ".mlp.gate.weight", {}},
     {".experts.*.w1.weight", ".switch_mlp.gate_proj.weight", {}},
     {".experts.*.w2.weight", ".switch_mlp.down_proj.weight", {}},
     {".experts.*.w3.weight", ".switch_mlp.up_proj.weight", {}},
@@ -23,27 +24,40 @@ constexpr std::array<Spelling, 11> kSpellings{{
     {".experts.down_proj_bias", ".experts.down_proj.bias", {}},
 }};
 
-std::string root_by_mlx(const std::string& name, const WeightFile& file) {
-  constexpr std::string_view kInside = "model.language_model.";
-  if (!file.has_prefix("language_model.") || name.starts_with("language_model.")) return name;
-  const bool inside = name.starts_with(kInside);
-  return (inside ? "language_model.model." : "language_model.") + name.substr(inside ? kInside.size() : 0);
+// Of a text model inside another: the hub's, mlx-lm's and transformers' own.
+constexpr std::string_view kHub = "language_model.model.", kInside = "model.language_model.";
+
+std::string root_as_stored(const std::string& name, const WeightFile& file) {
+  constexpr std::string_view kNemotron = "backbone.";
+  const auto with = [&](std::string_view root, std::string_view instead) {
+    return std::string(instead) + name.substr(root.size());
+  };
+  if (file.has_prefix(std::string(kInside))) {
+    if (name.starts_with(kHub)) return with(kHub, kInside);
+    if (name.starts_with("language_model.lm_head.")) return with("language_model.", "");
+  } else if (file.has_prefix("language_model.")) {
+    if (name.starts_with(kInside)) return with(kInside, kHub);
+    if (!name.starts_with("language_model.")) return with("", "language_model.");
+  } else if (name.starts_with(kNemotron) && !file.has_prefix(std::string(kNemotron))) {
+    return with(kNemotron, "model.");
+  }
+  return name;
 }
 
-std::vector<TensorSpec> by_mlx(const TensorSpec& tensor, const WeightFile& file) {
-  const std::string name = root_by_mlx(tensor.name, file);
+std::vector<TensorSpec> as_stored(const TensorSpec& tensor, const WeightFile& file) {
+  const std::string name = root_as_stored(tensor.name, file);
   const auto begin_of = [&](std::string_view end) { return name.substr(0, name.size() - end.size()); };
   for (const Spelling& spelling : kSpellings) {
     if (!name.ends_with(spelling.published)) continue;
     const std::string begin = begin_of(spelling.published);
-    TensorSpec stored{begin + std::string(spelling.mlx), tensor.shape, 1};
+    TensorSpec stored{begin + std::string(spelling.stored), tensor.shape, 1};
     if (!file.has(stored.name)) continue;
     if (spelling.published.find('*') != spelling.published.npos) {
       stored.shape.insert(stored.shape.begin(), tensor.copies);
     }
-    if (spelling.mlx_second.empty()) return {stored};
+    if (spelling.second.empty()) return {stored};
     stored.shape[1] /= 2;
-    return {stored, {begin + std::string(spelling.mlx_second), stored.shape, 1}};
+    return {stored, {begin + std::string(spelling.second), stored.shape, 1}};
   }
   constexpr std::string_view kKeysAndValues = ".kv_b_proj.weight";
   if (name.ends_with(kKeysAndValues)) {
@@ -63,10 +77,10 @@ std::vector<TensorSpec> by_mlx(const TensorSpec& tensor, const WeightFile& file)
 
 }  // namespace
 
-void respell_as_mlx(Inventory& inventory, const WeightFile& file) {
+void respell_as_stored(Inventory& inventory, const WeightFile& file) {
   std::vector<TensorSpec> tensors;
   for (const TensorSpec& tensor : inventory.tensors) {
-    for (TensorSpec& stored : by_mlx(tensor, file)) tensors.push_back(std::move(stored));
+    for (TensorSpec& stored : as_stored(tensor, file)) tensors.push_back(std::move(stored));
   }
   inventory.tensors = std::move(tensors);
 }
