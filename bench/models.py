@@ -246,8 +246,8 @@ experts that its slice lacks; those of DeepSeek and of GLM-4.7-Flash have the em
 
 FOOT = """Trees of guesses work over every architecture. Over recurrent layers (Mamba2, gated DeltaNet) a branch is computed again
 from the last accepted position, so a wide tree costs time there. `self` cannot skip a layer whose indexer chooses for others
-(GLM-5.2), and says so. A sequence keeps what `specdec inspect` counts: latents once, and of layers with a window little more
-than that. Keys of an indexer are float32 here, and recurrent states are there twice, once for guesses; `inspect` says both.
+(GLM-5.2), and says so. A sequence keeps what `specdec inspect` counts: latents once, and of layers with a window that,
+room for guesses and the rows of the widest prefill pass. Keys of an indexer are float32 here, and recurrent states are there twice, once for guesses; `inspect` says both.
 Nemotron-H's time steps are kept within `time_step_limit`, as mlx-lm and kernels do and transformers' decode step does; its
 prefill there makes them at least `time_step_min`: `--time-steps min` does that everywhere. What `config.json` says is read as
 transformers 5.23 reads it; what contradicts itself, or the tensors, is refused in one line, and so is a size that is missing,

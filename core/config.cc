@@ -79,7 +79,11 @@ ConfigReader ConfigReader::of_file(const std::filesystem::path& path) {
 }
 
 ConfigReader ConfigReader::with_defaults(std::string_view json) const {
-  nlohmann::json value = parse_json(json, origin_);
+  return with_defaults(ConfigReader(std::make_shared<Json>(Json{parse_json(json, origin_)}), origin_));
+}
+
+ConfigReader ConfigReader::with_defaults(const ConfigReader& defaults) const {
+  nlohmann::json value = defaults.json_->value;
   for (const auto& [key, own] : json_->value.items()) {
     if (!own.is_null() || !value.contains(key)) value[key] = own;
   }

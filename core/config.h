@@ -45,6 +45,7 @@ class ConfigReader {
 
   // The same with the members of a JSON object where this has none, or null.
   ConfigReader with_defaults(std::string_view json) const;
+  ConfigReader with_defaults(const ConfigReader& defaults) const;
 
   // The first of the keys that is there: published configs spell some keys in several ways.
   std::string_view first_of(std::initializer_list<std::string_view> keys) const;

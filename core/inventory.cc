@@ -1,6 +1,7 @@
 #include "core/inventory.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <numeric>
 
@@ -53,13 +54,13 @@ Group group_of(std::string_view name) {
   return Group::other;
 }
 
-// Without recurrent states.
-std::int64_t cache_bytes(const CacheShape& cache, std::int64_t context, std::int64_t index_bytes) {
-  const std::int64_t seen = std::min<std::int64_t>(context, cache.window);
+// Without recurrent states. windowed: positions of layers with a window.
+std::int64_t cache_bytes(const CacheShape& cache, std::int64_t context, std::int64_t windowed,
+                         std::int64_t index_bytes) {
   constexpr std::int64_t kMost = std::int64_t{1} << 60;  // of a damaged config
   const double about = static_cast<double>(cache.per_position + cache.index_keys) * static_cast<double>(context);
   if (about > static_cast<double>(kMost) / 8) return kMost;
-  const std::int64_t keys_and_values = (cache.per_position - cache.windowed) * context + cache.windowed * seen;
+  const std::int64_t keys_and_values = (cache.per_position - cache.windowed) * context + cache.windowed * windowed;
   return CacheShape::kValueBytes * keys_and_values + index_bytes * cache.index_keys * context;
 }
 
@@ -86,11 +87,13 @@ std::int64_t TensorSpec::elements() const {
 bool TensorSpec::is_matrix() const { return shape.size() >= 2 && !name.ends_with("bias"); }
 
 std::int64_t CacheShape::bytes_at(std::int64_t context) const {
-  return cache_bytes(*this, context, kValueBytes) + state_bytes();
+  return cache_bytes(*this, context, std::min<std::int64_t>(context, window), kValueBytes) + state_bytes();
 }
 
 std::int64_t CacheShape::kept_at(std::int64_t context) const {
-  return cache_bytes(*this, context, kIndexBytesHere) + state_bytes_here();
+  const auto capacity = static_cast<int>(std::min<std::int64_t>(context, std::numeric_limits<int>::max()));
+  const std::int64_t slots = std::int64_t{kKvChunk} * chunks_of_window(window, kUsualRows, capacity);
+  return cache_bytes(*this, context, std::min(context, slots), kIndexBytesHere) + state_bytes_here();
 }
 
 bool has_inventory(std::string_view model_type) {

@@ -53,7 +53,8 @@ struct CacheShape {
   std::int64_t state_bytes() const { return 4 * states + kValueBytes * tails; }
   std::int64_t bytes_at(std::int64_t context) const;
 
-  // As specdec keeps it with a cache of 16-bit values. Index keys decide what is seen, so they are float32, and so is
+  // As specdec keeps it with a cache of 16-bit values. Windows have room for guesses beside them, in whole chunks;
+  // a wider prefill pass adds its rows. Index keys decide what is seen, so they are float32, and so is
   // what convolutions look back at; states are there twice, as committed and as the rows guessed since leave them.
   static constexpr std::int64_t kIndexBytesHere = 4;
   std::int64_t state_bytes_here() const { return 8 * states + 4 * tails; }

@@ -36,6 +36,12 @@ Rule rule_of(const ConfigReader& config) {
 
 }  // namespace
 
+int chunks_of_window(int window, int pending, int capacity) {
+  const int all = (capacity - 1) / kKvChunk + 1;
+  if (window == 0 || window >= capacity - pending) return all;
+  return std::min(all, (window - 1 + pending + kKvChunk - 2) / kKvChunk + 1);
+}
+
 LayerWindows read_windows(const ConfigReader& config, int layers) {
   const Rule rule = rule_of(config);
   LayerWindows windows{0, std::vector<bool>(static_cast<std::size_t>(layers), false)};

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/config.h"
+#include "core/kernels/attention.h"
 
 namespace specdec {
 
@@ -15,5 +16,12 @@ struct LayerWindows {
 
 // config: of the text model, whose model_type says by which rule. Throws Error if layer_types does not fit.
 LayerWindows read_windows(const ConfigReader& config, int layers);
+
+// Pending rows that a cache has room for from the start, as many as guesses make.
+inline constexpr int kUsualRows = kKvChunk;
+
+// Chunks of kKvChunk slots that a cache of so many positions keeps of what a window (0: all) shows to pending rows and
+// to those after them, wherever in its chunk the first of them lies.
+int chunks_of_window(int window, int pending, int capacity);
 
 }  // namespace specdec

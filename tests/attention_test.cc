@@ -246,6 +246,29 @@ TEST(SlidingWindow, KeepsWhatIsSeenWhateverTheWidthOfPasses) {
   }
 }
 
+// One follows the text, the other more pending rows than a window and all spans of one have room for.
+TEST(SlidingWindow, RowsOfAPassMayLieFarApart) {
+  constexpr int kPending = 2500;
+  const TinyCheckpoint checkpoint("mistral");
+  std::vector<TokenId> tokens(kPending);
+  for (int i = 0; i < kPending; ++i) tokens[static_cast<std::size_t>(i)] = TokenId{i * 31 % kTinyVocab};
+  const TokenId near{5}, far{6};
+  for (const int threads : {1, 4}) {
+    Engine engine({.threads = threads});
+    const auto model = load_model(checkpoint.directory(), engine);
+    const auto logits_of = [&](const Batch& batch) {
+      const auto state = model->new_state(kPending + 8);
+      model->forward(chain_of(tokens), *state, {});
+      const MatView logits = model->forward(batch, *state, {}).logits;
+      return std::vector<float>(logits.data(), logits.data() + logits.size());
+    };
+    std::vector<float> apart = logits_of({{near}, {-1}});
+    const std::vector<float> second = logits_of({{far}, {kPending - 1}});
+    apart.insert(apart.end(), second.begin(), second.end());
+    EXPECT_EQ(logits_of({{near, far}, {-1, kPending - 1}}), apart) << threads << " threads";
+  }
+}
+
 TEST(SlidingWindow, TakesNoMoreMemoryInALongText) {
   const TinyCheckpoint checkpoint("mistral");  // all layers see 8 positions
   Engine engine({.threads = 1});

@@ -14,6 +14,7 @@
 
 #include "core/arch.h"
 #include "core/batch.h"
+#include "core/blocks/gemma.h"
 #include "core/blocks/rope.h"
 #include "core/engine.h"
 #include "core/error.h"
@@ -322,6 +323,30 @@ TEST(Rope, FrequenciesAreThoseOfTransformers) {
   EXPECT_EQ(blended.frequencies[1], 0x1.70ceap-1F);
   EXPECT_EQ(blended.frequencies[3], 0x1.7a98eap-2F);
   EXPECT_EQ(blended.frequencies[8], 0x1.048fdap-4F);
+}
+
+TEST(Rope, OldKeysOfGemmaWinOneByOne) {
+  const auto frequencies = [](const Json& scaling) {
+    const Json linear{{"rope_type", "linear"}, {"factor", 8}, {"rope_theta", 1e6}};
+    const Json config{{"model_type", "gemma3_text"},
+                      {"vocab_size", 96},
+                      {"hidden_size", 32},
+                      {"num_hidden_layers", 1},
+                      {"num_attention_heads", 2},
+                      {"num_key_value_heads", 1},
+                      {"head_dim", 16},
+                      {"intermediate_size", 24},
+                      {"max_position_embeddings", 64},
+                      {"rope_parameters", {{"full_attention", linear}}},
+                      {"rope_scaling", scaling}};
+    return read_gemma3(ConfigReader(config.dump(), "here")).ropes[0].frequencies;
+  };
+  const std::vector<float> stretched = frequencies(nullptr);
+  EXPECT_EQ(frequencies(Json::object()), stretched);
+  EXPECT_EQ(frequencies({{"rope_type", "linear"}}), stretched);
+  std::vector<float> half = frequencies({{"factor", 4}});
+  for (float& frequency : half) frequency /= 2;
+  EXPECT_EQ(half, stretched);
 }
 
 TEST(BadConfig, WhatContradictsItselfIsTold) {

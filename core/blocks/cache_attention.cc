@@ -45,13 +45,13 @@ CacheAttention::CacheAttention(const Engine& engine, KvCache& cache, const Cache
   const bool few_tasks = tiles_ == 1 && cache_.kv_heads() * blocks_ < wanted;
   const std::int64_t states = count() * queries_.heads;
   const std::int64_t values = states * cache_.layout().padded_dim();
-  // The windows of a tile's rows begin within a span of one another, and anywhere in one.
+  // The windows of rows that follow one another begin within a span of one another, and anywhere in one.
   const int seen = queries_.window > 0 ? std::min(all_positions, queries_.window + 2 * kSpan) : all_positions;
   const int most_parts = std::clamp(parts_of(seen, kSpan), 2, kMostSpans + 2);
   const bool fits = most_parts * values * static_cast<std::int64_t>(sizeof(float)) <= kMostPartBytes;
-  spans_apart_ = end_span_ - first_span_ > 1 && few_tasks && fits;
+  const int spans = end_span_ - first_span_;
+  spans_apart_ = spans > 1 && spans <= most_parts && few_tasks && fits;
   const std::int64_t parts = few_tasks && fits ? most_parts : 2;
-  SPECDEC_ASSERT(!spans_apart_ || end_span_ - first_span_ <= parts);
   states_ = scratch.states.get(parts * states);
   values_ = scratch.values.get(parts * values);
 }

@@ -25,10 +25,11 @@ std::vector<Rope> read_ropes(const ConfigReader& config, int head_dim) {
     throw Error("{}: 'rope_parameters' has no 'full_attention'; expected full_attention and sliding_attention",
                 config.origin());
   }
-  const std::optional<ConfigReader> older = config.object("rope_scaling");  // of full layers, where it wins
+  const std::optional<ConfigReader> older = config.object("rope_scaling");  // of full layers, where its keys win
   const auto rope_of = [&](std::string_view kind, std::string_view theta_key, double fallback) {
     const std::optional<ConfigReader> own = both ? both->object(kind) : std::nullopt;
-    const std::optional<ConfigReader>& scaling = older && kind == "full_attention" ? older : own;
+    std::optional<ConfigReader> scaling = own;
+    if (older && kind == "full_attention") scaling = own ? older->with_defaults(*own) : older;
     double theta = config.positive(theta_key, fallback);
     if (own) theta = own->number("rope_theta", theta);
     return make_rope(config, scaling, scaling ? scaling->number("rope_theta", theta) : theta, head_dim);

@@ -6,12 +6,10 @@
 
 #include "core/blocks/decoder_state.h"
 #include "core/error.h"
+#include "core/windows.h"
 
 namespace specdec {
 namespace {
-
-// Pending rows that a ring has room for from the start, as many as guesses make.
-constexpr int kUsualRows = kKvChunk;
 
 // The key and value at one position of a chunk, to a position of another or of itself.
 template <typename Element>
@@ -40,29 +38,22 @@ void copy_position(const KvLayout& layout, const std::byte* from, int from_posit
 KvCache::KvCache(int kv_heads, const KvLayout& layout, int capacity, int window)
     : kv_heads_(kv_heads),
       capacity_(capacity),
-      window_(window > 0 ? std::min(window, capacity) : capacity),
-      chunks_(chunks_for(kUsualRows)),
+      window_(window),
+      chunks_(chunks_of_window(window, kUsualRows, capacity)),
       layout_(layout),
       chunk_bytes_(layout.chunk_bytes()) {
   SPECDEC_ASSERT(capacity > 0 && chunk_bytes_ % 64 == 0);
   lines_ = std::make_unique_for_overwrite<Line[]>(static_cast<std::size_t>(memory_bytes() / 64));
 }
 
-// Wherever the first of the positions lies in its chunk.
-int KvCache::chunks_for(int pending) const {
-  const int all = (capacity_ - 1) / kKvChunk + 1;
-  if (window_ >= capacity_ - pending) return all;
-  return std::min(all, (window_ - 1 + pending + kKvChunk - 2) / kKvChunk + 1);
-}
-
 void KvCache::make_room(int length, int pending) {
-  const int chunks = chunks_for(pending);
+  const int chunks = chunks_of_window(window_, pending, capacity_);
   if (chunks <= chunks_) return;
   const std::int64_t all_heads = kv_heads_ * chunk_bytes_;
   auto lines = std::make_unique_for_overwrite<Line[]>(static_cast<std::size_t>(chunks * all_heads / 64));
   const std::unique_ptr<Line[]> before = std::exchange(lines_, std::move(lines));
   const int before_chunks = std::exchange(chunks_, chunks);
-  const int first = std::max(length + 1 - window_, 0) / kKvChunk;
+  const int first = std::max(length + 1 - window_, 0) / kKvChunk;  // only rings grow
   for (int chunk = first; chunk < first + before_chunks; ++chunk) {
     std::memcpy(chunk_of(0, chunk % chunks_),
                 reinterpret_cast<const std::byte*>(before.get()) + chunk % before_chunks * all_heads,

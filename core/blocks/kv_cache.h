@@ -17,7 +17,7 @@ class KvCache : public LayerCache {
   // window: positions that a row sees at most; 0: all.
   KvCache(int kv_heads, const KvLayout& layout, int capacity, int window = 0);
 
-  std::int64_t memory_bytes() const override { return chunks_ * kv_heads_ * chunk_bytes_; }
+  std::int64_t memory_bytes() const override { return std::int64_t{chunks_} * kv_heads_ * chunk_bytes_; }
   void make_room(int length, int pending) override;
   void commit(int length, std::span<const int> path) override;
 
@@ -33,9 +33,8 @@ class KvCache : public LayerCache {
     std::byte bytes[64];
   };
   std::byte* chunk_of(int head, int place) {
-    return reinterpret_cast<std::byte*>(lines_.get()) + (place * kv_heads_ + head) * chunk_bytes_;
+    return reinterpret_cast<std::byte*>(lines_.get()) + (std::int64_t{place} * kv_heads_ + head) * chunk_bytes_;
   }
-  int chunks_for(int pending) const;
 
   int kv_heads_;
   int capacity_;

@@ -4,7 +4,7 @@
     python tests/data/model_goldens/differ.py PARITY_BENCH [--mlx] [--count N] [--seed S] [--keep DIRECTORY]
                                               [architecture ...]
 
-PARITY_BENCH is the program that bench/parity_bench.cc makes. Of every architecture N checkpoints are drawn, the seeds
+PARITY_BENCH is the program that bench/peers/parity.cc makes. Of every architecture N checkpoints are drawn, the seeds
 from S on, each saved by transformers, its config.json in either spelling and with or without keys that say what the
 class assumes, and read back. Texts have 40 or 150 tokens and a greedy continuation of up to 16, as far as it is no
 near-tie. Printed are those that specdec refuses, or whose logits are more than 1e-4 from those of transformers in

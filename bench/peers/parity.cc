@@ -1,8 +1,7 @@
 // How far logits are from those that came with checkpoints: one line for each directory with a golden.safetensors.
-//   parity_bench DIRECTORY...     tests/data/model_goldens/differ.py runs it and reads the lines
+//   parity DIRECTORY...     tests/data/model_goldens/differ.py runs it and reads the lines
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "core/batch.h"
+#include "core/distribution.h"
 #include "core/engine.h"
 #include "core/files/safetensors.h"
 #include "core/model.h"
@@ -44,8 +44,7 @@ Golden read_golden(const std::filesystem::path& path) {
 }
 
 TokenId best_of(const MatView& logits, std::int64_t row) {
-  const float* of_row = logits.row(row).data();
-  return TokenId{static_cast<std::int32_t>(std::max_element(of_row, of_row + logits.cols()) - of_row)};
+  return TokenId{argmax({logits.row(row).data(), static_cast<std::size_t>(logits.cols())})};
 }
 
 void compare(const std::filesystem::path& directory, Engine& engine) {
@@ -61,12 +60,10 @@ void compare(const std::filesystem::path& directory, Engine& engine) {
   for (std::size_t i = 0; i < golden.logits.size(); ++i) {
     const double apart = std::abs(static_cast<double>(logits.data()[i]) - golden.logits[i]);
     if (!(apart <= 1e-4) && first == length) first = i / vocab;
-    farthest = apart <= farthest ? farthest : apart;  // NaN is farther than anything
+    if (!(apart <= farthest) && !std::isnan(farthest)) farthest = apart;  // NaN is farther than anything
   }
-  std::vector<int> path(length);
-  for (std::size_t i = 0; i < length; ++i) path[i] = static_cast<int>(i);
   TokenId next = best_of(logits, static_cast<std::int64_t>(length) - 1);
-  state->commit(path);
+  state->commit(whole_chain(static_cast<int>(length)));
   std::size_t same = 0;
   while (length + same < golden.tokens.size() && next == golden.tokens[length + same]) {
     ++same;
