@@ -7,7 +7,7 @@
 #include "core/blocks/mamba.h"
 #include "core/engine.h"
 #include "core/error.h"
-#include "core/hybrid_layers.h"
+#include "core/layer_kinds.h"
 #include "core/inventory.h"
 
 namespace specdec {
@@ -87,7 +87,7 @@ DecoderSpec read(const ConfigReader& config) {
   spec.tied = false;                   // whatever 'tie_word_embeddings' says
   spec.routed.clear();
   for (const HybridBlock block : blocks) spec.routed.push_back(block == HybridBlock::moe);
-  read_mtp_layers(config, spec);
+  read_mtp_layers(config, spec, mtp_key(config));
   const std::vector<HybridBlock> mtp_blocks = nemotron_mtp_blocks(config);
   const auto any = [&](HybridBlock kind) {
     const auto is_in = [&](const std::vector<HybridBlock>& of) { return std::ranges::find(of, kind) != of.end(); };

@@ -4,7 +4,7 @@
 
 #include "core/blocks/delta_net.h"
 #include "core/error.h"
-#include "core/hybrid_layers.h"
+#include "core/layer_kinds.h"
 #include "core/inventory.h"
 
 namespace specdec {
@@ -60,7 +60,7 @@ DecoderSpec read_qwen_hybrid(const ConfigReader& outer, DeltaLayout layout) {
                        .head = "language_model.lm_head",
                        .ignored = {"vision_tower.", "model.visual."}}};  // MLX's
   spec.holds_whole_norms = was_converted_by_mlx;
-  read_mtp_layers(config, spec, "mtp_num_hidden_layers");
+  read_mtp_layers(config, spec, mtp_key(outer));
   spec.mtp = {.root = "mtp",
               .embedding_norm = "mtp.pre_fc_norm_embedding",
               .hidden_norm = "mtp.pre_fc_norm_hidden",

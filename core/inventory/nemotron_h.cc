@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "core/hybrid_layers.h"
+#include "core/layer_kinds.h"
 #include "core/inventory.h"
 
 namespace specdec {
@@ -89,7 +89,7 @@ Inventory take(const ConfigReader& config) {
   const std::vector<HybridBlock> blocks = nemotron_blocks(config);
   Inventory inventory = begin_inventory(config, false, static_cast<int>(blocks.size()));
   inventory.tied = false;
-  const int mtp_layers = count_mtp_layers(config);
+  const int mtp_layers = count_mtp_layers(config, mtp_key(config));
   const std::vector<HybridBlock> mtp_blocks = nemotron_mtp_blocks(config);
   const bool routed = std::ranges::find(blocks, HybridBlock::moe) != blocks.end() ||
                       (mtp_layers > 0 && std::ranges::find(mtp_blocks, HybridBlock::moe) != mtp_blocks.end());

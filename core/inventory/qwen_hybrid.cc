@@ -1,6 +1,6 @@
 // Gated DeltaNet (arXiv 2412.06464) and gated attention with experts. transformers: models/qwen3_next, qwen3_5_moe.
 #include "core/error.h"
-#include "core/hybrid_layers.h"
+#include "core/layer_kinds.h"
 #include "core/inventory.h"
 
 namespace specdec {
@@ -111,7 +111,7 @@ Inventory take(const ConfigReader& outer) {
                      layout.flat ? ExpertNames::fused : ExpertNames::apart);
   }
   add(inventory, root + ".norm.weight", {inventory.hidden});
-  if (count_mtp_layers(config, "mtp_num_hidden_layers") > 0) add_mtp(inventory, layout);
+  if (count_mtp_layers(config, mtp_key(outer)) > 0) add_mtp(inventory, layout);
   return inventory;
 }
 
