@@ -199,7 +199,8 @@ Account account_of(const Inventory& inventory, const StorageRule& storage) {
     count.tensors += tensor.copies;
     count.parameters += tensor.elements();
     count.bytes += bytes;
-    mtp.add_first_mtp(place, inventory.layers, bytes);
+    const bool of_later_head = inventory.mtp_head_layers > 0 && place.layer >= inventory.mtp_head_layers;
+    if (!of_later_head) mtp.add_first_mtp(place, inventory.layers, bytes);
     if (place.mtp) continue;
     trunk.add(place, bytes);
     if (place.group != Group::routed) continue;

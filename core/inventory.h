@@ -65,7 +65,8 @@ struct Inventory {
   std::string origin, model_type;  // the config.json, and what it says it is
   int layers = 0, vocab = 0, hidden = 0, context = 0;
   int experts = 0, experts_per_token = 0;
-  bool tied = false;  // the head is the embedding
+  bool tied = false;        // the head is the embedding
+  int mtp_head_layers = 0;  // that an MTP head has under mtp.; 0: MTP layers follow those of the trunk
   std::vector<TensorSpec> tensors;
   std::vector<std::string>
       copies;  // names of others, which an MTP layer stores although the trunk has them: not counted

@@ -94,6 +94,7 @@ Inventory take(const ConfigReader& config) {
   }
   add(inventory, "backbone.norm_f.weight", {inventory.hidden});
 
+  inventory.mtp_head_layers = static_cast<int>(mtp_blocks.size());
   for (int m = 0; m < shape.mtp_layers; ++m) {
     const std::size_t first = static_cast<std::size_t>(m) * mtp_blocks.size();
     for (std::size_t i = 0; i < mtp_blocks.size(); ++i) {

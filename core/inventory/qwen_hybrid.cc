@@ -62,6 +62,7 @@ void add_norms(Inventory& inventory, const std::string& path) {
 
 void add_mtp(Inventory& inventory, const Layout& layout, int layers) {
   if (layers == 0) return;
+  inventory.mtp_head_layers = 1;
   const std::int64_t hidden = inventory.hidden;
   add(inventory, "mtp.fc.weight", {hidden, 2 * hidden});
   for (const char* norm : {"pre_fc_norm_embedding", "pre_fc_norm_hidden", "norm"}) {
