@@ -131,6 +131,12 @@ ConfigReader text_part(const ConfigReader& config) {
   return *text;
 }
 
+ConfigReader gemma3_text(const ConfigReader& config) {
+  constexpr std::string_view kDefaults = R"({"vocab_size": 262208, "num_attention_heads": 8, "num_key_value_heads": 4,
+    "model_type": "gemma3_text", "head_dim": 256, "max_position_embeddings": 131072})";
+  return text_part(config).with_defaults(kDefaults);
+}
+
 Inventory take_inventory(const ConfigReader& config) {
   const std::string type = config.text("model_type", "");
   std::vector<std::string_view> known;
@@ -193,7 +199,8 @@ Account account_of(const Inventory& inventory, const StorageRule& storage) {
     count.tensors += tensor.copies;
     count.parameters += tensor.elements();
     count.bytes += bytes;
-    mtp.add_first_mtp(place, inventory.layers, bytes);
+    const bool of_later_head = inventory.mtp_head_layers > 0 && place.layer >= inventory.mtp_head_layers;
+    if (!of_later_head) mtp.add_first_mtp(place, inventory.layers, bytes);
     if (place.mtp) continue;
     trunk.add(place, bytes);
     if (place.group != Group::routed) continue;
@@ -256,10 +263,13 @@ Inventory begin_inventory(const ConfigReader& config, bool tied_fallback, int la
 void read_experts(const ConfigReader& config, Inventory& inventory, std::string_view experts_key) {
   inventory.experts = static_cast<int>(size_of(config, experts_key));
   inventory.experts_per_token = config.count("num_experts_per_tok");
-  if (inventory.experts_per_token > inventory.experts) {
-    throw Error("{}: {} experts per token of {} experts", config.origin(), inventory.experts_per_token,
-                inventory.experts);
-  }
+  expect_experts_per_token(config, inventory.experts_per_token, inventory.experts);
+}
+
+void expect_experts_per_token(const ConfigReader& config, int per_token, int experts) {
+  if (per_token <= experts) return;
+  throw Error("{}: 'num_experts_per_tok' is {}: {} experts per token of {} experts", config.origin(), per_token,
+              per_token, experts);
 }
 
 void add(Inventory& inventory, std::string name, std::initializer_list<std::int64_t> shape, std::int64_t copies) {
@@ -337,15 +347,6 @@ std::int64_t product(const Inventory& inventory, std::initializer_list<std::int6
   return values;
 }
 
-int count_mtp_layers(const ConfigReader& config, std::string_view key) {
-  constexpr int kMostMtpLayers = 64;
-  const int layers = config.count(key, 0);
-  if (layers > kMostMtpLayers) {
-    throw Error("{}: '{}' is {}; expected at most {}", config.origin(), key, layers, kMostMtpLayers);
-  }
-  return layers;
-}
-
 void add_deepseek_mtp(Inventory& inventory, const std::string& path) {
   for (const char* norm : {".enorm", ".hnorm", ".shared_head.norm"}) {
     add(inventory, path + norm + ".weight", {inventory.hidden});
@@ -355,22 +356,6 @@ void add_deepseek_mtp(Inventory& inventory, const std::string& path) {
 
 void add_mtp_copies(Inventory& inventory, const std::string& path) {
   for (const char* name : {".embed_tokens.weight", ".shared_head.head.weight"}) inventory.copies.push_back(path + name);
-}
-
-std::vector<bool> routed_layers(const ConfigReader& config, int layers,
-                                const std::function<bool(int layer)>& otherwise) {
-  const std::vector<std::string> types = config.texts("mlp_layer_types");
-  std::vector<bool> routed(static_cast<std::size_t>(layers));
-  if (!types.empty() && types.size() != routed.size()) {
-    throw Error("{}: 'mlp_layer_types' lists {} layers of {}", config.origin(), types.size(), layers);
-  }
-  for (std::size_t layer = 0; layer < routed.size(); ++layer) {
-    if (!types.empty() && types[layer] != "sparse" && types[layer] != "dense") {
-      throw Error("{}: 'mlp_layer_types' has '{}'; expected sparse or dense", config.origin(), types[layer]);
-    }
-    routed[layer] = types.empty() ? otherwise(static_cast<int>(layer)) : types[layer] == "sparse";
-  }
-  return routed;
 }
 
 }  // namespace specdec

@@ -65,7 +65,8 @@ struct Inventory {
   std::string origin, model_type;  // the config.json, and what it says it is
   int layers = 0, vocab = 0, hidden = 0, context = 0;
   int experts = 0, experts_per_token = 0;
-  bool tied = false;  // the head is the embedding
+  bool tied = false;        // the head is the embedding
+  int mtp_head_layers = 0;  // that an MTP head has under mtp.; 0: MTP layers follow those of the trunk
   std::vector<TensorSpec> tensors;
   std::vector<std::string>
       copies;  // names of others, which an MTP layer stores although the trunk has them: not counted
@@ -86,6 +87,8 @@ bool has_inventory(std::string_view model_type);
 // The part of a config.json that describes the language model: text_config if there is one. Throws Error if that is
 // missing, or of another model.
 ConfigReader text_part(const ConfigReader& config);
+// That of a gemma3, with what published ones leave to the class.
+ConfigReader gemma3_text(const ConfigReader& config);
 
 // How a tensor is stored. Routers, norms and other small tensors are bf16 in all of these.
 using StorageRule = std::function<Storage(const TensorSpec&, Group)>;
@@ -132,6 +135,7 @@ std::int64_t size_of(const ConfigReader& config, std::string_view key, std::int6
 // The sizes that all families spell alike; `layers` if num_hidden_layers is not asked.
 Inventory begin_inventory(const ConfigReader& config, bool tied_fallback = false, int layers = 0);
 void read_experts(const ConfigReader& config, Inventory& inventory, std::string_view experts_key);
+void expect_experts_per_token(const ConfigReader& config, int per_token, int experts);
 // Throws Error if a size is missing or the tensor absurdly large.
 void add(Inventory& inventory, std::string name, std::initializer_list<std::int64_t> shape, std::int64_t copies = 1);
 void add_embedding_and_head(Inventory& inventory, const std::string& embedding, const std::string& head = "lm_head");
@@ -154,22 +158,13 @@ std::vector<bool> windowed_layers(const ConfigReader& config, Inventory& invento
 // Of the sizes of a cache or a state. Throws Error if it is absurd.
 std::int64_t product(const Inventory& inventory, std::initializer_list<std::int64_t> sizes);
 
-int count_mtp_layers(const ConfigReader& config, std::string_view key = "num_nextn_predict_layers");
-
-// DeepSeek's and its heirs': which layers are mixtures, and which have an indexer of their own; the others take the
-// choice of the last one before them that has.
-std::vector<bool> deepseek_routed_layers(const ConfigReader& config, int layers);
+// Of DeepSeek's and its heirs.
 int deepseek_shared_experts(const ConfigReader& config);
-bool is_indexed(const ConfigReader& config);  // whether there are any
-std::vector<bool> deepseek_indexed_layers(const ConfigReader& config, int layers);
+bool deepseek_mlp_bias(const ConfigReader& config);
 
 // What DeepSeek-V3 (arXiv 2412.19437) adds to the decoder layer `path` that predicts a further token.
 void add_deepseek_mtp(Inventory& inventory, const std::string& path);
 // That its layer has the embedding and the head again.
 void add_mtp_copies(Inventory& inventory, const std::string& path);
-
-// Which layers are mixtures of experts: mlp_layer_types ("sparse" or "dense") if given, else by the family's own keys.
-std::vector<bool> routed_layers(const ConfigReader& config, int layers,
-                                const std::function<bool(int layer)>& otherwise);
 
 }  // namespace specdec

@@ -12,6 +12,7 @@
 #include "core/files/checkpoint_writer.h"
 #include "core/files/json.h"
 #include "core/inventory.h"
+#include "core/layer_kinds.h"
 #include "core/traffic.h"
 #include "experiments/pass_meter.h"
 #include "experiments/quantization_block.h"
@@ -44,9 +45,7 @@ void cut_layers(nlohmann::json& config, int layers, const std::string& origin) {
 }
 
 // At most the MTP layer that is chained.
-void set_mtp(nlohmann::json& config, std::optional<int> wanted) {
-  const std::string type = config.value("model_type", "");
-  const char* key = type.starts_with("qwen3") ? "mtp_num_hidden_layers" : "num_nextn_predict_layers";
+void set_mtp(nlohmann::json& config, std::string_view key, std::optional<int> wanted) {
   if (wanted) {
     config[key] = *wanted;
   } else if (config.contains(key) && config[key].is_number_integer() && config[key] > 1) {
@@ -61,7 +60,7 @@ std::string read_config(const SynthOptions& options) {
   const bool nested = config.contains("text_config") && config["text_config"].is_object();
   nlohmann::json& text = nested ? config["text_config"] : config;
   if (options.layers > 0) cut_layers(text, options.layers, origin);
-  set_mtp(text, options.mtp);
+  set_mtp(text, mtp_key(ConfigReader(config.dump(), origin)), options.mtp);
   return config.dump();
 }
 

@@ -5,8 +5,7 @@ namespace specdec {
 namespace {
 
 DecoderSpec read(const ConfigReader& config) {
-  return read_latent_decoder(config,
-                             {.sigmoid = false, .groups = 1, .groups_kept = 1, .scaling = 1, .may_split = false});
+  return read_latent_decoder(config, {.groups = 1, .groups_kept = 1, .scaling = 1, .may_split = false});
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Gemma 3 with a vision tower, which is left out. transformers: models/gemma3.
 #include "core/blocks/gemma.h"
+#include "core/inventory.h"
 
 namespace specdec {
 namespace {

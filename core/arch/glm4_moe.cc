@@ -1,7 +1,7 @@
 // GLM-4.5 to 4.7 mixture of experts: sigmoid router with a correction bias, a shared expert, dense first layers,
 // partial RoPE, an MTP layer. transformers: models/glm4_moe.
 #include "core/blocks/decoder.h"
-#include "core/inventory.h"
+#include "core/layer_kinds.h"
 
 namespace specdec {
 namespace {
@@ -18,9 +18,8 @@ DecoderSpec read(const ConfigReader& config) {
   spec.moe.groups_kept = config.count("topk_group", 1);
   spec.info.shared_experts = config.count("n_shared_experts", 1);
   read_experts(config, config.first_of({"n_routed_experts", "num_experts", "num_local_experts"}), spec);
-  const int dense = config.count("first_k_dense_replace", 1);
-  spec.routed = routed_layers(config, spec.info.layers, [&](int layer) { return layer >= dense; });
-  read_mtp_layers(config, spec);
+  spec.routed = glm_routed_layers(config, spec.info.layers);
+  read_mtp_layers(config, spec, mtp_key(config));
   return spec;
 }
 

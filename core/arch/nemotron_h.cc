@@ -7,8 +7,7 @@
 #include "core/blocks/mamba.h"
 #include "core/engine.h"
 #include "core/error.h"
-#include "core/hybrid_layers.h"
-#include "core/inventory.h"
+#include "core/hybrid_shapes.h"
 
 namespace specdec {
 namespace {
@@ -18,18 +17,17 @@ void expect_activation(const ConfigReader& config, std::string_view key, std::st
   if (found != known) throw Error("{}: '{}' is '{}'; expected {}", config.origin(), key, found, known);
 }
 
-MambaSpec read_mamba(const ConfigReader& config, float eps) {
-  constexpr int kMost = 1 << 12;
+MambaSpec read_mamba(const ConfigReader& config, const MambaShape& shape, float eps) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   const auto [least, most] = config.interval(config.first_of({"mamba_dt_limit", "time_step_limit"}), {0, kInfinity});
   const double min = config.not_negative(config.first_of({"mamba_dt_min", "time_step_min"}), 1e-3);
-  const MambaSpec mamba{.heads = config.count("mamba_num_heads", 128, kMost),
-                        .head_dim = config.count("mamba_head_dim", 64, kMost),
-                        .groups = config.count(config.first_of({"mamba_n_groups", "n_groups"}), 8, kMost),
-                        .state = config.count("ssm_state_size", 128, kMost),
-                        .taps = config.count(config.first_of({"mamba_d_conv", "conv_kernel"}), 4, kMostTaps),
-                        .biased = config.boolean("use_bias", false),
-                        .conv_biased = config.boolean(config.first_of({"mamba_conv_bias", "use_conv_bias"}), true),
+  const MambaSpec mamba{.heads = shape.heads,
+                        .head_dim = shape.head_dim,
+                        .groups = shape.groups,
+                        .state = shape.state,
+                        .taps = shape.taps,
+                        .biased = shape.biased,
+                        .conv_biased = shape.conv_biased,
                         .eps = eps,
                         .least_step = static_cast<float>(least),
                         .most_step = static_cast<float>(most),
@@ -40,17 +38,17 @@ MambaSpec read_mamba(const ConfigReader& config, float eps) {
   return mamba;
 }
 
-void read_nemotron_experts(const ConfigReader& config, DecoderSpec& spec) {
+void read_nemotron_experts(const ConfigReader& config, const NemotronShape& shape, DecoderSpec& spec) {
   MoeSpec& moe = spec.moe;
   moe.sigmoid = true;
   moe.normalise = config.boolean("norm_topk_prob", true);
   moe.scaling = static_cast<float>(config.positive("routed_scaling_factor", 1));
   moe.groups = config.count("n_group", 1);
   moe.groups_kept = config.count("topk_group", 1);
-  moe.latent = config.count("moe_latent_size", 0);
+  moe.latent = shape.latent;
   moe.biased = spec.mlp_bias;
-  read_experts(config, config.first_of({"n_routed_experts", "num_local_experts"}), spec);
-  moe.shared_width = config.count("moe_shared_expert_intermediate_size");  // whatever 'n_shared_experts' says
+  read_experts(config, shape.experts_key, spec);
+  moe.shared_width = shape.shared_width;
   spec.info.shared_experts = 1;
 }
 
@@ -68,33 +66,27 @@ std::unique_ptr<Block> load_mixer(const LayerFile& at, HybridBlock block, const 
 }
 
 DecoderSpec read(const ConfigReader& config) {
-  const std::vector<HybridBlock> blocks = nemotron_blocks(config);
-  constexpr int kHeadDim = 128;
-  DecoderSpec spec = read_decoder(
-      config, {.head_dim = config.positive_count("attention_head_dim", kHeadDim),  // as older configs call it
-               .layers = static_cast<int>(blocks.size()),
-               .own_rope = true});
+  const NemotronShape shape = read_nemotron_shape(config);
+  const std::vector<HybridBlock>& blocks = shape.blocks;
+  const std::vector<HybridBlock>& mtp_blocks = shape.mtp_blocks;
+  DecoderSpec spec =
+      read_decoder(config, {.head_dim = shape.head_dim, .layers = static_cast<int>(blocks.size()), .own_rope = true});
   expect_activation(config, "mlp_hidden_act", "relu2");
   expect_activation(config, "mamba_hidden_act", "silu");
   spec.eps = read_eps(config, "layer_norm_epsilon", 1e-5);
   spec.attention.rope = -1;
   spec.activation = Activation::relu2;
-  spec.mlp_bias = config.boolean("mlp_bias", false);
+  spec.mlp_bias = shape.mlp_biased;
   spec.names = {
       .root = "backbone", .embedding = "embeddings", .norm = "norm_f", .feed_forward = "mixer", .ignored = {}};
   spec.other_names = {spec.names};
   spec.other_names[0].root = "model";  // transformers' own
-  spec.tied = false;                   // whatever 'tie_word_embeddings' says
+  spec.tied = NemotronShape::kTied;
   spec.routed.clear();
   for (const HybridBlock block : blocks) spec.routed.push_back(block == HybridBlock::moe);
-  read_mtp_layers(config, spec);
-  const std::vector<HybridBlock> mtp_blocks = nemotron_mtp_blocks(config);
-  const auto any = [&](HybridBlock kind) {
-    const auto is_in = [&](const std::vector<HybridBlock>& of) { return std::ranges::find(of, kind) != of.end(); };
-    return is_in(blocks) || (spec.info.mtp_layers > 0 && is_in(mtp_blocks));
-  };
-  if (any(HybridBlock::moe)) read_nemotron_experts(config, spec);
-  const MambaSpec mamba = any(HybridBlock::mamba) ? read_mamba(config, spec.eps) : MambaSpec{};
+  read_mtp_layers(config, spec, mtp_key(config));
+  if (shape.has(HybridBlock::moe)) read_nemotron_experts(config, shape, spec);
+  const MambaSpec mamba = shape.has(HybridBlock::mamba) ? read_mamba(config, shape.mamba, spec.eps) : MambaSpec{};
   const auto load_sublayer = [mamba](const LayerFile& at, HybridBlock block) {
     return Sublayer{load_norm(at, "norm"), {}, load_mixer(at, block, mamba)};
   };

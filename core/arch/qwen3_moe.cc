@@ -1,6 +1,6 @@
 // Qwen3 mixture of experts: softmax router, no shared expert. transformers: models/qwen3_moe.
 #include "core/blocks/decoder.h"
-#include "core/hybrid_layers.h"
+#include "core/layer_kinds.h"
 
 namespace specdec {
 namespace {

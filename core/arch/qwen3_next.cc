@@ -1,6 +1,6 @@
 // Qwen3-Next: gated DeltaNet and gated attention, a mixture of experts in most layers. transformers: models/qwen3_next.
 #include "core/blocks/qwen_hybrid.h"
-#include "core/hybrid_layers.h"
+#include "core/layer_kinds.h"
 
 namespace specdec {
 namespace {

@@ -10,6 +10,7 @@
 #include "core/blocks/norm.h"
 #include "core/error.h"
 #include "core/inventory.h"
+#include "core/layer_kinds.h"
 #include "core/memory.h"
 #include "core/windows.h"
 
@@ -346,9 +347,7 @@ void read_experts(const ConfigReader& config, std::string_view experts_key, Deco
   require(asked == scores, config,
           fmt::format("'scoring_func' is '{}'; this architecture routes with {}", asked, scores));
   moe.shared_width = moe.width * spec.info.shared_experts;
-  require(moe.experts_per_token <= moe.experts, config,
-          fmt::format("'num_experts_per_tok' is {}: {} experts per token of {} experts", moe.experts_per_token,
-                      moe.experts_per_token, moe.experts));
+  expect_experts_per_token(config, moe.experts_per_token, moe.experts);
   require(moe.groups >= 1 && moe.groups <= kMostGroups, config,
           fmt::format("'n_group' is {}; expected 1 to {}", moe.groups, kMostGroups));
   require(moe.groups_kept >= 1 && moe.groups_kept <= moe.groups, config,

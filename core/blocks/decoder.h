@@ -110,7 +110,7 @@ void read_experts(const ConfigReader& config, std::string_view experts_key, Deco
                   std::string_view width_key = "moe_intermediate_size");
 
 float read_eps(const ConfigReader& config, std::string_view key, double fallback);
-void read_mtp_layers(const ConfigReader& config, DecoderSpec& spec, std::string_view key = "num_nextn_predict_layers");
+void read_mtp_layers(const ConfigReader& config, DecoderSpec& spec, std::string_view key);
 
 std::unique_ptr<Model> make_decoder(DecoderSpec spec, WeightFile file, Engine& engine);
 

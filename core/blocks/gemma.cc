@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "core/inventory.h"
 
 namespace specdec {
 namespace {
@@ -38,12 +37,6 @@ std::vector<Rope> read_ropes(const ConfigReader& config, int head_dim) {
 }
 
 }  // namespace
-
-ConfigReader gemma3_text(const ConfigReader& config) {
-  constexpr std::string_view kDefaults = R"({"vocab_size": 262208, "num_attention_heads": 8, "num_key_value_heads": 4,
-    "model_type": "gemma3_text", "head_dim": 256, "max_position_embeddings": 131072})";
-  return text_part(config).with_defaults(kDefaults);
-}
 
 DecoderSpec read_gemma3(const ConfigReader& config) {
   DecoderSpec spec = read_decoder(config, {.head_dim = 256, .tied = true, .own_rope = true});

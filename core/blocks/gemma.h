@@ -5,9 +5,6 @@
 
 namespace specdec {
 
-// What config.json says of the text model, with what published ones of gemma3 leave to the class.
-ConfigReader gemma3_text(const ConfigReader& config);
-
 // config: of the text model.
 DecoderSpec read_gemma3(const ConfigReader& config);
 

@@ -5,6 +5,7 @@
 #include "core/blocks/latent_attention.h"
 #include "core/error.h"
 #include "core/inventory.h"
+#include "core/layer_kinds.h"
 
 namespace specdec {
 namespace {
@@ -57,21 +58,21 @@ LatentSpec::Choice choice_of(const std::vector<bool>& indexed, std::size_t layer
 
 void read_mixture(const ConfigReader& config, const LatentDefaults& defaults, DecoderSpec& spec) {
   MoeSpec& moe = spec.moe;
-  moe.sigmoid = defaults.sigmoid;
-  moe.normalise = defaults.sigmoid && config.boolean("norm_topk_prob", true);
+  moe.sigmoid = !is_deepseek_v2(config);
+  moe.normalise = moe.sigmoid && config.boolean("norm_topk_prob", true);
   moe.scaling = static_cast<float>(config.positive("routed_scaling_factor", defaults.scaling));
-  const std::string method = config.text("topk_method", defaults.sigmoid ? "noaux_tc" : "greedy");
-  if (defaults.sigmoid ? method != "noaux_tc" : method != "greedy" && method != "group_limited_greedy") {
+  const std::string method = config.text("topk_method", moe.sigmoid ? "noaux_tc" : "greedy");
+  if (moe.sigmoid ? method != "noaux_tc" : method != "greedy" && method != "group_limited_greedy") {
     throw Error("{}: 'topk_method' is '{}'; expected {}", config.origin(), method,
-                defaults.sigmoid ? "noaux_tc" : "greedy or group_limited_greedy");
+                moe.sigmoid ? "noaux_tc" : "greedy or group_limited_greedy");
   }
   if (method != "greedy") {
     moe.groups = config.count("n_group", defaults.groups);
     moe.groups_kept = config.count("topk_group", defaults.groups_kept);
-    if (!defaults.sigmoid) moe.group_scored_by = 1;
+    if (!moe.sigmoid) moe.group_scored_by = 1;
   }
   spec.info.shared_experts = deepseek_shared_experts(config);
-  if (!defaults.sigmoid) spec.mlp_bias = moe.biased = config.boolean("mlp_bias", false);
+  spec.mlp_bias = moe.biased = deepseek_mlp_bias(config);
   read_experts(config, config.first_of({"n_routed_experts", "num_experts", "num_local_experts"}), spec);
   spec.routed = deepseek_routed_layers(config, spec.info.layers);
 }
@@ -97,7 +98,7 @@ DecoderSpec read_latent_decoder(const ConfigReader& config, const LatentDefaults
     indexed = deepseek_indexed_layers(config, spec.info.layers);
   }
   read_mixture(config, defaults, spec);
-  read_mtp_layers(config, spec);
+  read_mtp_layers(config, spec, mtp_key(config));
   spec.mtp_reading.normed_carried = !defaults.carries_raw;
   spec.load_layer = [latent, indexed](const LayerFile& at) {
     LatentSpec of_layer = latent;

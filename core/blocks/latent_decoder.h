@@ -9,7 +9,6 @@ namespace specdec {
 // What transformers takes for keys that a config.json leaves out, and what no key says.
 struct LatentDefaults {
   double rms_norm_eps = 1e-6;
-  bool sigmoid = true;               // of the router, else softmax
   double partial_rotary_factor = 0;  // as of DecoderDefaults
   int groups = 8, groups_kept = 4;
   double scaling = 2.5;   // of routed experts

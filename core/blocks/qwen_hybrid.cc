@@ -4,20 +4,18 @@
 
 #include "core/blocks/delta_net.h"
 #include "core/error.h"
-#include "core/hybrid_layers.h"
+#include "core/hybrid_shapes.h"
 #include "core/inventory.h"
 
 namespace specdec {
 namespace {
 
-DeltaNetSpec read_delta_net(const ConfigReader& config, DeltaLayout layout, float eps) {
-  constexpr int kMostHeads = 1 << 12;
-  constexpr int kMostDim = 1 << 12;
-  const DeltaNetSpec spec{.key_heads = config.count("linear_num_key_heads", 16, kMostHeads),
-                          .value_heads = config.count("linear_num_value_heads", 32, kMostHeads),
-                          .key_dim = config.count("linear_key_head_dim", 128, kMostDim),
-                          .value_dim = config.count("linear_value_head_dim", 128, kMostDim),
-                          .taps = config.count("linear_conv_kernel_dim", 4, kMostTaps),
+DeltaNetSpec read_delta_net(const ConfigReader& config, const QwenHybridShape& shape, DeltaLayout layout, float eps) {
+  const DeltaNetSpec spec{.key_heads = shape.key_heads,
+                          .value_heads = shape.value_heads,
+                          .key_dim = shape.key_dim,
+                          .value_dim = shape.value_dim,
+                          .taps = shape.taps,
                           .by_key_head = layout == DeltaLayout::by_key_head,
                           .eps = eps};
   if (spec.value_heads % spec.key_heads != 0) {
@@ -42,10 +40,10 @@ DecoderLayer load_mtp_layer(const LayerFile& at) {
 
 DecoderSpec read_qwen_hybrid(const ConfigReader& outer, DeltaLayout layout) {
   const ConfigReader config = text_part(outer);
-  constexpr int kHeadDim = 256;
+  const QwenHybridShape shape = read_qwen_hybrid_shape(config);
   DecoderSpec spec = read_decoder(
       config,
-      {.partial_rotary_factor = 0.25, .head_dim = kHeadDim, .tied = outer.boolean("tie_word_embeddings", false)});
+      {.partial_rotary_factor = 0.25, .head_dim = shape.head_dim, .tied = outer.boolean("tie_word_embeddings", false)});
   if (spec.activation != Activation::silu) {
     throw Error("{}: 'hidden_act' is '{}'; expected silu", config.origin(), config.text("hidden_act", ""));
   }
@@ -60,14 +58,14 @@ DecoderSpec read_qwen_hybrid(const ConfigReader& outer, DeltaLayout layout) {
                        .head = "language_model.lm_head",
                        .ignored = {"vision_tower.", "model.visual."}}};  // MLX's
   spec.holds_whole_norms = was_converted_by_mlx;
-  read_mtp_layers(config, spec, "mtp_num_hidden_layers");
+  read_mtp_layers(config, spec, mtp_key(outer));
   spec.mtp = {.root = "mtp",
               .embedding_norm = "mtp.pre_fc_norm_embedding",
               .hidden_norm = "mtp.pre_fc_norm_hidden",
               .join = "mtp.fc",
               .norm = "mtp.norm",
               .load_layer = load_mtp_layer};
-  spec.load_layer = [delta = read_delta_net(config, layout, spec.eps),
+  spec.load_layer = [delta = read_delta_net(config, shape, layout, spec.eps),
                      full = full_attention_layers(config, spec.info.layers)](const LayerFile& at) {
     if (full[static_cast<std::size_t>(at.layer)]) return load_decoder_layer(at);
     return load_decoder_layer(at, [&](const LayerFile& in) {
@@ -78,10 +76,11 @@ DecoderSpec read_qwen_hybrid(const ConfigReader& outer, DeltaLayout layout) {
 }
 
 void read_qwen_experts(const ConfigReader& config, DecoderSpec& spec) {
+  const QwenHybridShape shape = read_qwen_hybrid_shape(config);
   spec.moe.names.shared = "shared_expert";
   spec.moe.shared_gate = true;
-  read_experts(config, config.first_of({"num_experts", "num_local_experts"}), spec);
-  spec.moe.shared_width = config.count("shared_expert_intermediate_size", 512);
+  read_experts(config, shape.experts_key, spec);
+  spec.moe.shared_width = shape.shared_width;
   spec.info.shared_experts = spec.moe.shared_width > 0 ? 1 : 0;
 }
 

@@ -1,10 +1,9 @@
 // Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434) with routed and shared experts, the indexer of
 // DeepSeek-V3.2's sparse attention and the layer for several tokens of DeepSeek-V3. transformers: models/deepseek_v2,
 // deepseek_v3, deepseek_v32, glm_moe_dsa, glm4_moe_lite, kimi_k25.
-#include <algorithm>
-
 #include "core/error.h"
 #include "core/inventory.h"
+#include "core/layer_kinds.h"
 
 namespace specdec {
 namespace {
@@ -59,7 +58,6 @@ Inventory take(const ConfigReader& outer) {
   const ConfigReader config = text_part(outer);
   const bool inside = outer.has("text_config");
   const std::string root = inside ? "language_model.model" : "model";
-  const std::string type = config.text("model_type", "");
   Inventory inventory = begin_inventory(config);
   if (inside) inventory.notes.emplace_back("the vision tower and its projector are not counted");
   read_experts(config, inventory, config.first_of({"n_routed_experts", "num_experts", "num_local_experts"}));
@@ -74,9 +72,9 @@ Inventory take(const ConfigReader& outer) {
   layout.bias = config.boolean("attention_bias", false);
   layout.width = size_of(config, "moe_intermediate_size");
   layout.shared = layout.width * deepseek_shared_experts(config);
-  layout.mlp_bias = type == "deepseek_v2" && config.boolean("mlp_bias", false);
+  layout.mlp_bias = deepseek_mlp_bias(config);
   layout.dense = size_of(config, "intermediate_size");
-  layout.correction = config.text("scoring_func", type == "deepseek_v2" ? "softmax" : "sigmoid") == "sigmoid";
+  layout.correction = !is_deepseek_v2(config);
   const std::vector<bool> indexed = deepseek_indexed_layers(config, inventory.layers);
   const bool sparse = is_indexed(config);
   if (sparse) {
@@ -94,60 +92,24 @@ Inventory take(const ConfigReader& outer) {
     if (indexed[i]) inventory.cache.index_keys += layout.index_dim;
   }
   add(inventory, root + ".norm.weight", {inventory.hidden});
-  const int mtp_layers = count_mtp_layers(config);
+  const int mtp_layers = count_mtp_layers(config, mtp_key(config));
   for (int m = 0; m < mtp_layers; ++m) {
     const std::string path = fmt::format("{}.layers.{}", root, inventory.layers + m);
     add_layer(inventory, path, layout, true, sparse);
     add_deepseek_mtp(inventory, path);
-    if (type != "glm_moe_dsa") add_mtp_copies(inventory, path);
+    if (config.text("model_type", "") != "glm_moe_dsa") add_mtp_copies(inventory, path);
   }
   return inventory;
 }
 
 }  // namespace
 
-std::vector<bool> deepseek_routed_layers(const ConfigReader& config, int layers) {
-  const std::string type = config.text("model_type", "");
-  int first = config.count("first_k_dense_replace", type == "deepseek_v2" ? 0 : 3);
-  if (type == "glm4_moe_lite") first = 1;  // whatever the key says
-  return routed_layers(config, layers, [&](int layer) { return layer >= first; });
-}
-
 int deepseek_shared_experts(const ConfigReader& config) {
-  return config.count("n_shared_experts", config.text("model_type", "") == "deepseek_v2" ? 2 : 1);
+  return config.count("n_shared_experts", is_deepseek_v2(config) ? 2 : 1);
 }
 
-bool is_indexed(const ConfigReader& config) {
-  const std::string type = config.text("model_type", "");
-  return type == "deepseek_v32" || type == "glm_moe_dsa";
-}
-
-std::vector<bool> deepseek_indexed_layers(const ConfigReader& config, int layers) {
-  const auto count = static_cast<std::size_t>(layers);
-  if (!is_indexed(config)) return std::vector<bool>(count, false);
-  // The class of DeepSeek-V3.2 knows no sharing.
-  if (config.text("model_type", "") == "deepseek_v32") return std::vector<bool>(count, true);
-  std::vector<std::string> types = config.texts("indexer_types");
-  if (types.empty()) types = config.letters("index_topk_pattern");
-  if (!types.empty() && types.size() != count) {
-    throw Error("{}: the schedule of the indexer lists {} layers of {}", config.origin(), types.size(), layers);
-  }
-  const int every = std::max(config.count("index_topk_freq", 1), 1);
-  const int offset = config.count("index_skip_topk_offset", 2);
-  std::vector<bool> indexed(count);
-  for (int layer = 0; layer < layers; ++layer) {
-    const auto i = static_cast<std::size_t>(layer);
-    const std::string type = types.empty() ? "" : types[i];
-    if (!types.empty() && type != "full" && type != "shared" && type != "F" && type != "S") {
-      throw Error("{}: the schedule of the indexer has '{}'; expected full or shared", config.origin(), type);
-    }
-    indexed[i] = types.empty() ? std::max(layer - offset + 1, 0) % every == 0 : type == "full" || type == "F";
-  }
-  if (!indexed.front()) {
-    throw Error("{}: by the schedule of the indexer layer 0 shares one; expected the first layer to have its own",
-                config.origin());
-  }
-  return indexed;
+bool deepseek_mlp_bias(const ConfigReader& config) {
+  return is_deepseek_v2(config) && config.boolean("mlp_bias", false);
 }
 
 InventoryKind inventory_deepseek() {

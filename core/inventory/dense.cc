@@ -1,7 +1,6 @@
 // Dense decoders of grouped-query attention. transformers: models/llama, mistral, qwen2, qwen3, gemma3.
 #include <fmt/format.h>
 
-#include "core/blocks/gemma.h"
 #include "core/inventory.h"
 
 namespace specdec {

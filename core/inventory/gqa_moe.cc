@@ -2,9 +2,8 @@
 // models/qwen3_moe, glm4_moe, mixtral, olmoe.
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "core/inventory.h"
+#include "core/layer_kinds.h"
 
 namespace specdec {
 namespace {
@@ -59,12 +58,9 @@ Inventory take(const ConfigReader& config) {
   layout.dense = size_of(config, "intermediate_size", 0);
   if (glm) layout.shared = layout.width * config.count("n_shared_experts", 1);
 
-  const int first = glm ? config.count("first_k_dense_replace", 1) : 0;
-  const int every = config.positive_count("decoder_sparse_step", 1);
-  const std::vector<int> dense = config.integers("mlp_only_layers");
-  const std::vector<bool> routed = routed_layers(config, inventory.layers, [&](int layer) {
-    return layer >= first && (layer + 1) % every == 0 && std::ranges::find(dense, layer) == dense.end();
-  });
+  std::vector<bool> routed(static_cast<std::size_t>(inventory.layers), true);
+  if (glm) routed = glm_routed_layers(config, inventory.layers);
+  if (type == "qwen3_moe") routed = qwen_routed_layers(config, inventory.layers);
   const std::vector<bool> windowed = windowed_layers(config, inventory);
 
   add_embedding_and_head(inventory, "model.embed_tokens");
@@ -78,7 +74,7 @@ Inventory take(const ConfigReader& config) {
     }
   }
   add(inventory, "model.norm.weight", {inventory.hidden});
-  const int mtp_layers = glm ? count_mtp_layers(config) : 0;
+  const int mtp_layers = glm ? count_mtp_layers(config, mtp_key(config)) : 0;
   for (int m = 0; m < mtp_layers; ++m) {
     const std::string path = fmt::format("model.layers.{}", inventory.layers + m);
     add_layer(inventory, path, layout, true, Keeps::nothing);

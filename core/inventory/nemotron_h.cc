@@ -1,9 +1,7 @@
 // Nemotron-H: every layer one of Mamba2 (arXiv 2405.21060), attention, experts or a dense block. transformers:
 // models/nemotron_h.
-#include <algorithm>
-
 #include "core/error.h"
-#include "core/hybrid_layers.h"
+#include "core/hybrid_shapes.h"
 #include "core/inventory.h"
 
 namespace specdec {
@@ -11,12 +9,12 @@ namespace {
 
 struct Layout {
   GqaShape gqa;
-  std::int64_t mamba_heads = 0, mamba_dim = 0, groups = 0, state = 0, kernel = 0;
-  bool biased = false, mlp_biased = false, conv_bias = true;
+  MambaShape mamba;
+  bool mlp_biased = false;
   std::int64_t width = 0, shared = 0, latent = 0, dense = 0;
 
-  std::int64_t inner() const { return mamba_heads * mamba_dim; }
-  std::int64_t convolved() const { return inner() + 2 * groups * state; }
+  std::int64_t inner() const { return std::int64_t{mamba.heads} * mamba.head_dim; }
+  std::int64_t convolved() const { return inner() + 2L * mamba.groups * mamba.state; }
 };
 
 void add_map(Inventory& inventory, const std::string& path, std::int64_t out, std::int64_t in, bool biased) {
@@ -26,12 +24,13 @@ void add_map(Inventory& inventory, const std::string& path, std::int64_t out, st
 
 void add_mamba(Inventory& inventory, const std::string& path, const Layout& layout) {
   const std::int64_t conv = layout.convolved();
-  add_map(inventory, path + ".in_proj", layout.inner() + conv + layout.mamba_heads, inventory.hidden, layout.biased);
-  add(inventory, path + ".conv1d.weight", {conv, 1, layout.kernel});
-  if (layout.conv_bias) add(inventory, path + ".conv1d.bias", {conv});
-  for (const char* name : {".A_log", ".D", ".dt_bias"}) add(inventory, path + name, {layout.mamba_heads});
+  add_map(inventory, path + ".in_proj", layout.inner() + conv + layout.mamba.heads, inventory.hidden,
+          layout.mamba.biased);
+  add(inventory, path + ".conv1d.weight", {conv, 1, layout.mamba.taps});
+  if (layout.mamba.conv_biased) add(inventory, path + ".conv1d.bias", {conv});
+  for (const char* name : {".A_log", ".D", ".dt_bias"}) add(inventory, path + name, {layout.mamba.heads});
   add(inventory, path + ".norm.weight", {layout.inner()});
-  add_map(inventory, path + ".out_proj", inventory.hidden, layout.inner(), layout.biased);
+  add_map(inventory, path + ".out_proj", inventory.hidden, layout.inner(), layout.mamba.biased);
 }
 
 void add_moe(Inventory& inventory, const std::string& path, const Layout& layout) {
@@ -67,45 +66,36 @@ void add_layer(Inventory& inventory, const std::string& path, const Layout& layo
   }
 }
 
-Layout read_layout(const ConfigReader& config, bool routed) {
-  Layout layout{.gqa = read_gqa(config, size_of(config, "attention_head_dim", 128))};
-  layout.biased = config.boolean("use_bias", false);
-  layout.mlp_biased = config.boolean("mlp_bias", false);
-  layout.mamba_heads = size_of(config, "mamba_num_heads", 128);
-  layout.mamba_dim = size_of(config, "mamba_head_dim", 64);
-  layout.groups = size_of(config, config.first_of({"mamba_n_groups", "n_groups"}), 8);
-  layout.state = size_of(config, "ssm_state_size", 128);
-  layout.kernel = size_of(config, config.first_of({"mamba_d_conv", "conv_kernel"}), 4);
-  layout.conv_bias = config.boolean(config.first_of({"mamba_conv_bias", "use_conv_bias"}), true);
+Layout read_layout(const ConfigReader& config, const NemotronShape& shape) {
+  Layout layout{.gqa = read_gqa(config, shape.head_dim), .mamba = shape.mamba};
+  layout.mlp_biased = shape.mlp_biased;
   layout.dense = size_of(config, "intermediate_size", 0);
-  if (!routed) return layout;
-  layout.width = size_of(config, "moe_intermediate_size");
-  layout.latent = size_of(config, "moe_latent_size", 0);
-  layout.shared = size_of(config, "moe_shared_expert_intermediate_size");
+  layout.latent = shape.latent;
+  layout.shared = shape.shared_width;
+  if (shape.has(HybridBlock::moe)) layout.width = size_of(config, "moe_intermediate_size");
   return layout;
 }
 
 Inventory take(const ConfigReader& config) {
-  const std::vector<HybridBlock> blocks = nemotron_blocks(config);
+  const NemotronShape shape = read_nemotron_shape(config);
+  const std::vector<HybridBlock>& blocks = shape.blocks;
+  const std::vector<HybridBlock>& mtp_blocks = shape.mtp_blocks;
   Inventory inventory = begin_inventory(config, false, static_cast<int>(blocks.size()));
-  inventory.tied = false;
-  const int mtp_layers = count_mtp_layers(config);
-  const std::vector<HybridBlock> mtp_blocks = nemotron_mtp_blocks(config);
-  const bool routed = std::ranges::find(blocks, HybridBlock::moe) != blocks.end() ||
-                      (mtp_layers > 0 && std::ranges::find(mtp_blocks, HybridBlock::moe) != mtp_blocks.end());
-  if (routed) read_experts(config, inventory, config.first_of({"n_routed_experts", "num_local_experts"}));
-  const Layout layout = read_layout(config, routed);
+  inventory.tied = NemotronShape::kTied;
+  if (shape.has(HybridBlock::moe)) read_experts(config, inventory, shape.experts_key);
+  const Layout layout = read_layout(config, shape);
 
   add_embedding_and_head(inventory, "backbone.embeddings");
   for (std::size_t layer = 0; layer < blocks.size(); ++layer) {
     add_layer(inventory, fmt::format("backbone.layers.{}", layer), layout, blocks[layer], Keeps::all);
     if (blocks[layer] != HybridBlock::mamba) continue;
-    inventory.cache.states += product(inventory, {layout.inner(), layout.state});
-    inventory.cache.tails += product(inventory, {layout.convolved(), layout.kernel - 1});
+    inventory.cache.states += product(inventory, {layout.inner(), layout.mamba.state});
+    inventory.cache.tails += product(inventory, {layout.convolved(), layout.mamba.taps - 1});
   }
   add(inventory, "backbone.norm_f.weight", {inventory.hidden});
 
-  for (int m = 0; m < mtp_layers; ++m) {
+  inventory.mtp_head_layers = static_cast<int>(mtp_blocks.size());
+  for (int m = 0; m < shape.mtp_layers; ++m) {
     const std::size_t first = static_cast<std::size_t>(m) * mtp_blocks.size();
     for (std::size_t i = 0; i < mtp_blocks.size(); ++i) {
       add_layer(inventory, fmt::format("mtp.layers.{}", first + i), layout, mtp_blocks[i], Keeps::nothing);
