@@ -49,8 +49,8 @@ std::string to_text(const std::string& origin, std::string_view key, const nlohm
   return found.get<std::string>();
 }
 
-// Python writes infinities that JSON has not, such as Mamba's time_step_limit: here they are null.
-std::string without_infinities(std::string_view json) {
+// Python writes numbers that JSON has not, such as the open end of Mamba's time_step_limit: here they are strings.
+std::string with_infinities_quoted(std::string_view json) {
   std::string text(json);
   bool quoted = false;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -58,7 +58,10 @@ std::string without_infinities(std::string_view json) {
     if (quoted && text[i] == '\\') ++i;
     if (quoted) continue;
     for (const std::string_view word : {"-Infinity", "Infinity", "NaN"}) {
-      if (text.compare(i, word.size(), word) == 0) text.replace(i, word.size(), "null");
+      if (text.compare(i, word.size(), word) != 0) continue;
+      text.replace(i, word.size(), fmt::format("\"{}\"", word));
+      i += word.size() + 1;
+      break;
     }
   }
   return text;
@@ -70,7 +73,7 @@ ConfigReader::ConfigReader(std::shared_ptr<const Json> json, std::string origin)
     : json_(std::move(json)), origin_(std::move(origin)) {}
 
 ConfigReader::ConfigReader(std::string_view json, std::string origin) : origin_(std::move(origin)) {
-  json_ = std::make_shared<Json>(Json{parse_json(without_infinities(json), origin_)});
+  json_ = std::make_shared<Json>(Json{parse_json(with_infinities_quoted(json), origin_)});
   if (!json_->value.is_object()) throw Error("{}: expected a JSON object", origin_);
 }
 
@@ -142,7 +145,8 @@ std::array<double, 2> ConfigReader::interval(std::string_view key, const std::ar
   if (found == nullptr) return fallback;
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   const auto end_of = [&](const nlohmann::json& item, double open) {
-    const bool is_open = item.is_null() || (item.is_object() && item.contains("__float__"));
+    const bool is_open =
+        item.is_null() || (item.is_object() && item.contains("__float__")) || item == "Infinity" || item == "-Infinity";
     return is_open ? open : to_number(origin_, key, item);
   };
   if (!found->is_array() || found->size() != 2)

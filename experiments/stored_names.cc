@@ -44,8 +44,15 @@ std::string root_as_stored(const std::string& name, const WeightFile& file) {
   return name;
 }
 
+// Kimi K2.5's layers, as transformers saves them.
+std::string layers_as_stored(std::string name, const WeightFile& file) {
+  constexpr std::string_view kLayers = "language_model.model.layers.", kBlocks = "language_model.model.blocks.";
+  if (name.starts_with(kLayers) && file.has_prefix(std::string(kBlocks))) name.replace(0, kLayers.size(), kBlocks);
+  return name;
+}
+
 std::vector<TensorSpec> as_stored(const TensorSpec& tensor, const WeightFile& file) {
-  const std::string name = root_as_stored(tensor.name, file);
+  const std::string name = layers_as_stored(root_as_stored(tensor.name, file), file);
   const auto begin_of = [&](std::string_view end) { return name.substr(0, name.size() - end.size()); };
   for (const Spelling& spelling : kSpellings) {
     if (!name.ends_with(spelling.published)) continue;

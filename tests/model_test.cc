@@ -287,10 +287,11 @@ TEST(Model, AStoredHeadOfATiedModelIsTheEmbedding) {
   expect_words(load_error(tiny), {"tie_word_embeddings", "lm_head.weight", "not the embedding"});
 }
 
-TEST(Config, InfinitiesOfPythonAreAbsent) {
+TEST(Config, InfinitiesOfPythonAreEndsOfIntervalsAndNoNumbers) {
   const ConfigReader config(
       R"({"time_step_limit": [0.0, Infinity], "low": -Infinity, "text": "a \"NaN\" stays", "n": 3})", "config.json");
-  EXPECT_FALSE(config.has("low"));
+  EXPECT_EQ(config.interval("time_step_limit", {1, 2}), (std::array{0.0, std::numeric_limits<double>::infinity()}));
+  expect_words(message_of([&] { config.number("low", 1); }), {"config.json", "'low'", "-Infinity", "a number"});
   EXPECT_EQ(config.text("text", ""), "a \"NaN\" stays");
   EXPECT_EQ(config.count("n"), 3);
 }
@@ -347,6 +348,52 @@ TEST(Rope, OldKeysOfGemmaWinOneByOne) {
   std::vector<float> half = frequencies({{"factor", 4}});
   for (float& frequency : half) frequency /= 2;
   EXPECT_EQ(half, stretched);
+}
+
+std::vector<float> logits_of(const TinyCheckpoint& tiny) {
+  Engine engine({.threads = 1});
+  const auto model = load_model(tiny.directory(), engine);
+  const auto state = model->new_state(8);
+  const MatView logits = model->forward(chain_of(std::vector{TokenId{3}, TokenId{5}}), *state, {}).logits;
+  return {logits.data(), logits.data() + logits.size()};
+}
+
+TEST(KimiK25, LayersMayBeCalledBlocks) {
+  const TinyCheckpoint published("kimi_k25"), saved("kimi_k25");
+  edit_tensors(saved, [](std::vector<StoredTensor>& tensors) {
+    constexpr std::string_view kLayers = "language_model.model.layers.";
+    for (StoredTensor& tensor : tensors) {
+      if (tensor.name.starts_with(kLayers)) tensor.name.replace(0, kLayers.size(), "language_model.model.blocks.");
+    }
+  });
+  EXPECT_EQ(logits_of(saved), logits_of(published));
+  edit_config(saved, [](Json& config) { config["tie_word_embeddings"] = true; });
+  expect_words(load_error(saved), {"'tie_word_embeddings' is true", "language_model.lm_head"});
+  edit_tensors(saved, [](std::vector<StoredTensor>& tensors) {
+    std::erase_if(tensors, [](const StoredTensor& tensor) { return tensor.name == "language_model.lm_head.weight"; });
+  });
+  EXPECT_NE(logits_of(saved), logits_of(published));
+}
+
+TEST(Model, ARouterThatIsNotFiniteIsTold) {
+  for (const char* name : {"glm4_moe", "qwen3_moe", "deepseek_v3"}) {
+    const TinyCheckpoint tiny(name);
+    std::vector<float> router;
+    std::string router_name;
+    edit_tensors(tiny, [&](std::vector<StoredTensor>& tensors) {
+      for (StoredTensor& tensor : tensors) {
+        if (!tensor.name.ends_with(".mlp.gate.weight")) continue;
+        router.assign(static_cast<std::size_t>(tensor.elements()), 0.5f);
+        router.back() = std::numeric_limits<float>::quiet_NaN();
+        router_name = tensor.name;
+        tensor.dtype = DType::f32;
+        tensor.data = reinterpret_cast<const std::byte*>(router.data());
+        tensor.bytes = router.size() * sizeof(float);
+        break;
+      }
+    });
+    expect_words(message_of([&] { logits_of(tiny); }), {router_name, "NaN"});
+  }
 }
 
 TEST(BadConfig, WhatContradictsItselfIsTold) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <vector>
 
 #include "cli/command.h"
@@ -58,7 +59,13 @@ void append_logits(const Model& model, std::span<const TokenId> tokens, std::vec
   for (std::size_t done = 0; done < tokens.size(); done += kRowsPerPass) {
     const auto part = tokens.subspan(done, std::min(kRowsPerPass, tokens.size() - done));
     const Output out = model.forward(chain_of(part), *state, {});
-    logits.insert(logits.end(), out.logits.data(), out.logits.data() + out.logits.size());
+    const float* end = out.logits.data() + out.logits.size();
+    const float* bad = std::find_if_not(out.logits.data(), end, [](float logit) { return std::isfinite(logit); });
+    if (bad != end) {
+      throw Error("{}: the logit of token {} is {}; is the head of the file damaged?", model.info().path,
+                  (bad - out.logits.data()) % out.logits.cols(), *bad);
+    }
+    logits.insert(logits.end(), out.logits.data(), end);
     state->commit(whole_chain(static_cast<int>(part.size())));
   }
 }

@@ -11,7 +11,10 @@ DecoderSpec read(const ConfigReader& config) {
   spec.names.root = "language_model.model";
   spec.names.head = "language_model.lm_head";
   spec.names.ignored = {"vision_tower.", "mm_projector."};
-  spec.other_names = {{.root = "model.language_model", .ignored = spec.names.ignored}};  // transformers' own
+  // What transformers saves: its own names, or the published ones with the layers called as those of the tower.
+  spec.other_names = {{.root = "model.language_model", .ignored = spec.names.ignored}, spec.names};
+  spec.other_names[1].layers = "blocks";
+  spec.tied = config.boolean("tie_word_embeddings", true);
   return spec;
 }
 

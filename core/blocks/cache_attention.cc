@@ -46,7 +46,8 @@ CacheAttention::CacheAttention(const Engine& engine, KvCache& cache, const Cache
   const std::int64_t states = count() * queries_.heads;
   const std::int64_t values = states * cache_.layout().padded_dim();
   // The windows of rows that follow one another begin within a span of one another, and anywhere in one.
-  const int seen = queries_.window > 0 ? std::min(all_positions, queries_.window + 2 * kSpan) : all_positions;
+  const bool ends = queries_.window > 0 && queries_.window < all_positions - 2 * kSpan;
+  const int seen = ends ? queries_.window + 2 * kSpan : all_positions;
   const int most_parts = std::clamp(parts_of(seen, kSpan), 2, kMostSpans + 2);
   const bool fits = most_parts * values * static_cast<std::int64_t>(sizeof(float)) <= kMostPartBytes;
   const int spans = end_span_ - first_span_;

@@ -52,7 +52,8 @@ class Decoder : public Model {
         experts_(*file_, engine) {
     WeightFile& file = *file_;
     for (const DecoderNames& other : spec_.other_names) {
-      if (file.has_prefix(fmt::format("{}.layers.0.{}.", other.root, other.feed_forward))) spec_.names = other;
+      if (file.has_prefix(fmt::format("{}.{}.0.{}.", other.root, other.layers, other.feed_forward)))
+        spec_.names = other;
     }
     if (spec_.holds_whole_norms && spec_.holds_whole_norms(file)) {
       spec_.zero_centred = spec_.attention.zero_centred = false;
@@ -184,7 +185,7 @@ class Decoder : public Model {
                 file_->directory().string(), stored, spec_.mtp_key, spec_.info.mtp_layers);
   }
 
-  std::string path_of(int layer) const { return fmt::format("{}.layers.{}", spec_.names.root, layer); }
+  std::string path_of(int layer) const { return fmt::format("{}.{}.{}", spec_.names.root, spec_.names.layers, layer); }
 
   WeightBytes count_bytes(const Shortcut& shortcut) const {
     StoredBytes stored;

@@ -33,7 +33,8 @@ struct LayerFile {
 
 // What checkpoints call the parts outside of layers.
 struct DecoderNames {
-  std::string root = "model", embedding = "embed_tokens", norm = "norm", head = "lm_head", feed_forward = "mlp";
+  std::string root = "model", embedding = "embed_tokens", layers = "layers", norm = "norm", head = "lm_head",
+              feed_forward = "mlp";
   // Parts of names that belong to what is left out, such as a vision tower.
   std::vector<std::string> ignored;
 };

@@ -41,7 +41,9 @@ void choose(const MoeSpec& spec, const std::vector<float>& correction, float* sc
             float* choice, int* chosen, float* chosen_weight) {
   const int experts = spec.experts;
   (spec.sigmoid ? kernels.sigmoid : kernels.softmax)(scores, experts);
+  float all = 0;
   for (int e = 0; e < experts; ++e) {
+    all += scores[e];
     choice[e] = scores[e] + (correction.empty() ? 0.0f : correction[static_cast<std::size_t>(e)]);
   }
   constexpr float kNever = -std::numeric_limits<float>::infinity();
@@ -82,6 +84,8 @@ void choose(const MoeSpec& spec, const std::vector<float>& correction, float* sc
   for (int i = 0; i < spec.experts_per_token; ++i) sum += chosen_weight[i] = scores[chosen[i]];
   const float divisor = spec.normalise ? sum + (spec.sigmoid ? 1e-20f : 0.0f) : 1.0f;
   for (int i = 0; i < spec.experts_per_token; ++i) chosen_weight[i] = chosen_weight[i] / divisor * spec.scaling;
+  // An expert whose score is not a number would only never be chosen.
+  if (std::isnan(all)) std::fill_n(chosen_weight, spec.experts_per_token, all);
 }
 
 // The experts with the largest sums of weights over all rows, at most spec.experts_per_pass; ties go to the lowest id.

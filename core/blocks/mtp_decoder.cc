@@ -14,7 +14,7 @@ namespace {
 
 // As DeepSeek-V3 and GLM-4.5 store it: a decoder layer behind the others, with what is its own beside that.
 MtpSpec deepseek_mtp(const WeightFile& file, const DecoderSpec& spec) {
-  const std::string path = fmt::format("{}.layers.{}", spec.names.root, spec.info.layers);
+  const std::string path = fmt::format("{}.{}.{}", spec.names.root, spec.names.layers, spec.info.layers);
   const auto load_layer = [routed = file.has_prefix(path + ".mlp.gate.")](const LayerFile& at) {
     LayerFile layer = at;
     layer.routed = routed;

@@ -59,7 +59,10 @@ Inventory take(const ConfigReader& outer) {
   const bool inside = outer.has("text_config");
   const std::string root = inside ? "language_model.model" : "model";
   Inventory inventory = begin_inventory(config);
-  if (inside) inventory.notes.emplace_back("the vision tower and its projector are not counted");
+  if (inside) {
+    inventory.notes.emplace_back("the vision tower and its projector are not counted");
+    inventory.tied = outer.boolean("tie_word_embeddings", true);
+  }
   read_experts(config, inventory, config.first_of({"n_routed_experts", "num_experts", "num_local_experts"}));
 
   Layout layout;
