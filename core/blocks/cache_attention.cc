@@ -1,6 +1,7 @@
 #include "core/blocks/cache_attention.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -115,17 +116,18 @@ void CacheAttention::walk_span(const Heads& heads, std::int64_t first, std::int6
   Seen* seen = seen_of.get(kTileRows * size);
   const KvLayout& layout = cache_.layout();
   float* turned = turned_of.get(layout.turned_floats());
-  const auto seen_in_span = [&](std::int64_t row) {
-    const int positions = span_of(row);
-    return Seen{std::max(first_seen(row), span * positions),
-                std::min(queries_.rows[static_cast<std::size_t>(row)].length, (span + 1) * positions)};
-  };
+  std::array<Seen, kTileRows> in_span;  // what each row sees of it
   int begin = std::numeric_limits<int>::max();
   int end = 0;
   for (std::int64_t row = first; row < last; ++row) {
-    const Seen sees = seen_in_span(row);
-    begin = std::min(begin, sees.first / kKvChunk * kKvChunk);
-    end = std::max(end, sees.last);
+    const int positions = span_of(row);
+    const Seen sees{std::max(first_seen(row), span * positions),
+                    std::min(queries_.rows[static_cast<std::size_t>(row)].length, (span + 1) * positions)};
+    in_span[static_cast<std::size_t>(row - first)] = sees;
+    if (sees.first < sees.last) {
+      begin = std::min(begin, sees.first / kKvChunk * kKvChunk);
+      end = std::max(end, sees.last);
+    }
     for (int head = heads.first; head < heads.last; ++head) start(part, row, head);
   }
   for (int at = begin; at < end; at += kKvChunk) {
@@ -133,8 +135,8 @@ void CacheAttention::walk_span(const Heads& heads, std::int64_t first, std::int6
     int count_together = 0;
     for (std::int64_t row = first; row < last; ++row) {
       const RowView& view = queries_.rows[static_cast<std::size_t>(row)];
-      const Seen in_span = seen_in_span(row);
-      const Seen sees{std::max(in_span.first - at, 0), std::min(in_span.last - at, kKvChunk)};
+      const Seen& whole = in_span[static_cast<std::size_t>(row - first)];
+      const Seen sees{std::max(whole.first - at, 0), std::min(whole.last - at, kKvChunk)};
       if (sees.first >= sees.last) continue;
       for (int i = 0; i < size; ++i) {
         queries[count_together + i] = &state_of(part, row, heads.first + i);

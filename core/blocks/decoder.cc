@@ -77,7 +77,7 @@ class Decoder : public Model {
     }
     norm_ = load_norm(file, fmt::format("{}.{}.weight", names.root, names.norm), spec_.hidden, spec_.zero_centred);
     head_ = spec_.tied ? table : file.linear(names.head, shape);
-    spec_.info.mtp_layers = count_mtp_layers();
+    spec_.info.mtp_layers = stored_mtp_layers();
     if (spec_.info.mtp_layers > 0) mtp_ = load_mtp(file_, experts_, spec_, embedding_, head_, engine);
 
     // Computed anew; scales of a cache of 8-bit floats, which is not kept here.
@@ -170,7 +170,7 @@ class Decoder : public Model {
   }
 
   // As many as are stored: none if a conversion left them out. Throws Error if config.json says another number.
-  int count_mtp_layers() const {
+  int stored_mtp_layers() const {
     int stored = 0;
     while (file_->has_prefix(mtp_paths(stored).front() + ".")) ++stored;
     const bool unsaid = spec_.mtp_key.empty() && spec_.mtp;  // published configs of Qwen3-Next do not say it
